@@ -1,0 +1,43 @@
+"""The concrete array: an `np.ndarray` that also has `.at[...]` and what else JAX's arrays offer.
+
+Every library takes it without a copy. `wrap` turns what NumPy returns into one; methods that need the layers above
+(`.at`, indexing by tracers) are installed by `functrans.numpy`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class Array(np.ndarray):
+    """An `np.ndarray` with functional updates: `x.at[i].set(v)`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.zeros(3).at[1].set(5.0)
+    Array([0., 5., 0.])
+    """
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        return array if type(array) is Array else array.view(Array)
+
+    def block_until_ready(self) -> Array:
+        """This array: results are ready when they are returned."""
+        return self
+
+    @property
+    def weak_type(self) -> bool:
+        return False
+
+
+def wrap(value: Any) -> Any:
+    """What NumPy returned (an array or a scalar) as an `Array`, without a copy."""
+    if type(value) is Array:
+        return value
+    return np.asarray(value).view(Array)
+
+
+def asarray_scalar(value: Any) -> np.generic:
+    """A NumPy scalar, for literals."""
+    return np.asarray(value)[()]

@@ -1,0 +1,145 @@
+"""Abstract values: what is known of an array before it has a value.
+
+A `ShapedArray` is the type of everything in a jaxpr. `weak` marks what came from a Python scalar: under NumPy 2's
+rules (NEP 50) such a value takes the dtype of what it meets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from functrans.errors import DTypeError
+
+#: The dtype of tangents of integers and booleans: the trivial vector space, as in JAX.
+float0 = np.dtype([("float0", np.void, 0)])
+
+_WEAK_TYPES = {int: np.dtype(np.int64), float: np.dtype(np.float64), complex: np.dtype(np.complex128)}
+_KIND_NAMES = {"f": "f", "c": "c", "i": "i", "u": "u"}
+
+
+class ShapedArray:
+    """The type of an array: its shape, its dtype, and whether it is weak (came from a Python scalar)."""
+
+    __slots__ = ("dtype", "shape", "weak")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, weak: bool = False):
+        self.shape = shape
+        self.dtype = dtype
+        self.weak = weak
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    def strong(self) -> ShapedArray:
+        return ShapedArray(self.shape, self.dtype) if self.weak else self
+
+    def with_shape(self, shape: tuple[int, ...]) -> ShapedArray:
+        return ShapedArray(shape, self.dtype, self.weak)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, ShapedArray)
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak == other.weak
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self.weak))
+
+    def __repr__(self) -> str:
+        return f"ShapedArray({self})"
+
+    def __str__(self) -> str:
+        return f"{dtype_name(self.dtype)}[{','.join(map(str, self.shape))}]"
+
+
+class ShapeDtypeStruct:
+    """A stand-in for an array, with a shape and a dtype and no data, for `eval_shape`, `jit(f).lower` and their like.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.ShapeDtypeStruct((2, 3), np.float32)
+    ShapeDtypeStruct(shape=(2, 3), dtype=float32)
+    """
+
+    __slots__ = ("dtype", "shape", "weak_type")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, weak_type: bool = False):
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self.weak_type = weak_type
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return ShapedArray(self.shape, self.dtype).size
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShapeDtypeStruct) and (self.shape, self.dtype) == (other.shape, other.dtype)
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype})"
+
+
+def dtype_name(dtype: np.dtype) -> str:
+    """The short name of a dtype in jaxprs: `f64`, `i32`, `bool`, `c128`."""
+    kind = _KIND_NAMES.get(dtype.kind)
+    if kind is not None:
+        return f"{kind}{dtype.itemsize * 8}"
+    return "float0" if dtype == float0 else str(dtype)
+
+
+def aval_of(value: Any) -> ShapedArray:
+    """The abstract value of an array, a tracer, a scalar or a `ShapeDtypeStruct`."""
+    aval = getattr(value, "aval", None)
+    if aval is not None:
+        return aval
+    if isinstance(value, (np.ndarray, np.generic)):
+        return ShapedArray(value.shape, value.dtype)
+    weak = _WEAK_TYPES.get(type(value))
+    if weak is not None:
+        return ShapedArray((), weak, True)
+    if isinstance(value, bool):
+        return ShapedArray((), np.dtype(bool))
+    if isinstance(value, ShapeDtypeStruct):
+        return ShapedArray(value.shape, value.dtype, value.weak_type)
+    for scalar_type, dtype in _WEAK_TYPES.items():  # subclasses: IntEnum and their like
+        if isinstance(value, scalar_type):
+            return ShapedArray((), dtype, True)
+    if hasattr(value, "__array__") or hasattr(value, "__array_interface__"):
+        array = np.asarray(value)
+        return ShapedArray(array.shape, array.dtype)
+    raise DTypeError(
+        f"expected an array or a scalar, got {value!r:.80} of type {type(value).__name__}. Pass arrays, numbers and "
+        "pytrees of them; mark other arguments as static (jit's static_argnums or static_argnames) or close over them."
+    )
+
+
+def is_array_like(value: Any) -> bool:
+    """Whether a leaf can be an operand: an array, a tracer or a number (not a list, a string or an object)."""
+    return (
+        isinstance(value, (np.ndarray, np.generic, bool, int, float, complex))
+        or hasattr(value, "aval")
+        or hasattr(value, "__array__")
+    )
+
+
+def tangent_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype of tangents of arrays of `dtype`: itself if inexact, `float0` otherwise."""
+    return dtype if dtype.kind in "fc" else float0

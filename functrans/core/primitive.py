@@ -1,0 +1,103 @@
+"""Primitives: the operations that programs are made of, each one object with all its rules.
+
+`bind` is the single door through which every operation goes: it hands the operation to the innermost trace among its
+operands, or, when all of them are plain values, evaluates it by NumPy at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from functrans.core.avals import ShapedArray
+from functrans.core.trace import Trace, Tracer, current_staging
+from functrans.errors import NotDifferentiableError
+
+Rule = Callable[..., Any]
+
+#: Every primitive by name; the tests walk it.
+registry: dict[str, Primitive] = {}
+
+
+class Axis(NamedTuple):
+    """The axis that a `vmap` maps over: its size and, where the user gave one, its name."""
+
+    size: int
+    name: Any = None
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How a reduction over `params["axes"]` combines elements.
+
+    `combine` is `add`, `mul`, `max`, `min`, `and`, `or` or `xor`; `identity(dtype)` is the value of an empty
+    reduction.
+    """
+
+    combine: str
+    identity: Callable[[Any], Any]
+
+
+class Primitive:
+    """One operation and its rules (see `docs/architecture.md` for their signatures)."""
+
+    def __init__(self, name: str, *, multiple_results: bool = False):
+        self.name = name
+        self.multiple_results = multiple_results
+        self.impl: Rule = self._missing("NumPy evaluation")
+        self.abstract_eval: Rule = self._missing("abstract evaluation")
+        self.jvp: Rule = self._not_differentiable
+        self.linearize: Rule | None = None
+        self.transpose: Rule = self._missing("transposition")
+        self.batch: Rule = self._missing("batching")
+        self.lower: Rule | None = None
+        self.reduction: Reduction | None = None
+        self.native: Rule | None = None
+        self.stage: Rule | None = None  # replaces the staging of this primitive: (trace, args, params) -> tracers
+        self.collective = False  # acts over a named axis: batched even when no operand is
+        self.effect = False  # does something besides computing its results: never removed, never merged
+        registry[name] = self
+
+    def bind(self, *args: Any, **params: Any) -> Any:
+        """Apply the primitive: by the innermost trace among the operands, or by NumPy if there is none."""
+        trace: Trace | None = None
+        for a in args:
+            if isinstance(a, Tracer) and (trace is None or a.trace.level > trace.level):
+                trace = a.trace
+        if trace is None:
+            return self.impl(*args, **params)
+        return trace.process(self, args, params)
+
+    def create(self, *args: Any, **params: Any) -> Any:
+        """Like `bind`, for operations that make large arrays from nothing: staged whenever a trace is under way."""
+        staging = current_staging()
+        if staging is not None and not any(isinstance(a, Tracer) for a in args):
+            return staging.process(self, args, params)
+        return self.bind(*args, **params)
+
+    def _missing(self, rule: str) -> Rule:
+        def missing(*args: Any, **params: Any) -> Any:
+            raise NotImplementedError(f"primitive {self.name} has no rule for {rule}")
+
+        return missing
+
+    def _not_differentiable(self, primals: Any, tangents: Any, **params: Any) -> Any:
+        raise NotDifferentiableError(f"{self.name} has no derivative")
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def lookup(name: str) -> Primitive:
+    """The primitive of that name, for layers that stand below the family it belongs to."""
+    return registry[name]
+
+
+def zeros(aval: ShapedArray) -> Any:
+    """Zeros of a type; inside a staged function an equation, not a constant."""
+    from functrans.core.array import asarray_scalar
+
+    return lookup("broadcast_in_dim").create(
+        asarray_scalar(aval.dtype.type(0)), shape=aval.shape, broadcast_dimensions=()
+    )

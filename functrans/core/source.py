@@ -1,0 +1,37 @@
+"""Where in the user's program an equation arose."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARIES = (_PACKAGE, os.sep + "numpy" + os.sep, os.sep + "scipy" + os.sep, os.sep + "optree" + os.sep, "<__array_function__")
+
+
+class Source(NamedTuple):
+    """A line of the user's program."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} ({self.function})"
+
+
+def is_internal(filename: str) -> bool:
+    """Whether a file belongs to the library (or to NumPy and SciPy, which call back into it)."""
+    return filename.startswith(_PACKAGE) or any(part in filename for part in _LIBRARIES[1:])
+
+
+def user_source() -> Source | None:
+    """The innermost frame of the call stack that is the user's."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not is_internal(code.co_filename):
+            return Source(code.co_filename, frame.f_lineno, code.co_name)
+        frame = frame.f_back
+    return None

@@ -1,0 +1,275 @@
+"""Tracers and traces, and the trace that stages: it turns operations into equations of a jaxpr.
+
+A trace is one run of a user's function under one transformation; a `Tracer` is a value of that run. Traces nest, and
+each has a level: an operation goes to the operand's trace of the highest level, which takes tracers of lower levels as
+constants. That makes nesting closure conversion, with no special case.
+
+Python operators, methods and properties of tracers are installed by `functrans.numpy`, which stands above.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from functrans import errors
+from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+from functrans.core.source import Source, user_source
+
+if TYPE_CHECKING:
+    from functrans.core.primitive import Primitive
+
+
+class _State(threading.local):
+    level = 0
+    staging: StagingTrace | None = None
+
+
+_state = _State()
+
+
+class Trace:
+    """One run of a function under one transformation."""
+
+    level: int
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Apply a primitive to operands, at least one of which is a tracer of this trace."""
+        raise NotImplementedError
+
+
+class Tracer:
+    """A value inside a transformed function: it behaves as an array, and records or differentiates what is done."""
+
+    __slots__ = ("__weakref__", "trace")
+    __array_priority__ = 1000.0
+    __hash__ = None  # type: ignore[assignment]
+
+    trace: Trace
+    aval: ShapedArray
+
+    def concrete(self, error: type[errors.ConcretizationError], need: str) -> Any:
+        """The plain value of this tracer, or the error that Python's need for it deserves."""
+        raise NotImplementedError
+
+    def __bool__(self) -> bool:
+        return bool(self.concrete(errors.TracerBoolConversionError, "a truth value"))
+
+    def __int__(self) -> int:
+        return int(self.concrete(errors.TracerIntegerConversionError, "an integer"))
+
+    def __index__(self) -> int:
+        return self.concrete(errors.TracerIntegerConversionError, "an integer").__index__()
+
+    def __float__(self) -> float:
+        return float(self.concrete(errors.ConcretizationError, "a float"))
+
+    def __complex__(self) -> complex:
+        return complex(self.concrete(errors.ConcretizationError, "a complex number"))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise errors.TracerArrayConversionError(
+            f"this value cannot become a NumPy array: {self.describe()}\n"
+            "Write functions of functrans.numpy, or NumPy functions called directly on it (np.sin(x), np.stack([x, y])): "
+            "np.array([x, y]), math.sin(x) and libraries that need real data cannot take it. To look at values use "
+            "functrans.debug.print; to call outside code use functrans.pure_callback."
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise errors.TracerItemAssignmentError(
+            "arrays inside a transformed function are immutable: instead of `x[i] = v` write `x = x.at[i].set(v)` "
+            f"(and `x.at[i].add(v)` for `x[i] += v`).\nThe array is {self.describe()}"
+        )
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self
+
+    def __copy__(self) -> Tracer:
+        return self
+
+    def describe(self) -> str:
+        """This value in words: its type and where it arose."""
+        return f"a traced array {self.aval}"
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.aval}>"
+
+
+@contextmanager
+def deeper() -> Iterator[int]:
+    """A level for a new trace, valid inside the block."""
+    _state.level += 1
+    try:
+        yield _state.level
+    finally:
+        _state.level -= 1
+
+
+def current_staging() -> StagingTrace | None:
+    """The innermost staging of a user's function that is under way, if any."""
+    return _state.staging
+
+
+@contextmanager
+def staging_into(trace: StagingTrace | None) -> Iterator[None]:
+    """Stage creations (`zeros`, `arange`, ...) into this trace; into none: evaluate them at once."""
+    outer, _state.staging = _state.staging, trace
+    try:
+        yield
+    finally:
+        _state.staging = outer
+
+
+class StagedTracer(Tracer):
+    """A value of a function that is being staged: a variable of the jaxpr under construction."""
+
+    __slots__ = ("aval", "var")
+
+    trace: StagingTrace
+
+    def __init__(self, trace: StagingTrace, var: Var):
+        self.trace = trace
+        self.var = var
+        self.aval = var.aval
+
+    def concrete(self, error: type[errors.ConcretizationError], need: str) -> NoReturn:
+        remedy = {
+            errors.TracerBoolConversionError: (
+                "Use functrans.numpy.where(c, x, y) for a choice between arrays, functrans.lax.cond or "
+                "functrans.lax.while_loop for control flow; or mark the argument that decides as static "
+                "(static_argnums or static_argnames of jit)."
+            ),
+            errors.TracerIntegerConversionError: (
+                "Shapes, range() and indices into Python lists must be known while tracing: take them from x.shape, or "
+                "mark the argument as static (static_argnums or static_argnames of jit); for loops use "
+                "functrans.lax.fori_loop, to index an ndarray by a traced value use functrans.numpy.asarray(a)[i]."
+            ),
+        }.get(error, "Keep it an array (x.astype(...) instead of float(x)), or return it and convert outside.")
+        raise error(
+            f"Python needs {need} here, but this value is only traced: it has no value yet.\n"
+            f"It is {self.describe()}\n{remedy}"
+        )
+
+    def describe(self) -> str:
+        return f"{self.aval} {self.trace.origin(self.var)}"
+
+
+class StagingTrace(Trace):
+    """Records operations as equations; `name` is the function's and `arg_names` those of its flat arguments."""
+
+    def __init__(self, level: int, what: str = "a transformed function", arg_names: Sequence[str] | None = None):
+        self.level = level
+        self.what = what
+        self.arg_names = arg_names
+        self.invars: list[Var] = []
+        self.eqns: list[Eqn] = []
+        self.consts: dict[int, tuple[Var, Any]] = {}
+        self.open = True
+
+    def argument(self, aval: ShapedArray) -> StagedTracer:
+        var = Var(aval)
+        self.invars.append(var)
+        return StagedTracer(self, var)
+
+    def atom(self, value: Any) -> Atom:
+        """The variable or literal that stands for a value of this trace, of an outer one, or of none."""
+        if isinstance(value, StagedTracer) and value.trace is self:
+            if not self.open:
+                raise _leaked(value)
+            return value.var
+        if isinstance(value, StagedTracer) and not value.trace.open:
+            raise _leaked(value)
+        known = self.consts.get(id(value))
+        if known is not None:
+            return known[0]
+        aval = aval_of(value)
+        if not isinstance(value, Tracer) and aval.shape == ():
+            return Literal(value, aval)
+        var = Var(aval)
+        self.consts[id(value)] = (var, value)
+        return var
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if primitive.stage is not None:
+            return primitive.stage(self, args, params)
+        return self.add_eqn(primitive, args, params)
+
+    def add_eqn(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        atoms = [self.atom(a) for a in args]
+        out = primitive.abstract_eval(*[a.aval for a in atoms], **params)
+        outvars = [Var(aval) for aval in out] if primitive.multiple_results else [Var(out)]
+        self.eqns.append(Eqn(primitive, atoms, outvars, params, user_source()))
+        tracers = [StagedTracer(self, v) for v in outvars]
+        return tracers if primitive.multiple_results else tracers[0]
+
+    def finish(self, outs: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
+        """Close the trace: the jaxpr and the values of its constvars."""
+        atoms = [self.atom(o) for o in outs]
+        self.open = False
+        constvars = [var for var, _ in self.consts.values()]
+        return Jaxpr(constvars, self.invars, self.eqns, atoms), [value for _, value in self.consts.values()]
+
+    def origin(self, var: Var) -> str:
+        """Where a variable arose, in words."""
+        if var in self.invars:
+            i = self.invars.index(var)
+            name = self.arg_names[i] if self.arg_names and i < len(self.arg_names) else f"number {i}"
+            return f"the argument {name} of {self.what}"
+        for eqn in self.eqns:
+            if var in eqn.outvars:
+                where = f" at {eqn.source}" if eqn.source else ""
+                inputs = [f"{self.arg_names[i]}" for i, v in enumerate(self.invars)
+                          if v in eqn.inputs and self.arg_names and i < len(self.arg_names)]
+                of = f" of {', '.join(inputs)}" if inputs else ""
+                return f"the result of {eqn.primitive.name}{of}{where}, in {self.what}"
+        return f"a value of {self.what}"
+
+
+def _leaked(tracer: StagedTracer) -> errors.UnexpectedTracerError:
+    return errors.UnexpectedTracerError(
+        "a traced array was used after the transformation that made it had returned: a side effect saved it (in a "
+        "global, an attribute, a list or a cache) and it leaked out. Return values from the function instead of saving "
+        f"them.\nThe leaked array is {tracer.describe()}"
+    )
+
+
+def stage(
+    fun: Callable[..., Sequence[Any]],
+    avals: Sequence[ShapedArray],
+    what: str = "a transformed function",
+    arg_names: Sequence[str] | None = None,
+) -> tuple[Jaxpr, list[Any]]:
+    """Run a flat function on tracers of these types: its jaxpr, and the values of what it captured."""
+    with deeper() as level:
+        trace = StagingTrace(level, what, arg_names)
+        with staging_into(trace):
+            outs = fun(*[trace.argument(aval) for aval in avals])
+            return trace.finish(outs)
+
+
+def stage_closed(fun: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray]) -> Jaxpr:
+    """Stage a function of its arguments alone; plain constants it makes stay inside as literals or fail."""
+    jaxpr, consts = stage(fun, avals)
+    if consts:
+        raise errors.JaxprError("a function that must be closed captured constants")
+    return jaxpr
+
+
+def is_concrete(value: Any) -> bool:
+    """Whether a value is plain data that NumPy can use now."""
+    return not isinstance(value, Tracer)
+
+
+def as_scalar(value: Any) -> Any:
+    return np.asarray(value)[()] if isinstance(value, np.ndarray) else value
+
+
+__all__ = [
+    "Source", "StagedTracer", "StagingTrace", "Trace", "Tracer", "as_scalar", "current_staging", "deeper",
+    "is_concrete", "stage", "stage_closed", "staging_into",
+]

@@ -1,0 +1,85 @@
+"""Every error that a mistake of the user can raise.
+
+Each class is also the exception NumPy or Python would raise in that place (`TypeError`, `ValueError`, `IndexError`),
+so that existing handlers keep working. `docs/errors.md` shows each with its remedy.
+"""
+
+
+class FunctransError(Exception):
+    """Base class of all errors of functrans."""
+
+
+class ShapeError(FunctransError, ValueError):
+    """Shapes of operands do not fit together, or an axis does not exist."""
+
+
+class DTypeError(FunctransError, TypeError):
+    """An operand has a dtype (or is of a type) that the function does not take."""
+
+
+class IndexOutOfBoundsError(FunctransError, IndexError):
+    """An index lies outside its axis, as in NumPy; raised by compiled code too."""
+
+
+class ConcretizationError(FunctransError, TypeError):
+    """Python needs the value of an array that is only traced: it has a shape and a dtype, but no value yet."""
+
+
+class TracerBoolConversionError(ConcretizationError):
+    """`if`, `while`, `and`, `or` or `bool()` on a traced array."""
+
+
+class TracerIntegerConversionError(ConcretizationError):
+    """A traced array used where Python needs an integer: `range`, a shape, an index into a list."""
+
+
+class TracerArrayConversionError(ConcretizationError):
+    """A traced array given to code that needs a NumPy array, as `np.array` and `math.sin` do."""
+
+
+class NonConcreteBooleanIndexError(ConcretizationError, IndexError):
+    """A boolean mask without a value as an index: the shape of the result would depend on it."""
+
+
+class TracerItemAssignmentError(FunctransError, TypeError):
+    """`x[i] = v` on a traced array; arrays under a transformation are immutable."""
+
+
+class UnexpectedTracerError(FunctransError, RuntimeError):
+    """A traced array used after the transformation that made it has returned (a leaked tracer)."""
+
+
+class NotDifferentiableError(FunctransError, TypeError):
+    """A derivative was asked for that does not exist, or in a mode that the operation does not support."""
+
+
+class NonScalarGradError(NotDifferentiableError):
+    """`grad` of a function whose result is not a scalar."""
+
+
+class IntegerGradError(NotDifferentiableError):
+    """`grad` with respect to an integer or boolean argument."""
+
+
+class ArgumentError(FunctransError, ValueError):
+    """A transformation was called with arguments that contradict each other or the function."""
+
+
+class StaticArgumentError(ArgumentError, TypeError):
+    """A static argument of `jit` that cannot be hashed."""
+
+
+class AxesError(ArgumentError):
+    """`in_axes`, `out_axes` or mapped sizes that do not fit the arguments of `vmap`."""
+
+
+class AxisNameError(FunctransError, NameError):
+    """A collective over an axis name that no enclosing `vmap` binds."""
+
+
+class TreeStructureError(FunctransError, ValueError):
+    """Two pytrees that must have one structure do not."""
+
+
+class JaxprError(FunctransError, AssertionError):
+    """An ill-formed jaxpr: a bug of a transformation or of a primitive's rule, not of the user."""
