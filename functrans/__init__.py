@@ -1,0 +1,3 @@
+"""Functional transformations of NumPy programs: `grad`, `vmap`, `jit` and the rest, in the style of JAX."""
+
+__version__ = "0.1.0"
