@@ -1,0 +1,42 @@
+"""What a schedule is made of: fused loop nests, and the equations that have no loop form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from functrans.core.jaxpr import Eqn, Var
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One fused loop nest: the text of a function and what it is called with.
+
+    `buffers` lists what the table of pointers holds, in order; those in `writes` are outputs. Variables that no
+    equation binds (partial results of a reduction in chunks) appear here first as a write: they want memory too.
+    A kernel never reads what it writes before it has written it. No buffer of `writes` may share memory with another
+    buffer of the table.
+    """
+
+    source: str
+    buffers: tuple[Var, ...]
+    writes: frozenset[Var]
+    sizes: tuple[int, ...]
+    extent: int  # the range [0, extent) of the outermost loop: split over threads where `parallel`
+    parallel: bool
+    work: int  # about the number of scalar operations and elements touched
+    checks: tuple[str, ...]  # the message of each out-of-bounds site, by status code - 1
+    eqns: tuple[Eqn, ...]
+    note: str
+
+    def __str__(self) -> str:
+        return f"kernel of {len(self.eqns)} equations over {self.extent} iterations: {self.note}"
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """An equation without a loop form: a library call, control flow, or a call of its NumPy evaluation."""
+
+    eqn: Eqn
+
+
+Step = Kernel | Opaque
