@@ -13,6 +13,10 @@ class ShapeError(FunctransError, ValueError):
     """Shapes of operands do not fit together, or an axis does not exist."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis that the array does not have (NumPy's AxisError)."""
+
+
 class DTypeError(FunctransError, TypeError):
     """An operand has a dtype (or is of a type) that the function does not take."""
 

@@ -1,0 +1,622 @@
+"""Elementwise primitives: one table row each.
+
+A row names the NumPy (or SciPy) ufunc that evaluates the primitive and types it, the scalar expression that kernels
+use, and its derivative: for each operand the tangent of the result due to `t`, that operand's tangent, given the
+result `y` and the operands. `zero` is the derivative of functions that are flat almost everywhere.
+
+Operands broadcast as in NumPy and have the dtypes of the ufunc's loop; `promote` converts to those. A row's result is
+weak (takes the dtype of what it meets, as a Python scalar does) where Python's operators would give a Python scalar.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from functrans.core.array import wrap
+from functrans.core.avals import ShapedArray, aval_of, is_array_like
+from functrans.core.primitive import Axis, Primitive
+from functrans.core.trace import Tracer
+from functrans.errors import DTypeError, ShapeError
+from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
+from functrans.lax.conversion import convert_element_type
+from functrans.transforms.batching import move_axis
+from functrans.transforms.jvp import zeros
+from functrans.transforms.transpose import is_linear
+
+Derivative = Callable[..., Any]
+
+_PYTHON_TYPES = {"i": int, "f": float, "c": complex}
+
+
+class Elementwise(Primitive):
+    """A primitive that acts on each element alone; calling it promotes its operands by NumPy's rules."""
+
+    def __init__(
+        self,
+        name: str,
+        ufunc: Any,
+        expr: str | dict[str, str],
+        *derivatives: Derivative,
+        weak: bool = False,
+        doc: str = "",
+    ):
+        super().__init__(name)
+        self._ufunc = ufunc
+        self.expr = {"": expr} if isinstance(expr, str) else expr
+        self.derivatives = derivatives
+        self.keeps_weak = weak
+        self.impl = self._evaluate
+        self.abstract_eval = self._abstract_eval
+        self.jvp = self._jvp
+        self.batch = self._batch
+        self.lower = self._lower
+        self.__doc__ = doc
+        self.__name__ = self.__qualname__ = name
+
+    @property
+    def ufunc(self) -> Any:
+        """The NumPy ufunc; those of SciPy, named `module:function`, are imported on first use."""
+        if isinstance(self._ufunc, str):
+            module, _, function = self._ufunc.partition(":")
+            self._ufunc = getattr(importlib.import_module(module), function)
+        return self._ufunc
+
+    def __call__(self, *args: Any) -> Any:
+        for a in args:
+            if isinstance(a, Tracer):
+                return self.bind(*promote(self.name, self.ufunc, args))
+        return wrap(self.ufunc(*args))
+
+    # -- rules
+
+    def _evaluate(self, *args: Any) -> Any:
+        return wrap(self.ufunc(*args))
+
+    def _abstract_eval(self, *avals: ShapedArray) -> ShapedArray:
+        dtypes = tuple(a.dtype for a in avals)
+        loop = loop_dtypes(self.name, self.ufunc, dtypes)
+        if loop[: len(dtypes)] != dtypes:
+            given, needed = (", ".join(map(str, d)) for d in (dtypes, loop[: len(dtypes)]))
+            raise DTypeError(f"{self.name} takes operands of dtype ({needed}), got ({given}); convert them first")
+        weak = self.keeps_weak and all(a.weak for a in avals)
+        return ShapedArray(broadcast_shapes(self.name, [a.shape for a in avals]), loop[len(dtypes)], weak)
+
+    def _jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        y = self.bind(*primals)
+        if not self.derivatives:
+            return y, None
+        total = None
+        for derivative, t in zip(self.derivatives, tangents):
+            if t is not None and derivative is not zero:
+                term = derivative(t, y, *primals)
+                total = term if total is None else total if term is None else total + term
+        if total is not None:
+            total = broadcast_to(total, aval_of(y).shape)
+        return y, total
+
+    def _batch(self, axis: Axis, args: list[Any], dims: list[int | None]) -> tuple[Any, int]:
+        return self.bind(*align_batched(args, dims)), 0
+
+    def _lower(self, k: Any, idx: Any, *operands: Any) -> Any:
+        dtypes = tuple(x.aval.dtype for x in operands)
+        out = loop_dtypes(self.name, self.ufunc, dtypes)[len(dtypes)]
+        template = self.expr.get(dtypes[0].kind, self.expr.get(""))
+        return k.op(template, *[read(k, idx, x) for x in operands], dtype=out)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def read(k: Any, idx: Any, x: Any) -> Any:
+    """The element of an operand that NumPy's broadcasting pairs with output index `idx`."""
+    own = idx[len(idx) - x.aval.ndim :]
+    return x.at(*[k.size(0) if n == 1 else i for i, n in zip(own, x.aval.shape)])
+
+
+def align_batched(args: Sequence[Any], dims: Sequence[int | None]) -> list[Any]:
+    """Batch axes in front, and behind them size-one axes where an example has fewer axes than another."""
+    rank = builtins.max(aval_of(a).ndim - (d is not None) for a, d in zip(args, dims))
+    out = []
+    for a, d in zip(args, dims):
+        if d is not None:
+            a = move_axis(a, d, 0)
+            shape = aval_of(a).shape
+            if len(shape) - 1 < rank:
+                a = _reshape(a, (shape[0], *[1] * (rank + 1 - len(shape)), *shape[1:]))
+        out.append(a)
+    return out
+
+
+def broadcast_shapes(what: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The common shape by NumPy's rule, or an error that names the operation and the shapes."""
+    first = shapes[0]
+    if all(s == first for s in shapes):
+        return first
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"{what}: operands of shapes {' and '.join(map(str, shapes))} cannot be broadcast together: aligned at "
+            "the last axis, sizes must be equal or 1"
+        ) from None
+
+
+@lru_cache(maxsize=None)
+def loop_dtypes(name: str, ufunc: Any, types: tuple[Any, ...]) -> tuple[np.dtype, ...]:
+    """The dtypes of NumPy's loop for operands of these dtypes; `int`, `float`, `complex` stand for Python scalars."""
+    try:
+        loop = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout))
+    except TypeError:
+        given = ", ".join(getattr(t, "__name__", str(t)) for t in types)
+        raise DTypeError(f"{name} is not defined for operands of type ({given})") from None
+    return tuple(np.dtype(d) if not isinstance(d, type) else np.dtype(d) for d in loop)
+
+
+def weak_type(value: Any) -> Any:
+    """What `resolve_dtypes` takes for an operand: its dtype, or `int`, `float`, `complex` for weak ones."""
+    aval = aval_of(value)
+    return _PYTHON_TYPES[aval.dtype.kind] if aval.weak else aval.dtype
+
+
+def promote(name: str, ufunc: Any, args: Sequence[Any]) -> list[Any]:
+    """Operands converted to the dtypes of NumPy's loop for them."""
+    args = [as_operand(name, a) for a in args]
+    types = tuple(weak_type(a) for a in args)
+    loop = loop_dtypes(name, ufunc, types)
+    weak = all(isinstance(t, type) for t in types)
+    return [
+        a if t == d and not isinstance(t, type) else convert_element_type(a, d, weak=weak)
+        for a, t, d in zip(args, types, loop)
+    ]
+
+
+def as_operand(name: str, value: Any) -> Any:
+    """An array, tracer or scalar as it is; lists and tuples of numbers as arrays."""
+    if is_array_like(value):
+        return value
+    if isinstance(value, (list, tuple)):
+        if any(isinstance(v, Tracer) for v in value):
+            from functrans.core.primitive import lookup  # stacking stands above
+
+            return lookup("concatenate").stack(list(value))  # type: ignore[attr-defined]
+        array = np.asarray(value)
+        if array.dtype.kind in "biufc":
+            return array
+    raise DTypeError(f"{name}: expected an array or a number, got {value!r:.60} of type {type(value).__name__}")
+
+
+zero: Derivative = lambda t, y, *x: None
+
+
+# ---------------------------------------------------------------- arithmetic
+
+_ARITHMETIC: dict[str, Any] = {"weak": True}
+
+add = Elementwise(
+    "add", np.add, {"b": "({0} | {1})", "": "({0} + {1})"}, lambda t, y, a, b: t, lambda t, y, a, b: t, **_ARITHMETIC
+)
+add.transpose = lambda ct, a, b: [
+    unbroadcast(ct, a.aval) if is_linear(a) else None,
+    unbroadcast(ct, b.aval) if is_linear(b) else None,
+]
+
+sub = Elementwise(
+    "sub", np.subtract, "({0} - {1})", lambda t, y, a, b: t, lambda t, y, a, b: neg.bind(t), **_ARITHMETIC
+)
+sub.transpose = lambda ct, a, b: [
+    unbroadcast(ct, a.aval) if is_linear(a) else None,
+    unbroadcast(neg.bind(ct), b.aval) if is_linear(b) else None,
+]
+
+neg = Elementwise("neg", np.negative, "(-{0})", lambda t, y, a: neg.bind(t), **_ARITHMETIC)
+neg.transpose = lambda ct, a: [neg.bind(ct)]
+
+mul = Elementwise(
+    "mul",
+    np.multiply,
+    {"b": "({0} & {1})", "": "({0} * {1})"},
+    lambda t, y, a, b: mul.bind(t, b),
+    lambda t, y, a, b: mul.bind(a, t),
+    **_ARITHMETIC,
+)
+mul.transpose = lambda ct, a, b: [
+    unbroadcast(mul.bind(ct, b), a.aval) if is_linear(a) else None,
+    unbroadcast(mul.bind(a, ct), b.aval) if is_linear(b) else None,
+]
+
+div = Elementwise(
+    "div",
+    np.true_divide,
+    "({0} / {1})",
+    lambda t, y, a, b: div.bind(t, b),
+    lambda t, y, a, b: neg.bind(mul.bind(t, div.bind(y, b))),
+    **_ARITHMETIC,
+)
+div.transpose = lambda ct, a, b: [unbroadcast(div.bind(ct, b), a.aval), None]
+
+
+def _power_of_base(t: Any, y: Any, x: Any, p: Any) -> Any:
+    return t * where(p == 0, 0.0, p * pow(x, where(p == 0, 1.0, p - 1)))
+
+
+def _power_of_exponent(t: Any, y: Any, x: Any, p: Any) -> Any:
+    return t * y * log(where(x == 0, 1.0, x))
+
+
+pow = Elementwise("pow", np.power, "power({0}, {1})", _power_of_base, _power_of_exponent, **_ARITHMETIC)
+floor_divide = Elementwise("floor_divide", np.floor_divide, "floor_divide({0}, {1})", zero, zero, **_ARITHMETIC)
+rem = Elementwise(
+    "rem",
+    np.remainder,
+    "remainder({0}, {1})",
+    lambda t, y, a, b: t,
+    lambda t, y, a, b: -t * floor_divide(a, b),
+    **_ARITHMETIC,
+)
+fmod = Elementwise(
+    "fmod", np.fmod, "fmod({0}, {1})", lambda t, y, a, b: t, lambda t, y, a, b: -t * trunc(a / b), **_ARITHMETIC
+)
+
+
+def _abs_derivative(t: Any, y: Any, x: Any) -> Any:
+    if aval_of(x).dtype.kind == "c":
+        return real(t * conj(sign(x)))
+    return t * sign(x)
+
+
+abs = Elementwise("abs", np.absolute, "absolute({0})", _abs_derivative, **_ARITHMETIC)
+
+
+def _sign_derivative(t: Any, y: Any, x: Any) -> Any:
+    if aval_of(x).dtype.kind != "c":
+        return None
+    size = abs(x)  # x / |x|: what t adds along the circle
+    return where(size == 0, 0.0, 1j * y * imag(t * conj(y)) / where(size == 0, 1.0, size))
+
+
+sign = Elementwise("sign", np.sign, "sign({0})", _sign_derivative)
+positive = Elementwise("positive", np.positive, "{0}", lambda t, y, x: t, **_ARITHMETIC)
+positive.transpose = lambda ct, x: [ct]
+square = Elementwise("square", np.square, "({0} * {0})", lambda t, y, x: t * (2 * x))
+reciprocal = Elementwise("reciprocal", np.reciprocal, "reciprocal({0})", lambda t, y, x: -t * (y * y))
+sqrt = Elementwise("sqrt", np.sqrt, "sqrt({0})", lambda t, y, x: t * (0.5 / y))
+cbrt = Elementwise("cbrt", np.cbrt, "cbrt({0})", lambda t, y, x: t * (y / (3 * x)))
+fabs = Elementwise("fabs", np.fabs, "absolute({0})", lambda t, y, x: t * sign(x))
+
+
+class _IntegerPow(Elementwise):
+    """`x ** y` for a Python integer `y`."""
+
+    def __call__(self, x: Any, y: int) -> Any:
+        if not isinstance(x, Tracer):
+            return wrap(np.power(x, y))
+        return self.bind(x, y=y)
+
+    def _evaluate(self, x: Any, *, y: int) -> Any:
+        return wrap(np.power(x, y))
+
+    def _abstract_eval(self, x: ShapedArray, *, y: int) -> ShapedArray:  # type: ignore[override]
+        if y < 0 and x.dtype.kind not in "fc":
+            raise DTypeError("integers to negative integer powers are not allowed; convert the base to float")
+        return x
+
+    def _jvp(self, primals: Sequence[Any], tangents: Sequence[Any], *, y: int) -> tuple[Any, Any]:  # type: ignore[override]
+        (x,), (t,) = primals, tangents
+        out = self.bind(x, y=y)
+        if y == 0:
+            return out, None
+        return out, t if y == 1 else mul.bind(t, y * (x if y == 2 else self.bind(x, y=y - 1)))
+
+    def _batch(self, axis: Axis, args: list[Any], dims: list[Any], *, y: int) -> Any:  # type: ignore[override]
+        return self.bind(args[0], y=y), dims[0]
+
+    def _lower(self, k: Any, idx: Any, x: Any, *, y: int) -> Any:  # type: ignore[override]
+        base, dtype = x.at(*idx), x.aval.dtype
+        if y == 0:
+            return k.const(1, dtype)
+        power, square_, n = None, base, -y if y < 0 else y
+        while n:
+            if n & 1:
+                power = square_ if power is None else k.op("({0} * {1})", power, square_, dtype=dtype)
+            n >>= 1
+            if n:
+                square_ = k.op("({0} * {0})", square_, dtype=dtype)
+        return k.op("reciprocal({0})", power, dtype=dtype) if y < 0 else power
+
+
+integer_pow = _IntegerPow("integer_pow", np.power, "", weak=True)
+
+# ---------------------------------------------------------------- exponentials and logarithms
+
+exp = Elementwise("exp", np.exp, "exp({0})", lambda t, y, x: mul.bind(t, y))
+exp2 = Elementwise("exp2", np.exp2, "exp2({0})", lambda t, y, x: t * (y * math.log(2)))
+expm1 = Elementwise("expm1", np.expm1, "expm1({0})", lambda t, y, x: t * (y + 1))
+log = Elementwise("log", np.log, "log({0})", lambda t, y, x: div.bind(t, x))
+log2 = Elementwise("log2", np.log2, "log2({0})", lambda t, y, x: t / (x * math.log(2)))
+log10 = Elementwise("log10", np.log10, "log10({0})", lambda t, y, x: t / (x * math.log(10)))
+log1p = Elementwise("log1p", np.log1p, "log1p({0})", lambda t, y, x: t / (x + 1))
+logaddexp = Elementwise(
+    "logaddexp",
+    np.logaddexp,
+    "logaddexp({0}, {1})",
+    lambda t, y, a, b: t * _share(a, y),
+    lambda t, y, a, b: t * _share(b, y),
+)
+logaddexp2 = Elementwise(
+    "logaddexp2",
+    np.logaddexp2,
+    "logaddexp2({0}, {1})",
+    lambda t, y, a, b: t * exp2(_finite_difference(a, y)),
+    lambda t, y, a, b: t * exp2(_finite_difference(b, y)),
+)
+
+
+def _finite_difference(a: Any, y: Any) -> Any:
+    return where(a == y, 0.0, a - y)  # equal infinities differ by nothing
+
+
+def _share(a: Any, y: Any) -> Any:
+    return exp(_finite_difference(a, y))
+
+
+# ---------------------------------------------------------------- trigonometric and hyperbolic
+
+sin = Elementwise("sin", np.sin, "sin({0})", lambda t, y, x: mul.bind(t, cos.bind(x)))
+cos = Elementwise("cos", np.cos, "cos({0})", lambda t, y, x: neg.bind(mul.bind(t, sin.bind(x))))
+tan = Elementwise("tan", np.tan, "tan({0})", lambda t, y, x: t * (1 + y * y))
+asin = Elementwise("asin", np.arcsin, "arcsin({0})", lambda t, y, x: t / sqrt(1 - x * x))
+acos = Elementwise("acos", np.arccos, "arccos({0})", lambda t, y, x: -t / sqrt(1 - x * x))
+atan = Elementwise("atan", np.arctan, "arctan({0})", lambda t, y, x: t / (1 + x * x))
+atan2 = Elementwise(
+    "atan2",
+    np.arctan2,
+    "arctan2({0}, {1})",
+    lambda t, y, a, b: t * (b / (a * a + b * b)),
+    lambda t, y, a, b: t * (-a / (a * a + b * b)),
+)
+hypot = Elementwise(
+    "hypot", np.hypot, "hypot({0}, {1})", lambda t, y, a, b: t * (a / y), lambda t, y, a, b: t * (b / y)
+)
+sinh = Elementwise("sinh", np.sinh, "sinh({0})", lambda t, y, x: t * cosh(x))
+cosh = Elementwise("cosh", np.cosh, "cosh({0})", lambda t, y, x: t * sinh(x))
+tanh = Elementwise("tanh", np.tanh, "tanh({0})", lambda t, y, x: t * (1 - y * y))
+asinh = Elementwise("asinh", np.arcsinh, "arcsinh({0})", lambda t, y, x: t / sqrt(x * x + 1))
+acosh = Elementwise("acosh", np.arccosh, "arccosh({0})", lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)))
+atanh = Elementwise("atanh", np.arctanh, "arctanh({0})", lambda t, y, x: t / (1 - x * x))
+deg2rad = Elementwise("deg2rad", np.deg2rad, "({0} * 0.017453292519943295)", lambda t, y, x: deg2rad(t))
+deg2rad.transpose = lambda ct, x: [deg2rad(ct)]
+rad2deg = Elementwise("rad2deg", np.rad2deg, "({0} * 57.29577951308232)", lambda t, y, x: rad2deg(t))
+rad2deg.transpose = lambda ct, x: [rad2deg(ct)]
+
+# ---------------------------------------------------------------- special functions (SciPy's ufuncs)
+
+_TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
+
+erf = Elementwise("erf", "scipy.special:erf", "erf({0})", lambda t, y, x: t * (_TWO_OVER_SQRT_PI * exp(-(x * x))))
+erfc = Elementwise("erfc", "scipy.special:erfc", "erfc({0})", lambda t, y, x: t * (-_TWO_OVER_SQRT_PI * exp(-(x * x))))
+erf_inv = Elementwise(
+    "erf_inv", "scipy.special:erfinv", "erfinv({0})", lambda t, y, x: t * (exp(y * y) / _TWO_OVER_SQRT_PI)
+)
+lgamma = Elementwise("lgamma", "scipy.special:gammaln", "lgamma({0})", lambda t, y, x: t * digamma(x))
+digamma = Elementwise("digamma", "scipy.special:digamma", "digamma({0})", lambda t, y, x: t * polygamma(1.0, x))
+polygamma = Elementwise(
+    "polygamma",
+    "functrans.lax.special:polygamma_ufunc",
+    "polygamma({0}, {1})",
+    zero,
+    lambda t, y, n, x: t * polygamma(n + 1.0, x),
+)
+logistic = Elementwise("logistic", "scipy.special:expit", "logistic({0})", lambda t, y, x: t * (y * (1 - y)))
+
+# ---------------------------------------------------------------- rounding, parts, floating point
+
+floor = Elementwise("floor", np.floor, "floor({0})", zero)
+ceil = Elementwise("ceil", np.ceil, "ceil({0})", zero)
+trunc = Elementwise("trunc", np.trunc, "trunc({0})", zero)
+rint = Elementwise("round", np.rint, "rint({0})", zero)
+copysign = Elementwise(
+    "copysign",
+    np.copysign,
+    "copysign({0}, {1})",
+    lambda t, y, a, b: where(signbit(a) == signbit(b), t, -t),
+    zero,
+)
+nextafter = Elementwise("nextafter", np.nextafter, "nextafter({0}, {1})", lambda t, y, a, b: t, zero)
+spacing = Elementwise("spacing", np.spacing, "spacing({0})", zero)
+heaviside = Elementwise(
+    "heaviside", np.heaviside, "heaviside({0}, {1})", zero, lambda t, y, a, b: where(a == 0, t, 0.0)
+)
+ldexp = Elementwise("ldexp", np.ldexp, "ldexp({0}, {1})", lambda t, y, x, n: ldexp(t, n), zero)
+ldexp.transpose = lambda ct, x, n: [unbroadcast(ldexp(ct, n), x.aval), None]
+
+# ---------------------------------------------------------------- maximum and minimum
+
+
+def _of_greater(t: Any, y: Any, a: Any, b: Any) -> Any:
+    return t * where(a > b, 1.0, where(a == b, 0.5, 0.0))
+
+
+max = Elementwise("max", np.maximum, "maximum({0}, {1})", _of_greater, lambda t, y, a, b: _of_greater(t, y, b, a))
+min = Elementwise(
+    "min",
+    np.minimum,
+    "minimum({0}, {1})",
+    lambda t, y, a, b: _of_greater(t, y, b, a),
+    lambda t, y, a, b: _of_greater(t, y, a, b),
+)
+
+
+def _of_chosen(t: Any, y: Any, a: Any, b: Any) -> Any:
+    return t * where(y == a, where(a == b, 0.5, 1.0), 0.0)  # fmax and fmin pass over NaN
+
+
+fmax = Elementwise("fmax", np.fmax, "fmax({0}, {1})", _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a))
+fmin = Elementwise("fmin", np.fmin, "fmin({0}, {1})", _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a))
+
+# ---------------------------------------------------------------- predicates, comparisons, logic, bits (no derivative)
+
+eq = Elementwise("eq", np.equal, "({0} == {1})")
+ne = Elementwise("ne", np.not_equal, "({0} != {1})")
+lt = Elementwise("lt", np.less, "less({0}, {1})")
+le = Elementwise("le", np.less_equal, "less_equal({0}, {1})")
+gt = Elementwise("gt", np.greater, "less({1}, {0})")
+ge = Elementwise("ge", np.greater_equal, "less_equal({1}, {0})")
+isfinite = Elementwise("is_finite", np.isfinite, "isfinite({0})")
+isinf = Elementwise("is_inf", np.isinf, "isinf({0})")
+isnan = Elementwise("is_nan", np.isnan, "({0} != {0})")
+signbit = Elementwise("signbit", np.signbit, "signbit({0})")
+bitwise_and = Elementwise("and", np.bitwise_and, "({0} & {1})")
+bitwise_or = Elementwise("or", np.bitwise_or, "({0} | {1})")
+bitwise_xor = Elementwise("xor", np.bitwise_xor, "({0} ^ {1})")
+bitwise_not = Elementwise("not", np.invert, {"b": "logical_not({0})", "": "(~{0})"})
+logical_and = Elementwise("logical_and", np.logical_and, "logical_and({0}, {1})")
+logical_or = Elementwise("logical_or", np.logical_or, "logical_or({0}, {1})")
+logical_xor = Elementwise("logical_xor", np.logical_xor, "logical_xor({0}, {1})")
+logical_not = Elementwise("logical_not", np.logical_not, "logical_not({0})")
+shift_left = Elementwise("shift_left", np.left_shift, "left_shift({0}, {1})")
+shift_right = Elementwise("shift_right", np.right_shift, "right_shift({0}, {1})")
+population_count = Elementwise("population_count", np.bitwise_count, "bitwise_count({0})")
+gcd = Elementwise("gcd", np.gcd, "gcd({0}, {1})")
+lcm = Elementwise("lcm", np.lcm, "lcm({0}, {1})")
+
+# ---------------------------------------------------------------- complex parts
+
+
+class _Custom(Elementwise):
+    """A row whose types no ufunc states: `types` maps operand avals to the dtype of the result."""
+
+    def __init__(self, name: str, evaluate: Any, types: Any, expr: Any, *derivatives: Derivative, weak: bool = False):
+        super().__init__(name, None, expr, *derivatives, weak=weak)
+        self._function = evaluate
+        self.types = types
+
+    def __call__(self, *args: Any) -> Any:
+        return self.bind(*[as_operand(self.name, a) for a in args])
+
+    def _evaluate(self, *args: Any) -> Any:
+        return wrap(self._function(*args))
+
+    def _abstract_eval(self, *avals: ShapedArray) -> ShapedArray:
+        dtype = self.types(*[a.dtype for a in avals])
+        shape = broadcast_shapes(self.name, [a.shape for a in avals])
+        return ShapedArray(shape, dtype, self.keeps_weak and all(a.weak for a in avals))
+
+    def _lower(self, k: Any, idx: Any, *operands: Any) -> Any:
+        dtypes = [x.aval.dtype for x in operands]
+        template = self.expr.get(dtypes[0].kind, self.expr.get(""))
+        return k.op(template, *[read(k, idx, x) for x in operands], dtype=self.types(*dtypes))
+
+
+def _part_dtype(x: np.dtype) -> np.dtype:
+    if x.kind == "c":
+        return np.dtype(f"f{x.itemsize // 2}")
+    return x
+
+
+def _complex_dtype(re: np.dtype, im: np.dtype) -> np.dtype:
+    if re != im or re.kind != "f" or re.itemsize < 4:
+        raise DTypeError(f"complex takes two float32 or two float64 operands, got {re} and {im}")
+    return np.dtype(f"c{re.itemsize * 2}")
+
+
+def _make_complex(re: Any, im: Any) -> Any:
+    re, im = np.broadcast_arrays(re, im)
+    out = np.empty(re.shape, _complex_dtype(re.dtype, im.dtype))
+    out.real, out.imag = re, im
+    return out
+
+
+real = _Custom("real", np.real, _part_dtype, {"c": "{0}.real", "": "{0}"}, lambda t, y, x: real(t))
+real.transpose = lambda ct, x: [complex(ct, zeros(aval_of(ct))) if x.aval.dtype.kind == "c" else ct]
+imag = _Custom("imag", np.imag, _part_dtype, {"c": "{0}.imag", "": "({0} * 0)"}, lambda t, y, x: imag(t))
+imag.transpose = lambda ct, x: [complex(zeros(aval_of(ct)), neg.bind(ct)) if x.aval.dtype.kind == "c" else zeros(x.aval)]
+complex = _Custom(
+    "complex",
+    _make_complex,
+    _complex_dtype,
+    "complex({0}, {1})",
+    lambda t, y, a, b: complex(t, zeros(aval_of(t))),
+    lambda t, y, a, b: complex(zeros(aval_of(t)), t),
+)
+complex.transpose = lambda ct, a, b: [
+    unbroadcast(real(ct), a.aval) if is_linear(a) else None,
+    unbroadcast(neg.bind(imag(ct)), b.aval) if is_linear(b) else None,
+]
+conj = Elementwise("conj", np.conjugate, {"c": "{0}.conjugate()", "": "{0}"}, lambda t, y, x: conj.bind(t))
+conj.transpose = lambda ct, x: [conj.bind(ct)]
+
+# ---------------------------------------------------------------- choice
+
+
+class _Select(_Custom):
+    """`where` in the order of JAX's `select_n`: the false case first."""
+
+    def _jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        which, _, _ = primals
+        _, t0, t1 = tangents
+        y = self.bind(*primals)
+        if t0 is None and t1 is None:
+            return y, None
+        dtype = aval_of(y).dtype
+        t0, t1 = (zeros(ShapedArray((), dtype)) if t is None else t for t in (t0, t1))
+        return y, broadcast_to(self.bind(which, t0, t1), aval_of(y).shape)
+
+
+def _select_dtype(which: np.dtype, a: np.dtype, b: np.dtype) -> np.dtype:
+    if which.kind != "b":
+        raise DTypeError(f"select_n takes a boolean selector, got {which}")
+    if a != b:
+        raise DTypeError(f"select_n takes cases of one dtype, got {a} and {b}")
+    return a
+
+
+select_n = _Select(
+    "select_n", lambda which, a, b: np.where(which, b, a), _select_dtype, "where({0}, {2}, {1})", weak=True
+)
+
+
+def _select_transpose(ct: Any, which: Any, a: Any, b: Any) -> list[Any]:
+    none = zeros(ShapedArray((), aval_of(ct).dtype))
+    return [
+        None,
+        unbroadcast(select_n.bind(which, ct, none), a.aval) if is_linear(a) else None,
+        unbroadcast(select_n.bind(which, none, ct), b.aval) if is_linear(b) else None,
+    ]
+
+
+select_n.transpose = _select_transpose
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """`x` where `condition` is true, `y` elsewhere, with NumPy's promotion and broadcasting."""
+    if not any(isinstance(a, Tracer) for a in (condition, x, y)):
+        return wrap(np.where(condition, x, y))
+    condition, x, y = (as_operand("where", a) for a in (condition, x, y))
+    if aval_of(condition).dtype.kind != "b":
+        condition = ne(condition, 0)
+    x, y = promote("where", np.add, (x, y)) if weak_type(x) != weak_type(y) else (x, y)
+    return select_n.bind(condition, y, x)
+
+
+def select(pred: Any, on_true: Any, on_false: Any) -> Any:
+    """`on_true` where `pred` holds, `on_false` elsewhere."""
+    return where(pred, on_true, on_false)
+
+
+def clamp(min: Any, x: Any, max: Any) -> Any:
+    """`x` limited to `[min, max]`.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.clamp(0, np.array([-1, 0, 5]), 3)
+    Array([0, 0, 3])
+    """
+    from functrans.lax import elementwise
+
+    return elementwise.min(elementwise.max(x, min), max)

@@ -1,0 +1,240 @@
+"""Forward-mode differentiation, and the linearization that reverse mode stands on.
+
+A `TangentTracer` carries a value and its tangent; an operation on it runs the primitive's jvp rule at once. When the
+tangents are plain values that is forward mode. `linearize` makes the tangents staged tracers instead, so that the same
+rules leave behind a linear jaxpr in the tangents, whose constants are the residuals. A tangent of `None` is zero.
+
+Source: A. Radul et al., "You Only Linearize Once: Tangents Transpose to Gradients", POPL 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from functrans.core.avals import ShapedArray, aval_of, tangent_dtype
+from functrans.core.jaxpr import Eqn, Jaxpr, convert_constvars, evaluate
+from functrans.core.primitive import Primitive, lookup, zeros
+from functrans.core.trace import StagingTrace, Trace, Tracer, deeper, stage
+from functrans.errors import ConcretizationError
+
+
+class TangentTracer(Tracer):
+    """A value and its tangent."""
+
+    __slots__ = ("primal", "tangent")
+
+    def __init__(self, trace: TangentTrace, primal: Any, tangent: Any):
+        self.trace = trace
+        self.primal = primal
+        self.tangent = tangent
+
+    @property
+    def aval(self) -> ShapedArray:  # type: ignore[override]
+        return aval_of(self.primal)
+
+    def concrete(self, error: type[ConcretizationError], need: str) -> Any:
+        return self.primal.concrete(error, need) if isinstance(self.primal, Tracer) else self.primal
+
+    def describe(self) -> str:
+        if isinstance(self.primal, Tracer):
+            return self.primal.describe()
+        return f"an array {self.aval} under differentiation, whose tangent would be lost"
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.aval}> with primal {self.primal!r}"
+
+
+class TangentTrace(Trace):
+    """Runs jvp rules; `linear` says that tangents are staged and must not reach the primal computation."""
+
+    def __init__(self, level: int, linear: bool):
+        self.level = level
+        self.linear = linear
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        primals = []
+        tangents = []
+        for a in args:
+            if isinstance(a, TangentTracer) and a.trace is self:
+                primals.append(a.primal)
+                tangents.append(a.tangent)
+            else:
+                primals.append(a)
+                tangents.append(None)
+        rule = primitive.jvp
+        if self.linear and primitive.linearize is not None:
+            rule = primitive.linearize
+        out, tangent = rule(primals, tangents, **params)
+        if primitive.multiple_results:
+            return [o if t is None else TangentTracer(self, o, t) for o, t in zip(out, tangent)]
+        return out if tangent is None else TangentTracer(self, out, tangent)
+
+    def split(self, value: Any) -> tuple[Any, Any]:
+        """The primal and the tangent of a value that the function returned."""
+        if isinstance(value, TangentTracer) and value.trace is self:
+            return value.primal, value.tangent
+        return value, None
+
+
+def has_tangent(value: Any) -> bool:
+    """Whether arrays of this type have nonzero tangents (floats and complex numbers do)."""
+    return aval_of(value).dtype.kind in "fc"
+
+
+def jvp(
+    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
+    """Values and tangents of a flat function; tangents of `None` are zero, on the way in and out."""
+    with deeper() as level:
+        trace = TangentTrace(level, linear=False)
+        ins = [p if t is None else TangentTracer(trace, p, t) for p, t in zip(primals, tangents)]
+        pairs = [trace.split(o) for o in fun(*ins)]
+    return [p for p, _ in pairs], [t for _, t in pairs]
+
+
+class LinearFunction:
+    """A linear map as a jaxpr, with its residuals: `outs` flags the results that are not identically zero."""
+
+    __slots__ = ("consts", "jaxpr", "nonzero_ins", "nonzero_outs")
+
+    def __init__(self, jaxpr: Jaxpr, consts: list[Any], nonzero_ins: list[bool], nonzero_outs: list[bool]):
+        self.jaxpr = jaxpr
+        self.consts = consts
+        self.nonzero_ins = nonzero_ins
+        self.nonzero_outs = nonzero_outs
+
+    def __call__(self, *tangents: Any) -> list[Any]:
+        """Push tangents (of the nonzero inputs) forward; `None` for outputs that are identically zero."""
+        outs = iter(evaluate(self.jaxpr, self.consts, tangents))
+        return [next(outs) if nonzero else None for nonzero in self.nonzero_outs]
+
+
+def linearize(
+    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], nonzero: Sequence[bool] | None = None
+) -> tuple[list[Any], LinearFunction]:
+    """Values of a flat function and its derivative at `primals`, as a linear function of the `nonzero` tangents."""
+    nonzero = [has_tangent(p) for p in primals] if nonzero is None else list(nonzero)
+    with deeper() as staging_level:
+        staging = StagingTrace(staging_level, "a linear function")
+        with deeper() as level:
+            trace = TangentTrace(level, linear=True)
+            ins = [
+                TangentTracer(trace, p, staging.argument(tangent_aval(p))) if live else p
+                for p, live in zip(primals, nonzero)
+            ]
+            pairs = [trace.split(o) for o in fun(*ins)]
+        outs = [p for p, _ in pairs]
+        tangents = [t if t is not None and has_tangent(p) else None for p, t in pairs]
+        jaxpr, consts = staging.finish([t for t in tangents if t is not None])
+    return outs, LinearFunction(jaxpr, consts, nonzero, [t is not None for t in tangents])
+
+
+def tangent_aval(value: Any) -> ShapedArray:
+    aval = aval_of(value)
+    return ShapedArray(aval.shape, tangent_dtype(aval.dtype))
+
+
+def instantiate(tangent: Any, primal: Any) -> Any:
+    """A tangent as an array: zeros for `None`."""
+    return zeros(tangent_aval(primal)) if tangent is None else tangent
+
+
+# ------------------------------------------------------------------ jaxprs
+
+
+def jvp_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool], force: Sequence[bool] | None = None) -> tuple[Jaxpr, list[bool]]:
+    """The jaxpr `primals, nonzero tangents -> outs, nonzero out tangents`, and which out tangents are nonzero.
+
+    `force` asks for tangents of some outputs even when they are zero (a loop's carry must keep its type).
+    """
+    key = ("jvp", tuple(nonzero), None if force is None else tuple(force))
+    return jaxpr.memoize(key, lambda: _jvp_jaxpr(jaxpr, nonzero, force))
+
+
+def _jvp_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool], force: Sequence[bool] | None) -> tuple[Jaxpr, list[bool]]:
+    live_outs: list[bool] = []
+    n = len(jaxpr.invars)
+
+    def fun(*args: Any) -> list[Any]:
+        primals, live = args[:n], iter(args[n:])
+        tangents = [next(live) if nz else None for nz in nonzero]
+        outs, out_tangents = jvp(lambda *xs: evaluate(jaxpr, (), xs), primals, tangents)
+        for i, (o, t) in enumerate(zip(outs, out_tangents)):
+            if force is not None and force[i] and t is None and has_tangent(o):
+                out_tangents[i] = zeros(tangent_aval(o))
+            elif not has_tangent(o):
+                out_tangents[i] = None
+        live_outs[:] = [t is not None for t in out_tangents]
+        return [*outs, *(t for t in out_tangents if t is not None)]
+
+    avals = [*jaxpr.in_avals, *(a.strong() for a, nz in zip(jaxpr.in_avals, nonzero) if nz)]
+    new, consts = stage(fun, avals)
+    return close_over(new, consts), live_outs
+
+
+class LinearizedJaxpr:
+    """A jaxpr split in two: `forward: ins -> outs, saved` and `linear: residuals, tangents -> out tangents`.
+
+    Residuals that are arguments of the jaxpr are not returned by `forward`: `forwarded[i]` is the number of the
+    argument that residual `i` is, or `None` when it is the next of the saved ones.
+    """
+
+    __slots__ = ("forward", "forwarded", "linear", "nonzero_outs")
+
+    def __init__(self, forward: Jaxpr, linear: Jaxpr, forwarded: list[int | None], nonzero_outs: list[bool]):
+        self.forward = forward
+        self.linear = linear
+        self.forwarded = forwarded
+        self.nonzero_outs = nonzero_outs
+
+    def residuals(self, args: Sequence[Any], saved: Sequence[Any]) -> list[Any]:
+        """All residuals, from the arguments of the forward part and what it saved."""
+        rest = iter(saved)
+        return [next(rest) if i is None else args[i] for i in self.forwarded]
+
+
+def linearize_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool]) -> LinearizedJaxpr:
+    """Split a jaxpr into a forward part that saves residuals and a linear part that reads them."""
+    return jaxpr.memoize(("linearize", tuple(nonzero)), lambda: _linearize_jaxpr(jaxpr, nonzero))
+
+
+def _linearize_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool]) -> LinearizedJaxpr:
+    linear: list[LinearFunction] = []
+
+    def fun(*primals: Any) -> list[Any]:
+        outs, lin = linearize(lambda *xs: evaluate(jaxpr, (), xs), primals, nonzero)
+        linear.append(lin)
+        return [*outs, *lin.consts]
+
+    forward = close_over(*stage(fun, jaxpr.in_avals))
+    (lin,) = linear
+    n_outs = len(jaxpr.outvars)
+    position = {var: i for i, var in enumerate(forward.invars)}
+    forwarded = [position.get(v) for v in forward.outvars[n_outs:]]  # type: ignore[arg-type]
+    saved = [v for v, i in zip(forward.outvars[n_outs:], forwarded) if i is None]
+    forward = Jaxpr((), forward.invars, forward.eqns, [*forward.outvars[:n_outs], *saved])
+    return LinearizedJaxpr(forward, convert_constvars(lin.jaxpr), forwarded, lin.nonzero_outs)
+
+
+def close_over(jaxpr: Jaxpr, consts: Sequence[Any]) -> Jaxpr:
+    """A jaxpr without constvars: its constants become `constant` equations."""
+    if not consts:
+        return jaxpr
+    eqns = [
+        Eqn(lookup("constant"), (), (var,), {"value": Constant(value)}, None)
+        for var, value in zip(jaxpr.constvars, consts)
+    ]
+    return Jaxpr((), jaxpr.invars, [*eqns, *jaxpr.eqns], jaxpr.outvars)
+
+
+class Constant:
+    """An array as a param: equal only to itself, printed by its type."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"<{aval_of(self.value)}>"
