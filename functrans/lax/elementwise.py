@@ -56,7 +56,7 @@ class Elementwise(Primitive):
         self.abstract_eval = self._abstract_eval
         self.jvp = self._jvp
         self.batch = self._batch
-        self.lower = self._lower
+        self.lower = self._lower if expr or type(self) is not Elementwise else None
         self.__doc__ = doc
         self.__name__ = self.__qualname__ = name
 
@@ -250,7 +250,7 @@ def _power_of_exponent(t: Any, y: Any, x: Any, p: Any) -> Any:
     return t * y * log(where(x == 0, 1.0, x))
 
 
-pow = Elementwise("pow", np.power, "power({0}, {1})", _power_of_base, _power_of_exponent, **_ARITHMETIC)
+pow = Elementwise("pow", np.power, "pow({0}, {1})", _power_of_base, _power_of_exponent, **_ARITHMETIC)
 floor_divide = Elementwise("floor_divide", np.floor_divide, "floor_divide({0}, {1})", zero, zero, **_ARITHMETIC)
 rem = Elementwise(
     "rem",
@@ -271,7 +271,7 @@ def _abs_derivative(t: Any, y: Any, x: Any) -> Any:
     return t * sign(x)
 
 
-abs = Elementwise("abs", np.absolute, "absolute({0})", _abs_derivative, **_ARITHMETIC)
+abs = Elementwise("abs", np.absolute, {"b": "{0}", "": "abs({0})"}, _abs_derivative, **_ARITHMETIC)
 
 
 def _sign_derivative(t: Any, y: Any, x: Any) -> Any:
@@ -284,11 +284,11 @@ def _sign_derivative(t: Any, y: Any, x: Any) -> Any:
 sign = Elementwise("sign", np.sign, "sign({0})", _sign_derivative)
 positive = Elementwise("positive", np.positive, "{0}", lambda t, y, x: t, **_ARITHMETIC)
 positive.transpose = lambda ct, x: [ct]
-square = Elementwise("square", np.square, "({0} * {0})", lambda t, y, x: t * (2 * x))
-reciprocal = Elementwise("reciprocal", np.reciprocal, "reciprocal({0})", lambda t, y, x: -t * (y * y))
+square = Elementwise("square", np.square, "{0} * {0}", lambda t, y, x: t * (2 * x))
+reciprocal = Elementwise("reciprocal", np.reciprocal, {"i": "select(abs({0}) == 1, {0}, 0)", "u": "select({0} == 1, {0}, 0)", "": "1 / {0}"}, lambda t, y, x: -t * (y * y))
 sqrt = Elementwise("sqrt", np.sqrt, "sqrt({0})", lambda t, y, x: t * (0.5 / y))
 cbrt = Elementwise("cbrt", np.cbrt, "cbrt({0})", lambda t, y, x: t * (y / (3 * x)))
-fabs = Elementwise("fabs", np.fabs, "absolute({0})", lambda t, y, x: t * sign(x))
+fabs = Elementwise("fabs", np.fabs, "abs({0})", lambda t, y, x: t * sign(x))
 
 
 class _IntegerPow(Elementwise):
@@ -324,11 +324,11 @@ class _IntegerPow(Elementwise):
         power, square_, n = None, base, -y if y < 0 else y
         while n:
             if n & 1:
-                power = square_ if power is None else k.op("({0} * {1})", power, square_, dtype=dtype)
+                power = square_ if power is None else k.op("{0} * {1}", power, square_, dtype=dtype)
             n >>= 1
             if n:
-                square_ = k.op("({0} * {0})", square_, dtype=dtype)
-        return k.op("reciprocal({0})", power, dtype=dtype) if y < 0 else power
+                square_ = k.op("{0} * {0}", square_, dtype=dtype)
+        return k.op("1 / {0}", power, dtype=dtype) if y < 0 else power
 
 
 integer_pow = _IntegerPow("integer_pow", np.power, "", weak=True)
@@ -409,7 +409,7 @@ digamma = Elementwise("digamma", "scipy.special:digamma", "digamma({0})", lambda
 polygamma = Elementwise(
     "polygamma",
     "functrans.lax.special:polygamma_ufunc",
-    "polygamma({0}, {1})",
+    "",
     zero,
     lambda t, y, n, x: t * polygamma(n + 1.0, x),
 )
@@ -429,7 +429,7 @@ copysign = Elementwise(
     zero,
 )
 nextafter = Elementwise("nextafter", np.nextafter, "nextafter({0}, {1})", lambda t, y, a, b: t, zero)
-spacing = Elementwise("spacing", np.spacing, "spacing({0})", zero)
+spacing = Elementwise("spacing", np.spacing, "", zero)
 heaviside = Elementwise(
     "heaviside", np.heaviside, "heaviside({0}, {1})", zero, lambda t, y, a, b: where(a == 0, t, 0.0)
 )
@@ -443,11 +443,11 @@ def _of_greater(t: Any, y: Any, a: Any, b: Any) -> Any:
     return t * where(a > b, 1.0, where(a == b, 0.5, 0.0))
 
 
-max = Elementwise("max", np.maximum, "maximum({0}, {1})", _of_greater, lambda t, y, a, b: _of_greater(t, y, b, a))
+max = Elementwise("max", np.maximum, {"b": "{0} | {1}", "": "max({0}, {1})"}, _of_greater, lambda t, y, a, b: _of_greater(t, y, b, a))
 min = Elementwise(
     "min",
     np.minimum,
-    "minimum({0}, {1})",
+    {"b": "{0} & {1}", "": "min({0}, {1})"},
     lambda t, y, a, b: _of_greater(t, y, b, a),
     lambda t, y, a, b: _of_greater(t, y, a, b),
 )
@@ -457,34 +457,42 @@ def _of_chosen(t: Any, y: Any, a: Any, b: Any) -> Any:
     return t * where(y == a, where(a == b, 0.5, 1.0), 0.0)  # fmax and fmin pass over NaN
 
 
-fmax = Elementwise("fmax", np.fmax, "fmax({0}, {1})", _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a))
-fmin = Elementwise("fmin", np.fmin, "fmin({0}, {1})", _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a))
+fmax = Elementwise("fmax", np.fmax, {"b": "{0} | {1}", "": "fmax({0}, {1})"}, _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a))
+fmin = Elementwise("fmin", np.fmin, {"b": "{0} & {1}", "": "fmin({0}, {1})"}, _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a))
 
 # ---------------------------------------------------------------- predicates, comparisons, logic, bits (no derivative)
 
+_COMPLEX_LESS = "({0}.real < {1}.real) | (({0}.real == {1}.real) & ({0}.imag < {1}.imag))"
+_COMPLEX_LESS_EQUAL = "({0}.real < {1}.real) | (({0}.real == {1}.real) & ({0}.imag <= {1}.imag))"
+
+
+def _swapped(template: str) -> str:
+    return template.replace("{0}", "{2}").replace("{1}", "{0}").replace("{2}", "{1}")
+
+
 eq = Elementwise("eq", np.equal, "({0} == {1})")
 ne = Elementwise("ne", np.not_equal, "({0} != {1})")
-lt = Elementwise("lt", np.less, "less({0}, {1})")
-le = Elementwise("le", np.less_equal, "less_equal({0}, {1})")
-gt = Elementwise("gt", np.greater, "less({1}, {0})")
-ge = Elementwise("ge", np.greater_equal, "less_equal({1}, {0})")
+lt = Elementwise("lt", np.less, {"b": "(not {0}) & {1}", "c": _COMPLEX_LESS, "": "{0} < {1}"})
+le = Elementwise("le", np.less_equal, {"b": "(not {0}) | {1}", "c": _COMPLEX_LESS_EQUAL, "": "{0} <= {1}"})
+gt = Elementwise("gt", np.greater, {"b": "{0} & (not {1})", "c": _swapped(_COMPLEX_LESS), "": "{0} > {1}"})
+ge = Elementwise("ge", np.greater_equal, {"b": "{0} | (not {1})", "c": _swapped(_COMPLEX_LESS_EQUAL), "": "{0} >= {1}"})
 isfinite = Elementwise("is_finite", np.isfinite, "isfinite({0})")
 isinf = Elementwise("is_inf", np.isinf, "isinf({0})")
-isnan = Elementwise("is_nan", np.isnan, "({0} != {0})")
+isnan = Elementwise("is_nan", np.isnan, {"b": "{0} & (not {0})", "": "{0} != {0}"})
 signbit = Elementwise("signbit", np.signbit, "signbit({0})")
 bitwise_and = Elementwise("and", np.bitwise_and, "({0} & {1})")
 bitwise_or = Elementwise("or", np.bitwise_or, "({0} | {1})")
 bitwise_xor = Elementwise("xor", np.bitwise_xor, "({0} ^ {1})")
-bitwise_not = Elementwise("not", np.invert, {"b": "logical_not({0})", "": "(~{0})"})
-logical_and = Elementwise("logical_and", np.logical_and, "logical_and({0}, {1})")
-logical_or = Elementwise("logical_or", np.logical_or, "logical_or({0}, {1})")
-logical_xor = Elementwise("logical_xor", np.logical_xor, "logical_xor({0}, {1})")
-logical_not = Elementwise("logical_not", np.logical_not, "logical_not({0})")
+bitwise_not = Elementwise("not", np.invert, {"b": "not {0}", "": "~{0}"})
+logical_and = Elementwise("logical_and", np.logical_and, {"b": "{0} & {1}", "": "({0} != 0) & ({1} != 0)"})
+logical_or = Elementwise("logical_or", np.logical_or, {"b": "{0} | {1}", "": "({0} != 0) | ({1} != 0)"})
+logical_xor = Elementwise("logical_xor", np.logical_xor, {"b": "{0} ^ {1}", "": "({0} != 0) ^ ({1} != 0)"})
+logical_not = Elementwise("logical_not", np.logical_not, {"b": "not {0}", "": "{0} == 0"})
 shift_left = Elementwise("shift_left", np.left_shift, "left_shift({0}, {1})")
 shift_right = Elementwise("shift_right", np.right_shift, "right_shift({0}, {1})")
-population_count = Elementwise("population_count", np.bitwise_count, "bitwise_count({0})")
+population_count = Elementwise("population_count", np.bitwise_count, "popcount({0})")
 gcd = Elementwise("gcd", np.gcd, "gcd({0}, {1})")
-lcm = Elementwise("lcm", np.lcm, "lcm({0}, {1})")
+lcm = Elementwise("lcm", np.lcm, "")
 
 # ---------------------------------------------------------------- complex parts
 
@@ -535,7 +543,7 @@ def _make_complex(re: Any, im: Any) -> Any:
 
 real = _Custom("real", np.real, _part_dtype, {"c": "{0}.real", "": "{0}"}, lambda t, y, x: real(t))
 real.transpose = lambda ct, x: [complex(ct, zeros(aval_of(ct))) if x.aval.dtype.kind == "c" else ct]
-imag = _Custom("imag", np.imag, _part_dtype, {"c": "{0}.imag", "": "({0} * 0)"}, lambda t, y, x: imag(t))
+imag = _Custom("imag", np.imag, _part_dtype, {"c": "{0}.imag", "": "{0} * 0"}, lambda t, y, x: imag(t))
 imag.transpose = lambda ct, x: [complex(zeros(aval_of(ct)), neg.bind(ct)) if x.aval.dtype.kind == "c" else zeros(x.aval)]
 complex = _Custom(
     "complex",
@@ -549,7 +557,7 @@ complex.transpose = lambda ct, a, b: [
     unbroadcast(real(ct), a.aval) if is_linear(a) else None,
     unbroadcast(neg.bind(imag(ct)), b.aval) if is_linear(b) else None,
 ]
-conj = Elementwise("conj", np.conjugate, {"c": "{0}.conjugate()", "": "{0}"}, lambda t, y, x: conj.bind(t))
+conj = Elementwise("conj", np.conjugate, {"c": "conj({0})", "": "{0}"}, lambda t, y, x: conj.bind(t))
 conj.transpose = lambda ct, x: [conj.bind(ct)]
 
 # ---------------------------------------------------------------- choice
@@ -578,7 +586,7 @@ def _select_dtype(which: np.dtype, a: np.dtype, b: np.dtype) -> np.dtype:
 
 
 select_n = _Select(
-    "select_n", lambda which, a, b: np.where(which, b, a), _select_dtype, "where({0}, {2}, {1})", weak=True
+    "select_n", lambda which, a, b: np.where(which, b, a), _select_dtype, "select({0}, {2}, {1})", weak=True
 )
 
 

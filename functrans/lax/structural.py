@@ -116,14 +116,7 @@ def _run_index(k: Any, idx: Any, new: Shape, old: Shape) -> list[Any]:
     pairs = [(x, n) for x, n in zip(idx, new) if n != 1]
     if len(pairs) == 1 and sum(n != 1 for n in old) == 1:
         return [pairs[0][0] if n != 1 else k.size(0) for n in old]
-    flat = pairs[0][0]
-    for x, n in pairs[1:]:
-        flat = flat * k.size(n) + x
-    out: list[Any] = []
-    for n in reversed(old[1:]):
-        out.append(flat % k.size(n) if n != 1 else k.size(0))
-        flat = flat // k.size(n) if n != 1 else flat
-    return [flat, *reversed(out)]
+    return list(k.unravel(k.ravel(idx, new), old))
 
 
 reshape_p = Primitive("reshape")
@@ -342,7 +335,7 @@ def _pad_lower(k: Any, idx: Any, x: Any, value: Any, *, padding_config: Any) -> 
         conditions = []
         if between:
             step = k.size(between + 1)
-            conditions.append(j % step == k.size(0))
+            conditions.append((j % step).eq(0))
             j_in = j // step
         else:
             j_in = j
