@@ -26,24 +26,23 @@ CHEAP = frozenset({
 class Body:
     """A loop body or branch being specialized: new invars for the operands that stay, and the operands themselves."""
 
-    def __init__(self) -> None:
+    def __init__(self, outer: Builder) -> None:
+        self.outer = outer
         self.builder = Builder()
         self.invars: list[Var] = []
         self.operands: list[Atom] = []
-        self._known: dict[Atom, Var] = {}
+        self._known: dict[Atom, Atom] = {}
 
     def shared(self, operand: Atom) -> Atom:
-        """The atom in the body for an operand that never changes: a literal, or one variable for each operand."""
-        if type(operand) is Literal:
-            return operand
+        """The atom in the body for an operand that never changes: known values are made there, others are arguments."""
         if operand not in self._known:
-            self._known[operand] = self.own(operand, operand.aval)
+            self._known[operand] = self.element(operand, operand.aval)
         return self._known[operand]
 
-    def splat_or(self, outer: Builder, operand: Atom, aval: ShapedArray) -> Atom | None:
-        """An operand of one known value, made inside."""
-        literal = outer.splat_literal(operand)
-        return None if literal is None else self.builder.splat(literal.value, aval, None)
+    def element(self, operand: Atom, aval: ShapedArray) -> Atom:
+        """The atom in the body for an operand, or a part of it: made there if all its elements are one known value."""
+        literal = self.outer.splat_literal(operand)
+        return self.own(operand, aval) if literal is None else self.builder.splat(literal.value, aval, None)
 
     def own(self, operand: Atom, aval: ShapedArray) -> Var:
         var = Var(aval)
@@ -131,16 +130,12 @@ def scan(b: Builder, eqn: Eqn) -> Sequence[Atom] | None:
         return _run_once(b, eqn, body, consts, init, xs)
     varying = [o is not v for o, v in zip(body.outvars, body.invars[n_consts : n_consts + n_carry])]
     while True:
-        inner = Body()
+        inner = Body(b)
         fixed = [inner.shared(c) for c in consts]
         unchanged = {i: inner.shared(init[i]) for i in range(n_carry) if not varying[i]}
         count = len(inner.invars)
         carry = [unchanged[i] if i in unchanged else inner.own(init[i], init[i].aval) for i in range(n_carry)]
-        slices: list[Atom] = []
-        for x in xs:
-            aval = x.aval.with_shape(x.aval.shape[1:])
-            known = inner.splat_or(b, x, aval)
-            slices.append(inner.own(x, aval) if known is None else known)
+        slices = [inner.element(x, x.aval.with_shape(x.aval.shape[1:])) for x in xs]
         outs = inner.builder.inline(body, [*fixed, *carry, *slices])
         changes = [varying[i] and outs[i] is not carry[i] for i in range(n_carry)]
         if changes == varying:
@@ -236,7 +231,7 @@ def while_(b: Builder, eqn: Eqn) -> Sequence[Atom] | None:
     n_carry = len(init)
     varying = [o is not v for o, v in zip(p["body_jaxpr"].outvars, p["body_jaxpr"].invars[n_body:])]
     while True:
-        body = Body()
+        body = Body(b)
         fixed = [body.shared(c) for c in body_consts]
         unchanged = {i: body.shared(init[i]) for i in range(n_carry) if not varying[i]}
         count = len(body.invars)
@@ -250,7 +245,7 @@ def while_(b: Builder, eqn: Eqn) -> Sequence[Atom] | None:
     new_body, new_body_consts = hoist(b, new_body, count, body.operands[:count], may_fail=False)
     new_body, new_body_consts = _drop_consts(new_body, new_body_consts)
 
-    cond = Body()
+    cond = Body(b)
     fixed = [cond.shared(c) for c in cond_consts]
     unchanged = {i: cond.shared(init[i]) for i in range(n_carry) if not varying[i]}
     count = len(cond.invars)
@@ -315,7 +310,7 @@ def cond(b: Builder, eqn: Eqn) -> Sequence[Atom] | None:
         return b.inline(branches[n], operands)
     bodies = []
     for branch in branches:
-        body = Body()
+        body = Body(b)
         args = [body.shared(a) for a in operands]  # the same operands in the same order for every branch
         bodies.append(body.finish(body.builder.inline(branch, args)))
     inputs = body.operands

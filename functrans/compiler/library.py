@@ -1,0 +1,59 @@
+"""Equations without a loop form: which native form each has, and the call of NumPy for those that have none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from functrans.compiler.contractions import emit_contraction
+from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
+from functrans.compiler.plan import CallPython, Emitter, Planner, nbytes
+from functrans.core.jaxpr import Eqn
+
+
+def emit_equation(p: Planner, eqn: Eqn) -> None:
+    """Add the instructions of an equation that is not a kernel."""
+    native = NATIVE.get(eqn.primitive.name)
+    if native is None or not native(p, eqn):
+        call_numpy(p, eqn)
+
+
+def emit_constant(p: Planner, eqn: Eqn) -> bool:
+    """A constant array is memory that the program holds."""
+    (var,) = eqn.outvars
+    place = p.constant(np.asarray(eqn.params["value"].value))
+    if p.wanted(var) is None:
+        p.define(var, place)
+    else:
+        p.copy(p.write(var), place, nbytes(var.aval))
+    return True
+
+
+def call_numpy(p: Planner, eqn: Eqn) -> None:
+    """A call of the primitive's NumPy evaluation, on views of its operands."""
+    ins = [p.read(a) for a in eqn.inputs]
+    outs = [p.write(v) for v in eqn.outvars]
+    primitive, params = eqn.primitive, eqn.params
+
+    def function(*args: Any) -> list[Any]:
+        results = primitive.impl(*args, **params)
+        return results if primitive.multiple_results else [results]
+
+    call = CallPython(
+        function,
+        tuple(p.operand(place, a.aval) for place, a in zip(ins, eqn.inputs)),
+        tuple(p.operand(place, v.aval) for place, v in zip(outs, eqn.outvars)),
+        primitive.name,
+        eqn.source,
+    )
+    p.emit(call, *ins, *outs)
+
+
+NATIVE: dict[str, Emitter] = {
+    "scan": emit_scan,
+    "while": emit_while,
+    "cond": emit_cond,
+    "dot_general": emit_contraction,
+    "constant": emit_constant,
+}

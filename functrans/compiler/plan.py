@@ -1,0 +1,484 @@
+"""Plans: a jaxpr's steps as a list of instructions over slots of memory.
+
+A slot holds the address of a buffer. Buffers are inputs, outputs, constants, or pieces of one arena that are assigned
+by liveness: two buffers share memory when no instruction needs both. Loops and branches are part of the same flat list,
+as labels and jumps (`controlflow.py`); library calls and calls of NumPy are instructions (`contractions.py`,
+`library.py`). `program.py` turns the list into the code of the native machine.
+
+A variable's *place* is the slot that holds its address, and the buffers that address may lie in: the carry of a loop
+alternates between two, so its slot changes while the program runs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from functrans.compiler.steps import Kernel, Opaque, Step
+from functrans.core.avals import ShapedArray
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+
+ALIGNMENT = 64
+
+#: Equations whose result has the elements of their operand in the same order: no instruction, the same memory.
+ALIASES = frozenset({"reshape", "optimization_barrier", "copy", "stop_gradient"})
+
+
+# ------------------------------------------------------------------ memory
+
+
+class Buffer:
+    """A piece of memory. `kind` is `input`, `output`, `constant` or `arena`; `first` and `last` bound its life."""
+
+    __slots__ = ("aval", "first", "index", "kind", "last", "loops", "nbytes", "offset", "slot")
+
+    def __init__(self, slot: int, kind: str, index: int, nbytes: int, aval: ShapedArray | None):
+        self.slot = slot
+        self.kind = kind
+        self.index = index
+        self.nbytes = nbytes
+        self.aval = aval
+        self.first = -1
+        self.last = -1
+        self.loops: tuple[Loop, ...] = ()
+        self.offset = 0
+
+    def __repr__(self) -> str:
+        return f"%{self.slot}"
+
+
+class Loop:
+    """A stretch of instructions that repeats; what it uses from outside lives to its end."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used: set[Buffer] = set()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value is: a slot, and the buffers its address may lie in."""
+
+    slot: int
+    buffers: tuple[Buffer, ...]
+
+
+def nbytes(aval: ShapedArray) -> int:
+    return aval.size * aval.dtype.itemsize
+
+
+# ------------------------------------------------------------------ instructions
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One step of a plan; operands are slots."""
+
+
+@dataclass(frozen=True)
+class CallKernel(Instruction):
+    kernel: Kernel
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Gemm(Instruction):
+    """`c[b] = op(a[b]) @ op(b[b])` for row-major matrices, over a batch with strides in elements."""
+
+    dtype: np.dtype
+    a: int
+    b: int
+    c: int
+    m: int
+    n: int
+    k: int
+    transpose_a: bool
+    transpose_b: bool
+    lda: int
+    ldb: int
+    ldc: int
+    batch: int
+    stride_a: int
+    stride_b: int
+    stride_c: int
+
+
+@dataclass(frozen=True)
+class Copy(Instruction):
+    target: int
+    source: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Zero(Instruction):
+    target: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class MoveSlot(Instruction):
+    """`slot[target] = slot[source] + offset`."""
+
+    target: int
+    source: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class SetCounter(Instruction):
+    counter: int
+    value: int
+
+
+@dataclass(frozen=True)
+class AddCounter(Instruction):
+    counter: int
+    value: int
+
+
+@dataclass(frozen=True)
+class ReadCounter(Instruction):
+    """`counter = the integer at slot`."""
+
+    counter: int
+    slot: int
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
+class Mark(Instruction):
+    label: int
+
+
+@dataclass(frozen=True)
+class Jump(Instruction):
+    label: int
+
+
+@dataclass(frozen=True)
+class JumpIfFalse(Instruction):
+    slot: int
+    label: int
+
+
+@dataclass(frozen=True)
+class JumpIfLess(Instruction):
+    counter: int
+    limit: int
+    label: int
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An operand of a call: a slot with the type of what it points to, or a literal's value."""
+
+    slot: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
+class CallPython(Instruction):
+    """`outs = function(*ins)` by NumPy, on views of the slots."""
+
+    function: Callable[..., Any]
+    ins: tuple[Operand, ...]
+    outs: tuple[Operand, ...]
+    name: str
+    source: Any = None
+
+
+@dataclass(frozen=True)
+class CallLibrary(Instruction):
+    """A routine of `blas.py` by name, with its slots and integers."""
+
+    routine: str
+    slots: tuple[int, ...]
+    integers: tuple[int, ...]
+
+
+# ------------------------------------------------------------------ the plan
+
+
+@dataclass
+class Plan:
+    """Instructions, the slots they use, and the memory behind the slots."""
+
+    instructions: list[Instruction]
+    slots: list[Buffer | None]  # None: the machine's own, or an address computed by the program
+    constants: list[np.ndarray]
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+    counters: int
+    labels: int
+    arena: int = 0
+    unshared: int = 0  # bytes the arena would take without sharing
+    kernels: list[Kernel] = field(default_factory=list)
+
+
+#: How a native form adds the instructions of an equation to a plan; false: it has none for these operands.
+Emitter = Callable[["Planner", Eqn], bool]
+
+
+def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Callable[[Jaxpr], Sequence[Step]]) -> Plan:
+    """The plan of a program (closed: no constvars but those for `constants`)."""
+    planner = Planner(schedule)
+    env: dict[Var, Place] = {}
+    for var, value in zip(jaxpr.constvars, constants):
+        env[var] = planner.constant(value)
+    inputs = []
+    for i, var in enumerate(jaxpr.invars):
+        buffer = planner.buffer("input", i, nbytes(var.aval), var.aval)
+        inputs.append(buffer)
+        env[var] = Place(buffer.slot, (buffer,))
+    outputs = [planner.buffer("output", i, nbytes(a.aval), a.aval) for i, a in enumerate(jaxpr.outvars)]
+    planner.block(jaxpr, env, [Place(b.slot, (b,)) for b in outputs])
+    plan = Plan(
+        planner.instructions, planner.slots, planner.constants, inputs, outputs, planner.counters, planner.labels,
+        kernels=planner.kernels,
+    )  # fmt: skip
+    arena = [b for b in planner.slots if b is not None and b.kind == "arena" and b.first >= 0]
+    plan.arena = assign_offsets(arena)
+    plan.unshared = sum(_aligned(b.nbytes) for b in arena)
+    return plan
+
+
+class Planner:
+    """A plan under construction: emits instructions and records when each buffer is alive."""
+
+    def __init__(self, schedule: Callable[[Jaxpr], Sequence[Step]]):
+        self.schedule = schedule
+        self.instructions: list[Instruction] = []
+        self.slots: list[Buffer | None] = [None]  # slot 0 is the machine's status word
+        self.constants: list[np.ndarray] = []
+        self.counters = 0
+        self.labels = 0
+        self.kernels: list[Kernel] = []
+        self._loops: tuple[Loop, ...] = ()
+        self._env: dict[Var, Place] = {}
+        self._wanted: dict[Var, Place] = {}
+        self._literals: dict[Any, Place] = {}
+
+    # -- memory
+
+    def slot(self) -> int:
+        """A slot of its own: an address that the program computes."""
+        self.slots.append(None)
+        return len(self.slots) - 1
+
+    def buffer(self, kind: str, index: int, size: int, aval: ShapedArray | None = None) -> Buffer:
+        buffer = Buffer(len(self.slots), kind, index, size, aval)
+        self.slots.append(buffer)
+        return buffer
+
+    def temporary(self, size: int, aval: ShapedArray | None = None) -> Place:
+        buffer = self.buffer("arena", 0, size, aval)
+        return Place(buffer.slot, (buffer,))
+
+    def constant(self, value: np.ndarray) -> Place:
+        value = np.asarray(value, order="C")
+        buffer = self.buffer("constant", len(self.constants), value.nbytes, ShapedArray(value.shape, value.dtype))
+        self.constants.append(value)
+        return Place(buffer.slot, (buffer,))
+
+    def counter(self) -> int:
+        self.counters += 1
+        return self.counters - 1
+
+    def label(self) -> int:
+        self.labels += 1
+        return self.labels - 1
+
+    # -- values
+
+    def read(self, atom: Atom) -> Place:
+        """Where a value is."""
+        if type(atom) is not Literal:
+            return self._env[atom]  # type: ignore[index]
+        value = np.asarray(atom.value, atom.aval.dtype)
+        key = (value.dtype, value.tobytes())
+        if key not in self._literals:
+            self._literals[key] = self.constant(value)
+        return self._literals[key]
+
+    def write(self, var: Var) -> Place:
+        """Where a value is to be put: in the place that wants it, or in a buffer of its own."""
+        place = self._wanted.get(var)
+        if place is None:
+            place = self.temporary(nbytes(var.aval), var.aval)
+        self._env[var] = place
+        return place
+
+    def wanted(self, var: Var) -> Place | None:
+        """The place that wants a value, if there is one."""
+        return self._wanted.get(var)
+
+    def define(self, var: Var, place: Place) -> None:
+        """Say where a value is that no instruction here writes."""
+        self._env[var] = place
+
+    # -- instructions
+
+    def emit(self, instruction: Instruction, *places: Place) -> None:
+        """Add an instruction that uses these places."""
+        position = len(self.instructions)
+        self.instructions.append(instruction)
+        for place in places:
+            for buffer in place.buffers:
+                self._touch(buffer, position)
+
+    def _touch(self, buffer: Buffer, position: int) -> None:
+        if buffer.first < 0:
+            buffer.first = position
+            buffer.loops = self._loops
+        buffer.last = max(buffer.last, position)
+        if len(self._loops) > len(buffer.loops):
+            self._loops[len(buffer.loops)].used.add(buffer)
+
+    def enter_loop(self) -> None:
+        self._loops = (*self._loops, Loop())
+
+    def leave_loop(self) -> None:
+        """End a loop with the last instruction: what it used from outside lives until here."""
+        loop, self._loops = self._loops[-1], self._loops[:-1]
+        for buffer in loop.used:
+            buffer.last = max(buffer.last, len(self.instructions) - 1)
+            if len(self._loops) > len(buffer.loops):
+                self._loops[len(buffer.loops)].used.add(buffer)
+
+    # -- programs
+
+    def block(self, jaxpr: Jaxpr, env: dict[Var, Place], targets: Sequence[Place | None]) -> list[Place]:
+        """Add the instructions of a jaxpr: where its results are, which is the target where there is one."""
+        steps = self.schedule(jaxpr)
+        outer = self._env, self._wanted
+        self._env, self._wanted = dict(env), {}
+        root = _roots(steps)
+        bound = {v for step in steps for v in _bound(step)}
+        late: list[tuple[Place, Atom]] = []
+        for atom, target in zip(jaxpr.outvars, targets):
+            origin = root.get(atom, atom) if type(atom) is Var else atom  # type: ignore[arg-type]
+            if target is None:
+                continue
+            if type(origin) is Var and origin in bound and origin not in self._wanted:
+                self._wanted[origin] = target
+            else:
+                late.append((target, atom))
+        for step in steps:
+            self._step(step)
+        for target, atom in late:
+            self.copy(target, self.read(atom), nbytes(atom.aval))
+        places = [self.read(a) if t is None else t for a, t in zip(jaxpr.outvars, targets)]
+        self._env, self._wanted = outer
+        return places
+
+    def _step(self, step: Step) -> None:
+        alias = _alias(step)
+        if alias is not None:
+            self.define(alias[0], self.read(alias[1]))
+        elif isinstance(step, Opaque):
+            from functrans.compiler.library import emit_equation
+
+            emit_equation(self, step.eqn)
+        else:
+            self.call(step)
+
+    def call(self, kernel: Kernel) -> None:
+        """Call a kernel, unless all it writes is empty."""
+        places = [self.write(v) if v in kernel.writes else self.read(v) for v in kernel.buffers]
+        if any(v.aval.size for v in kernel.writes):
+            self.kernels.append(kernel)
+            self.emit(CallKernel(kernel, tuple(p.slot for p in places)), *places)
+
+    def copy(self, target: Place, source: Place, size: int) -> None:
+        if size and target.slot != source.slot:
+            self.emit(Copy(target.slot, source.slot, size), target, source)
+
+    def operand(self, place: Place, aval: ShapedArray) -> Operand:
+        return Operand(place.slot, aval.shape, aval.dtype)
+
+
+def _alias(step: Step) -> tuple[Var, Var] | None:
+    """The result and the operand of a step that only gives the operand another shape."""
+    eqns = (step.eqn,) if isinstance(step, Opaque) else step.eqns
+    if len(eqns) != 1 or eqns[0].primitive.multiple_results or not eqns[0].inputs:
+        return None
+    (x, *_), (out,) = eqns[0].inputs, eqns[0].outvars
+    if type(x) is not Var or x.aval.dtype != out.aval.dtype or x.aval.size != out.aval.size:
+        return None
+    if eqns[0].primitive.name in ALIASES or eqns[0].primitive.name == "broadcast_in_dim":
+        return out, x
+    return None
+
+
+def _bound(step: Step) -> Iterable[Var]:
+    return step.writes if isinstance(step, Kernel) else step.eqn.outvars
+
+
+def _roots(steps: Sequence[Step]) -> dict[Var, Var]:
+    """For each result of a step that is only another shape: the value whose memory it is."""
+    root: dict[Var, Var] = {}
+    for step in steps:
+        alias = _alias(step)
+        if alias is not None:
+            root[alias[0]] = root.get(alias[1], alias[1])
+    return root
+
+
+# ------------------------------------------------------------------ the arena
+
+
+def _aligned(n: int) -> int:
+    return -(-n // ALIGNMENT) * ALIGNMENT
+
+
+def assign_offsets(buffers: Sequence[Buffer]) -> int:
+    """Give each buffer its place in one arena, in order of birth, in the smallest gap that fits: the arena's size."""
+    births = sorted(buffers, key=lambda b: b.first)
+    deaths = sorted(buffers, key=lambda b: b.last)
+    gaps: list[tuple[int, int]] = []  # (start, size), by start
+    top = 0
+    dying = iter(deaths)
+    next_dead = next(dying, None)
+    for buffer in births:
+        while next_dead is not None and next_dead.last < buffer.first:
+            gaps = _release(gaps, next_dead.offset, _aligned(next_dead.nbytes))
+            next_dead = next(dying, None)
+        size = _aligned(buffer.nbytes)
+        if not size:
+            continue
+        fitting = [(gap, start) for start, gap in gaps if gap >= size]
+        if fitting:
+            gap, start = min(fitting)
+            i = gaps.index((start, gap))
+            gaps[i : i + 1] = [(start + size, gap - size)] if gap > size else []
+            buffer.offset = start
+        else:  # at the end, over a gap that lies there
+            if gaps and sum(gaps[-1]) == top:
+                start, _ = gaps.pop()
+            else:
+                start = top
+            buffer.offset = start
+            top = start + size
+    return top
+
+
+def _release(gaps: list[tuple[int, int]], start: int, size: int) -> list[tuple[int, int]]:
+    """The gaps with one more, joined to its neighbours."""
+    if not size:
+        return gaps
+    i = bisect_left(gaps, (start, 0))
+    if i < len(gaps) and start + size == gaps[i][0]:
+        size += gaps.pop(i)[1]
+    if i and sum(gaps[i - 1]) == start:
+        start, size = gaps[i - 1][0], gaps[i - 1][1] + size
+        i -= 1
+        gaps.pop(i)
+    gaps.insert(i, (start, size))
+    return gaps
