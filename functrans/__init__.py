@@ -1,7 +1,58 @@
 """Functional transformations of NumPy programs: `grad`, `vmap`, `jit` and the rest, in the style of JAX."""
 
+import importlib
+from typing import Any
+
+from functrans import errors, lax, numpy, tree, tree_util
+from functrans.api import (
+    block_until_ready,
+    cache_info,
+    checkpoint,
+    device_get,
+    device_put,
+    disable_jit,
+    ensure_compile_time_eval,
+    eval_shape,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jit,
+    jvp,
+    linear_transpose,
+    linearize,
+    make_jaxpr,
+    named_call,
+    remat,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+    vmap,
+)
+from functrans.core.array import Array
+from functrans.core.avals import ShapeDtypeStruct, float0
+from functrans.lax.custom import custom_jvp, custom_vjp
+
 __version__ = "0.1.0"
 
-from functrans import tree, tree_util
+_ON_DEMAND = ("config", "flatten_util", "nn", "scipy", "testing")
 
-__all__ = ["tree", "tree_util"]
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"functrans.{name}")
+    raise AttributeError(f"module 'functrans' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})
+
+
+__all__ = [
+    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "custom_jvp", "custom_vjp",
+    "device_get", "device_put", "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape", "float0", "grad",
+    "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize",
+    "make_jaxpr", "named_call", "numpy", "remat", "stop_gradient", "tree", "tree_util", "value_and_grad", "vjp", "vmap",
+]  # fmt: skip

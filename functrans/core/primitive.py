@@ -56,6 +56,7 @@ class Primitive:
         self.native: Rule | None = None
         self.stage: Rule | None = None  # replaces the staging of this primitive: (trace, args, params) -> tracers
         self.collective = False  # acts over a named axis: batched even when no operand is
+        self.calls_user_rule = False  # its derivative runs the user's code, which may capture what it should not
         self.effect = False  # does something besides computing its results: never removed, never merged
         registry[name] = self
 

@@ -16,7 +16,9 @@ from functrans.core.avals import ShapedArray, aval_of, tangent_dtype
 from functrans.core.jaxpr import Eqn, Jaxpr, convert_constvars, evaluate
 from functrans.core.primitive import Primitive, lookup, zeros
 from functrans.core.trace import StagingTrace, Trace, Tracer, deeper, stage
-from functrans.errors import ConcretizationError
+from functrans.errors import ConcretizationError, NotDifferentiableError
+
+Strip = Callable[[Callable[[Any], Any]], None]
 
 
 class TangentTracer(Tracer):
@@ -66,9 +68,19 @@ class TangentTrace(Trace):
         if self.linear and primitive.linearize is not None:
             rule = primitive.linearize
         out, tangent = rule(primals, tangents, **params)
+        if primitive.calls_user_rule:
+            self.check_closure(params["name"], [*out, *tangent])
         if primitive.multiple_results:
             return [o if t is None else TangentTracer(self, o, t) for o, t in zip(out, tangent)]
         return out if tangent is None else TangentTracer(self, out, tangent)
+
+    def check_closure(self, name: str, values: Sequence[Any]) -> None:
+        """Refuse results of a user's derivative rule that depend on differentiated values it captured."""
+        if any(isinstance(v, TangentTracer) and v.trace is self for v in values):
+            raise NotDifferentiableError(
+                f"the derivative rule of {name} captures a value with respect to which it is differentiated (a "
+                "closure); the rule says nothing of it. Pass it as an argument."
+            )
 
     def split(self, value: Any) -> tuple[Any, Any]:
         """The primal and the tangent of a value that the function returned."""
@@ -83,13 +95,18 @@ def has_tangent(value: Any) -> bool:
 
 
 def jvp(
-    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any]
+    fun: Callable[..., Sequence[Any]],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    strip: Strip | None = None,
 ) -> tuple[list[Any], list[Any]]:
     """Values and tangents of a flat function; tangents of `None` are zero, on the way in and out."""
     with deeper() as level:
         trace = TangentTrace(level, linear=False)
         ins = [p if t is None else TangentTracer(trace, p, t) for p, t in zip(primals, tangents)]
         pairs = [trace.split(o) for o in fun(*ins)]
+        if strip is not None:
+            strip(lambda value: trace.split(value)[0])
     return [p for p, _ in pairs], [t for _, t in pairs]
 
 
@@ -111,9 +128,15 @@ class LinearFunction:
 
 
 def linearize(
-    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], nonzero: Sequence[bool] | None = None
+    fun: Callable[..., Sequence[Any]],
+    primals: Sequence[Any],
+    nonzero: Sequence[bool] | None = None,
+    strip: Strip | None = None,
 ) -> tuple[list[Any], LinearFunction]:
-    """Values of a flat function and its derivative at `primals`, as a linear function of the `nonzero` tangents."""
+    """Values of a flat function and its derivative at `primals`, as a linear function of the `nonzero` tangents.
+
+    `strip` is called once with the function that drops the tangents of what else the function computed (`aux`).
+    """
     nonzero = [has_tangent(p) for p in primals] if nonzero is None else list(nonzero)
     with deeper() as staging_level:
         staging = StagingTrace(staging_level, "a linear function")
@@ -124,6 +147,8 @@ def linearize(
                 for p, live in zip(primals, nonzero)
             ]
             pairs = [trace.split(o) for o in fun(*ins)]
+            if strip is not None:
+                strip(lambda value: trace.split(value)[0])
         outs = [p for p, _ in pairs]
         tangents = [t if t is not None and has_tangent(p) else None for p, t in pairs]
         jaxpr, consts = staging.finish([t for t in tangents if t is not None])

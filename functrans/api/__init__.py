@@ -1,0 +1,36 @@
+"""The public transformations, a file for each kind: differentiation, vectorization, compilation, staging."""
+
+from functrans.api.compilation import Compiled, Jitted, Lowered, Traced, cache_info, disable_jit, jit
+from functrans.api.differentiation import (
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    linear_transpose,
+    linearize,
+    value_and_grad,
+    vjp,
+)
+from functrans.api.staging import (
+    block_until_ready,
+    checkpoint,
+    device_get,
+    device_put,
+    ensure_compile_time_eval,
+    eval_shape,
+    make_jaxpr,
+    named_call,
+    remat,
+    stop_gradient,
+)
+from functrans.api.vectorization import vmap
+
+__all__ = [
+    "Compiled", "Jitted", "Lowered", "Traced", "block_until_ready", "cache_info", "checkpoint", "device_get",
+    "device_put", "disable_jit", "ensure_compile_time_eval", "eval_shape", "grad", "hessian", "hvp", "jacfwd",
+    "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "make_jaxpr", "named_call", "remat",
+    "stop_gradient", "value_and_grad", "vjp", "vmap",
+]  # fmt: skip

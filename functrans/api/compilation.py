@@ -1,0 +1,361 @@
+"""`jit`: trace a function once for each set of shapes and dtypes, compile it, and run the native program after that."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, overload
+
+import numpy as np
+
+from functrans.api.flattening import Flat, any_tracer, argument_names, check_leaf, name_of
+from functrans.compiler import program
+from functrans.core.array import Array
+from functrans.core.avals import ShapeDtypeStruct
+from functrans.core.axes import bound_axes
+from functrans.core.jaxpr import ClosedJaxpr, convert_constvars
+from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
+from functrans.core.trace import Tracer, stage
+from functrans.core.tracebacks import api_boundary
+from functrans.errors import ArgumentError, ShapeError, StaticArgumentError, TreeStructureError
+from functrans.lax.calls import jit_p
+
+Fun = Callable[..., Any]
+
+
+class _State(threading.local):
+    disabled = False
+
+
+_state = _State()
+
+
+@contextmanager
+def disable_jit(disable: bool = True) -> Iterator[None]:
+    """Inside the block `jit` does nothing: functions run eagerly, so that one can print values and debug.
+
+    >>> import functrans as ft
+    >>> with ft.disable_jit():
+    ...     ft.jit(lambda x: x + 1 if x > 0 else x)(1.0)
+    2.0
+    """
+    outer, _state.disabled = _state.disabled, disable
+    try:
+        yield
+    finally:
+        _state.disabled = outer
+
+
+@overload
+def jit(fun: None = None, **options: Any) -> Callable[[Fun], Jitted]: ...
+@overload
+def jit(
+    fun: Fun,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Sequence[str] | None = None,
+    inline: bool = False,
+    keep_unused: bool = False,
+) -> Jitted: ...
+def jit(fun: Fun | None = None, **options: Any) -> Any:
+    """A function that is traced and compiled on its first call for each set of shapes and dtypes.
+
+    Args:
+        fun: a pure function of arrays and pytrees of them.
+        static_argnums, static_argnames: arguments that are ordinary Python values while tracing (they must be
+            hashable); each new value traces again.
+        donate_argnums, donate_argnames: accepted; arguments are never written to.
+        inline: accepted; inner `jit`s are always inlined when a program is compiled.
+        keep_unused: accepted.
+
+    Returns:
+        A `Jitted` function; it has `trace`, `lower` and `clear_cache` besides.
+
+    Kernels do not depend on sizes: a new shape traces again but compiles nothing new.
+
+    >>> import functrans as ft, numpy as np
+    >>> f = ft.jit(lambda x: np.sin(x) ** 2 + np.cos(x) ** 2)
+    >>> f(np.array([0.5, 1.0]))
+    Array([1., 1.])
+    """
+    if fun is None:
+        return functools.partial(jit, **options)
+    return Jitted(fun, **options)
+
+
+class Jitted:
+    """What `jit` returns: call it as the function, or look at the stages of its compilation."""
+
+    def __init__(
+        self,
+        fun: Fun,
+        *,
+        static_argnums: int | Sequence[int] | None = None,
+        static_argnames: str | Sequence[str] | None = None,
+        donate_argnums: Any = None,
+        donate_argnames: Any = None,
+        inline: bool = False,
+        keep_unused: bool = False,
+    ):
+        if not callable(fun):
+            raise ArgumentError(f"jit takes a function, got {fun!r:.60} of type {type(fun).__name__}")
+        functools.update_wrapper(self, fun)
+        self._fun = fun
+        self._name = name_of(fun)
+        self._static_nums, self._static_names = _static_arguments(fun, static_argnums, static_argnames)
+        self._has_static = bool(self._static_nums or self._static_names)
+        self._by_signature: dict[Any, _Entry] = {}
+        self._by_arrays: dict[Any, _Entry] = {}
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:  # the fast path: positional arrays seen before
+            key: list[Any] = []
+            for a in args:
+                if type(a) is not np.ndarray and type(a) is not Array:
+                    break
+                key.append(a.dtype)
+                key.append(a.shape)
+            else:
+                entry = self._by_arrays.get(tuple(key))
+                if entry is not None and not _state.disabled:
+                    return entry.run(args)
+        return self._call(args, kwargs)
+
+    @api_boundary
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if _state.disabled:
+            return self._fun(*args, **kwargs)
+        entry, leaves = self._entry(args, kwargs)
+        if any_tracer(leaves) or any_tracer(entry.closed.consts):
+            outs = jit_p.bind(*entry.closed.consts, *leaves, jaxpr=entry.callee, name=self._name)
+            return unflatten(entry.out_tree, outs)
+        if not kwargs and not self._has_static and all(type(a) in (np.ndarray, Array) for a in args):
+            self._by_arrays[tuple(x for a in args for x in (a.dtype, a.shape))] = entry
+        arrays = [np.asarray(x, v.aval.dtype) for x, v in zip(leaves, entry.closed.jaxpr.invars)]
+        return entry.run(arrays)
+
+    def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Entry, list[Any]]:
+        """The traced function for these arguments, from the cache or anew, and the dynamic leaves."""
+        call, args, kwargs, static = self._bind_static(args, kwargs)
+        leaves, tree = flatten((args, kwargs))
+        avals = []
+        for i, x in enumerate(leaves):
+            avals.append(check_leaf(x, f"{argument_names(self._fun, args, kwargs)[i]}, an argument of {self._name},")
+                         if not isinstance(x, (np.ndarray, Tracer, float, int)) else check_leaf(x, ""))
+        key = (static, tree, tuple(avals), bound_axes())
+        try:
+            entry = self._by_signature.get(key)
+        except TypeError:
+            raise self._unhashable(static) from None
+        if entry is None:
+            program.count_trace()
+
+            def run(xs: list[Any]) -> Any:
+                own_args, own_kwargs = unflatten(tree, xs)
+                return call(*own_args, **own_kwargs)
+
+            flat = Flat(run, self._name)
+            names = argument_names(self._fun, args, kwargs) if not self._static_nums else None
+            jaxpr, consts = stage(flat, avals, f"{self._name} under jit", names)
+            assert flat.out_tree is not None
+            entry = _Entry(ClosedJaxpr(jaxpr, consts), tree, flat.out_tree, self._name)
+            if not any_tracer(consts):
+                self._by_signature[key] = entry
+        return entry, leaves
+
+    def _bind_static(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Fun, Any, Any, Any]:
+        """Fix the static arguments: a function of the others, these, and the static values as part of the key."""
+        if not self._has_static:
+            return self._fun, args, kwargs, ()
+        nums = {n % len(args) for n in self._static_nums if -len(args) <= n < len(args)} if args else set()
+        names = {k for k in kwargs if k in self._static_names}
+        dynamic = tuple(a for i, a in enumerate(args) if i not in nums)
+        static = (tuple((i, args[i]) for i in sorted(nums)), tuple((k, kwargs[k]) for k in sorted(names)))
+
+        def call(*rest: Any, **own: Any) -> Any:
+            free = iter(rest)
+            full = [a if i in nums else next(free) for i, a in enumerate(args)]
+            return self._fun(*full, **own, **{k: kwargs[k] for k in names})
+
+        types = tuple(type(v) for part in static for _, v in part)  # 1, 1.0 and True are equal, and differ
+        return call, dynamic, {k: v for k, v in kwargs.items() if k not in names}, (static, types)
+
+    def _unhashable(self, static: Any) -> StaticArgumentError:
+        for where, value in (pair for part in (static[0] if static else ()) for pair in part):
+            try:
+                hash(value)
+            except TypeError:
+                return StaticArgumentError(
+                    f"the static argument {where!r} of {self._name} is {value!r:.60} of type {type(value).__name__}, which "
+                    "cannot be hashed; static arguments are part of the cache's key. Use a tuple for a list, a frozen "
+                    "dataclass for a dict, and pass arrays as ordinary arguments."
+                )
+        return StaticArgumentError(f"an argument of {self._name} cannot be hashed")
+
+    @api_boundary
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """Trace for these arguments (arrays or `ShapeDtypeStruct`s) without compiling."""
+        entry, _ = self._entry(args, kwargs)
+        return Traced(entry)
+
+    @api_boundary
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """Trace and lower for these arguments; `.as_text()` shows what was made of the function."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Shapes and dtypes of the results, as a pytree of `ShapeDtypeStruct`."""
+        return self.trace(*args, **kwargs).out_info
+
+    def clear_cache(self) -> None:
+        """Forget all traces of this function (kernels stay in the kernel caches)."""
+        self._by_signature.clear()
+        self._by_arrays.clear()
+
+    def __repr__(self) -> str:
+        return f"<jit of {self._name}>"
+
+
+def _static_arguments(fun: Fun, nums: Any, names: Any) -> tuple[tuple[int, ...], frozenset[str]]:
+    """Positions and names of static arguments, each inferred from the other where the signature allows."""
+    given_nums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
+    given_names = () if names is None else (names,) if isinstance(names, str) else tuple(names)
+    try:
+        parameters = inspect.signature(fun).parameters
+    except (ValueError, TypeError):
+        return given_nums, frozenset(given_names)
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [n for n, p in parameters.items() if p.kind in kinds]
+    variadic = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters.values())
+    for n in given_nums:
+        if not variadic and not -len(positional) <= n < len(positional):
+            raise ArgumentError(
+                f"static_argnums of jit({name_of(fun)}) names argument {n}, but it has {len(positional)} positional ones"
+            )
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        for name in given_names:
+            if name not in parameters:
+                raise ArgumentError(f"static_argnames of jit({name_of(fun)}) names {name!r}, which is no argument of it")
+    all_names = {*given_names, *(positional[n] for n in given_nums if -len(positional) <= n < len(positional))}
+    all_nums = {*given_nums, *(positional.index(n) for n in given_names if n in positional)}
+    return tuple(sorted(all_nums)), frozenset(all_names)
+
+
+class _Entry:
+    """One trace of a function, and, once it has run, its program."""
+
+    __slots__ = ("callee", "closed", "compiled", "in_tree", "name", "out_tree", "single")
+
+    def __init__(self, closed: ClosedJaxpr, in_tree: PyTreeDef, out_tree: PyTreeDef, name: str):
+        self.closed = closed
+        self.callee = convert_constvars(closed.jaxpr)
+        self.in_tree = in_tree
+        self.out_tree = out_tree
+        self.name = name
+        self.single = out_tree.is_leaf()
+        self.compiled: Any = None
+
+    def run(self, arrays: Sequence[Any]) -> Any:
+        if self.compiled is None:
+            self.compiled = program.compile(self.closed.jaxpr, self.closed.consts)
+        outs = self.compiled(*arrays)
+        return outs[0] if self.single else unflatten(self.out_tree, outs)
+
+
+# ---------------------------------------------------------------- the stages, one by one
+
+
+class Traced:
+    """A traced function: its jaxpr and the structure of its results."""
+
+    def __init__(self, entry: _Entry):
+        self._entry = entry
+
+    @property
+    def jaxpr(self) -> ClosedJaxpr:
+        """The jaxpr, with the values of what the function captured."""
+        return self._entry.closed
+
+    @property
+    def out_info(self) -> Any:
+        """Shapes and dtypes of the results."""
+        avals = self._entry.closed.out_avals
+        return unflatten(self._entry.out_tree, [ShapeDtypeStruct(a.shape, a.dtype, a.weak) for a in avals])
+
+    def lower(self) -> Lowered:
+        """Lower the jaxpr to loop nests and a plan."""
+        if any_tracer(self._entry.closed.consts):
+            raise ArgumentError(f"{self._entry.name} captures traced arrays; lower the outermost function instead")
+        return Lowered(self._entry, program.lower(self._entry.closed.jaxpr, self._entry.closed.consts))
+
+
+class Lowered:
+    """A lowered function: what will be compiled."""
+
+    def __init__(self, entry: _Entry, lowered: Any):
+        self._entry = entry
+        self._lowered = lowered
+
+    def as_text(self, stage: str | None = None) -> str:
+        """The simplified jaxpr, the loop nests, their kernels and the plan as text; or one `stage` of these."""
+        return self._lowered.as_text(stage)
+
+    def cost_analysis(self) -> dict[str, float]:
+        """Operations and bytes moved by one call, estimated."""
+        return self._lowered.cost_analysis()
+
+    @api_boundary
+    def compile(self) -> Compiled:
+        """Compile to native code."""
+        return Compiled(self._entry, self._lowered.compile())
+
+    def __repr__(self) -> str:
+        return self.as_text()
+
+
+class Compiled:
+    """A compiled function for one set of shapes and dtypes."""
+
+    def __init__(self, entry: _Entry, compiled: Any):
+        self._entry = entry
+        self._compiled = compiled
+
+    @api_boundary
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, tree = flatten((args, kwargs))
+        if tree != self._entry.in_tree:
+            raise structure_error(
+                f"the arguments of the compiled {self._entry.name}", self._entry.in_tree, tree, ("compiled for", "got")
+            ) or TreeStructureError(f"the compiled {self._entry.name} was called with another structure of arguments")
+        arrays = []
+        for x, v in zip(leaves, self._entry.closed.jaxpr.invars):
+            aval = check_leaf(x, f"an argument of the compiled {self._entry.name}")
+            if aval.shape != v.aval.shape or (aval.dtype != v.aval.dtype and not aval.weak):
+                raise ShapeError(f"{self._entry.name} was compiled for {v.aval}, and called with {aval}")
+            arrays.append(np.asarray(x, v.aval.dtype))
+        return unflatten(self._entry.out_tree, self._compiled(*arrays))
+
+    def as_text(self) -> str:
+        """All stages as text, with what is known of the native code."""
+        return self._compiled.as_text()
+
+    def cost_analysis(self) -> dict[str, float]:
+        """Operations and bytes moved by one call, estimated."""
+        return self._compiled.cost_analysis()
+
+    def memory_analysis(self) -> Any:
+        """Bytes of arguments, results, constants and temporaries."""
+        return self._compiled.memory_analysis()
+
+
+def cache_info() -> Any:
+    """Counts since start (`traces`, `kernels_compiled`, `kernels_loaded`, `kernels_reused`), and the cache folder."""
+    return program.cache_info()

@@ -1,0 +1,192 @@
+"""What tracing alone gives: the jaxpr of a function, and the shapes and dtypes of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from functrans.api.flattening import Flat, argument_names, check_leaf, name_of
+from functrans.core.array import wrap
+from functrans.core.avals import ShapeDtypeStruct, aval_of, is_array_like
+from functrans.core.jaxpr import ClosedJaxpr, convert_constvars
+from functrans.core.pytree import flatten, unflatten
+from functrans.core.trace import StagedTracer, Tracer, stage, staging_into
+from functrans.core.tracebacks import api_boundary
+from functrans.lax.calls import checkpoint_p, jit_p
+from functrans.lax.conversion import stop_gradient_p
+
+Fun = Callable[..., Any]
+
+
+def make_jaxpr(fun: Fun, static_argnums: int | Sequence[int] = (), return_shape: bool = False) -> Fun:
+    """A function of the same arguments that returns the jaxpr of `fun` for their shapes and dtypes.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.make_jaxpr(lambda x: np.sin(x) * 2)(np.ones(3))
+    { lambda ; a:f64[3]. let
+        b:f64[3] = sin a
+        c:f64[3] = mul b 2.0:f64[]
+      in (c,) }
+    """
+    static = {static_argnums} if isinstance(static_argnums, int) else set(static_argnums)
+
+    @api_boundary
+    def maker(*args: Any, **kwargs: Any) -> Any:
+        fixed = {i % len(args) for i in static} if args else set()
+        dynamic = tuple(a for i, a in enumerate(args) if i not in fixed)
+
+        def call(*rest: Any, **own: Any) -> Any:
+            free = iter(rest)
+            return fun(*[a if i in fixed else next(free) for i, a in enumerate(args)], **own)
+
+        flat, closed = _stage(call, dynamic, kwargs, name_of(fun))
+        if not return_shape:
+            return closed
+        return closed, flat.unflatten([ShapeDtypeStruct(a.shape, a.dtype, a.weak) for a in closed.out_avals])
+
+    return maker
+
+
+def _stage(fun: Fun, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> tuple[Flat, ClosedJaxpr]:
+    leaves, tree = flatten((args, kwargs))
+    avals = [check_leaf(x, f"an argument of {name}") for x in leaves]
+
+    def call(xs: list[Any]) -> Any:
+        own_args, own_kwargs = unflatten(tree, xs)
+        return fun(*own_args, **own_kwargs)
+
+    flat = Flat(call, name)
+    jaxpr, consts = stage(flat, avals, name, argument_names(fun, args, kwargs))
+    return flat, ClosedJaxpr(jaxpr, consts)
+
+
+@api_boundary
+def eval_shape(fun: Fun, *args: Any, **kwargs: Any) -> Any:
+    """The shapes and dtypes of the results of `fun`, without computing them: a pytree of `ShapeDtypeStruct`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.eval_shape(np.dot, ft.ShapeDtypeStruct((2, 3), np.float32), ft.ShapeDtypeStruct((3,), np.float32))
+    ShapeDtypeStruct(shape=(2,), dtype=float32)
+    """
+    flat, closed = _stage(fun, args, kwargs, name_of(fun))
+    return flat.unflatten([ShapeDtypeStruct(a.shape, a.dtype, a.weak) for a in closed.out_avals])
+
+
+@contextmanager
+def ensure_compile_time_eval() -> Iterator[None]:
+    """Inside the block, arrays made from nothing (`zeros`, `arange`, ...) have values even in a traced function.
+
+    >>> import functrans as ft, functrans.numpy as fnp
+    >>> @ft.jit
+    ... def f(x):
+    ...     with ft.ensure_compile_time_eval():
+    ...         n = int(fnp.arange(4).sum())
+    ...     return x * n
+    >>> f(1.0)
+    Array(6.)
+    """
+    with staging_into(None):
+        yield
+
+
+def checkpoint(fun: Fun, *, prevent_cse: bool = True, policy: Any = None, static_argnums: Any = ()) -> Fun:
+    """`fun`, whose intermediate values reverse mode recomputes instead of keeping: less memory, more work.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.grad(ft.checkpoint(lambda x: np.sin(np.sin(x))))(1.0)
+    Array(0.36003949)
+    """
+    static = {static_argnums} if isinstance(static_argnums, int) else set(static_argnums)
+    name = name_of(fun)
+
+    @api_boundary
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        fixed = {i % len(args) for i in static} if args else set()
+
+        def call(*rest: Any, **own: Any) -> Any:
+            free = iter(rest)
+            return fun(*[a if i in fixed else next(free) for i, a in enumerate(args)], **own)
+
+        dynamic = tuple(a for i, a in enumerate(args) if i not in fixed)
+        flat, closed = _stage(call, dynamic, kwargs, name)
+        leaves = flatten((dynamic, kwargs))[0]
+        outs = checkpoint_p.bind(*closed.consts, *leaves, jaxpr=convert_constvars(closed.jaxpr))
+        return flat.unflatten(outs)
+
+    checkpointed.__wrapped__ = fun  # type: ignore[attr-defined]
+    checkpointed.__name__ = checkpointed.__qualname__ = f"checkpoint_of_{name}"
+    return checkpointed
+
+
+remat = checkpoint
+
+
+def named_call(fun: Fun, *, name: str | None = None) -> Fun:
+    """`fun` as an equation of its own, with a name, in the jaxprs of functions that call it.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.make_jaxpr(ft.named_call(np.sin, name="wave"))(1.0)
+    { lambda ; a:f64[]. let
+        b:f64[] = jit[
+          jaxpr={ lambda ; a:f64[]. let
+              b:f64[] = sin a
+            in (b,) }
+          name=wave
+        ] a
+      in (b,) }
+    """
+    name = name or name_of(fun)
+
+    @api_boundary
+    def named(*args: Any, **kwargs: Any) -> Any:
+        leaves = flatten((args, kwargs))[0]
+        if not any(isinstance(x, StagedTracer) for x in leaves):
+            return fun(*args, **kwargs)
+        flat, closed = _stage(fun, args, kwargs, name)
+        outs = jit_p.bind(*closed.consts, *leaves, jaxpr=convert_constvars(closed.jaxpr), name=name)
+        return flat.unflatten(outs)
+
+    return named
+
+
+def stop_gradient(x: Any) -> Any:
+    """`x`, through which no derivative flows.
+
+    >>> import functrans as ft
+    >>> ft.grad(lambda x: x * ft.stop_gradient(x))(3.0)
+    Array(3.)
+    """
+    leaves, tree = flatten(x)
+    return unflatten(
+        tree, [stop_gradient_p.bind(v) if is_array_like(v) and aval_of(v).dtype.kind in "fc" else v for v in leaves]
+    )
+
+
+def block_until_ready(x: Any) -> Any:
+    """`x`: results are ready when they are returned."""
+    return x
+
+
+def device_put(x: Any, device: Any = None) -> Any:
+    """A pytree with its leaves as `Array`s.
+
+    >>> import functrans as ft
+    >>> ft.device_put({"a": [1, 2.0]})
+    {'a': [Array(1), Array(2.)]}
+    """
+    leaves, tree = flatten(x)
+    return unflatten(tree, [v if isinstance(v, Tracer) else wrap(np.asarray(v)) for v in leaves])
+
+
+def device_get(x: Any) -> Any:
+    """A pytree with its leaves as plain `np.ndarray`s.
+
+    >>> import functrans as ft, functrans.numpy as fnp
+    >>> ft.device_get((fnp.zeros(2), 1.0))
+    (array([0., 0.]), array(1.))
+    """
+    leaves, tree = flatten(x)
+    return unflatten(tree, [np.asarray(v) for v in leaves])
