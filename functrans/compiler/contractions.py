@@ -83,6 +83,7 @@ def emit_contraction(p: Planner, eqn: Eqn) -> bool:
         a.leading, b.leading, c.n, c.batch, a.batch_stride, b.batch_stride, c.m * c.n,
     )  # fmt: skip
     p.emit(instruction, a_place, b_place, target)
+    p.count(2.0 * c.batch * c.m * c.n * c.k, out.aval, *(x.aval for x in eqn.inputs))
     return True
 
 

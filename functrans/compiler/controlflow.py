@@ -90,7 +90,7 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     along_ys = [Along(p, place, nbytes(aval) // length, length, reverse) for place, aval in zip(stacks, stack_avals)]
     counter, top = p.counter(), p.label()
     p.emit(SetCounter(counter, 0))
-    p.enter_loop()
+    p.enter_loop(length)
     p.emit(Mark(top))
     places = [*read, *(c.now for c in carries), *(a.place for a in along_xs)]
     targets = [*(c.next for c in carries), *(a.place for a in along_ys)]

@@ -48,6 +48,8 @@ def call_numpy(p: Planner, eqn: Eqn) -> None:
         eqn.source,
     )
     p.emit(call, *ins, *outs)
+    avals = [a.aval for a in (*eqn.inputs, *eqn.outvars)]
+    p.count(max((a.size for a in avals), default=0), *avals)
 
 
 NATIVE: dict[str, Emitter] = {

@@ -220,6 +220,8 @@ class Plan:
     arena: int = 0
     unshared: int = 0  # bytes the arena would take without sharing
     kernels: list[Kernel] = field(default_factory=list)
+    operations: float = 0.0  # scalar operations of one run, estimated: a `while` loop counts as one turn
+    traffic: float = 0.0  # bytes read and written by one run, likewise
 
 
 #: How a native form adds the instructions of an equation to a plan; false: it has none for these operands.
@@ -241,7 +243,7 @@ def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Callable[
     planner.block(jaxpr, env, [Place(b.slot, (b,)) for b in outputs])
     plan = Plan(
         planner.instructions, planner.slots, planner.constants, inputs, outputs, planner.counters, planner.labels,
-        kernels=planner.kernels,
+        kernels=planner.kernels, operations=planner.operations, traffic=planner.traffic,
     )  # fmt: skip
     arena = [b for b in planner.slots if b is not None and b.kind == "arena" and b.first >= 0]
     plan.arena = assign_offsets(arena)
@@ -260,6 +262,9 @@ class Planner:
         self.counters = 0
         self.labels = 0
         self.kernels: list[Kernel] = []
+        self.operations = 0.0
+        self.traffic = 0.0
+        self._turns = [1]
         self._loops: tuple[Loop, ...] = ()
         self._env: dict[Var, Place] = {}
         self._wanted: dict[Var, Place] = {}
@@ -341,12 +346,19 @@ class Planner:
         if len(self._loops) > len(buffer.loops):
             self._loops[len(buffer.loops)].used.add(buffer)
 
-    def enter_loop(self) -> None:
+    def count(self, operations: float, *avals: ShapedArray) -> None:
+        """Add to the estimates what an instruction computes and moves."""
+        self.operations += operations * self._turns[-1]
+        self.traffic += sum(map(nbytes, avals)) * self._turns[-1]
+
+    def enter_loop(self, turns: int = 1) -> None:
         self._loops = (*self._loops, Loop())
+        self._turns.append(self._turns[-1] * turns)
 
     def leave_loop(self) -> None:
         """End a loop with the last instruction: what it used from outside lives until here."""
         loop, self._loops = self._loops[-1], self._loops[:-1]
+        self._turns.pop()
         for buffer in loop.used:
             buffer.last = max(buffer.last, len(self.instructions) - 1)
             if len(self._loops) > len(buffer.loops):
@@ -394,6 +406,7 @@ class Planner:
         places = [self.write(v) if v in kernel.writes else self.read(v) for v in kernel.buffers]
         if any(v.aval.size for v in kernel.writes):
             self.kernels.append(kernel)
+            self.count(kernel.work, *(v.aval for v in kernel.buffers))
             self.emit(CallKernel(kernel, tuple(p.slot for p in places)), *places)
 
     def copy(self, target: Place, source: Place, size: int) -> None:

@@ -1,0 +1,110 @@
+"""Plans and kernels as text, for people: `jit(f).lower(*args).as_text()`."""
+
+from __future__ import annotations
+
+from functrans.compiler.plan import (
+    AddCounter,
+    Buffer,
+    CallKernel,
+    CallLibrary,
+    CallPython,
+    Copy,
+    Gemm,
+    Instruction,
+    Jump,
+    JumpIfFalse,
+    JumpIfLess,
+    Mark,
+    MoveSlot,
+    Plan,
+    ReadCounter,
+    SetCounter,
+    Zero,
+)
+from functrans.compiler.steps import Kernel
+
+
+def format_plan(plan: Plan) -> str:
+    """The buffers of a plan and its instructions; a `%` is a slot, a `#` a counter."""
+    lines = [f"arena of {plan.arena} bytes ({plan.unshared} without sharing)"]
+    lines += [f"  {_buffer(b)}" for b in plan.slots if b is not None and _is_used(b)]
+    numbers = {source: i for i, source in enumerate(distinct_kernels(plan))}
+    lines += [f"{i:4d}  {_instruction(ins, numbers)}" for i, ins in enumerate(plan.instructions)]
+    return "\n".join(lines)
+
+
+def format_kernels(plan: Plan) -> str:
+    """The text of each distinct kernel, with the equations of one place that calls it."""
+    parts = []
+    for i, (_, kernel) in enumerate(distinct_kernels(plan).items()):
+        eqns = "\n".join(f"#     {line}" for e in kernel.eqns for line in str(e).splitlines())
+        sources = sorted({str(e.source) for e in kernel.eqns if e.source})
+        at = "".join(f"\n#   at {s}" for s in sources)
+        parts.append(f"# kernel {i}: {kernel.note}\n{eqns}{at}\n{kernel.source}")
+    return "\n\n".join(parts)
+
+
+def format_loops(plan: Plan) -> str:
+    """The fused loop nests in the order in which they are called, one line each, and what is called between them."""
+    numbers = {source: i for i, source in enumerate(distinct_kernels(plan))}
+    shown = (CallKernel, CallLibrary, CallPython, Gemm)
+    return "\n".join(_instruction(ins, numbers) for ins in plan.instructions if isinstance(ins, shown))
+
+
+def distinct_kernels(plan: Plan) -> dict[str, Kernel]:
+    """The kernels of a plan, one for each text, in order of first use."""
+    first: dict[str, Kernel] = {}
+    for kernel in plan.kernels:
+        first.setdefault(kernel.source, kernel)
+    return first
+
+
+def _is_used(buffer: Buffer) -> bool:
+    return buffer.kind in ("input", "output") or buffer.first >= 0
+
+
+def _buffer(b: Buffer) -> str:
+    aval = "" if b.aval is None else f" {b.aval}"
+    if b.kind == "arena":
+        return f"%{b.slot} arena[{b.offset}:{b.offset + b.nbytes}]{aval}"
+    return f"%{b.slot} {b.kind} {b.index}{aval}"
+
+
+def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
+    match ins:
+        case CallKernel(kernel, slots):
+            outs = [f"%{s}" for s, v in zip(slots, kernel.buffers) if v in kernel.writes]
+            reads = [f"%{s}" for s, v in zip(slots, kernel.buffers) if v not in kernel.writes]
+            names = " ".join(dict.fromkeys(e.primitive.name for e in kernel.eqns))
+            how = f"{kernel.extent} iterations{', on all threads' if kernel.parallel else ''}"
+            return f"{', '.join(outs)} = kernel {numbers[kernel.source]} ({', '.join(reads)})  # {how}: {names}"
+        case Gemm():
+            batch = f" x {ins.batch}" if ins.batch != 1 else ""
+            a, b = (f"%{s}{'.T' if t else ''}" for s, t in ((ins.a, ins.transpose_a), (ins.b, ins.transpose_b)))
+            return f"%{ins.c} = BLAS gemm {a} @ {b}  # {ins.dtype} ({ins.m}, {ins.k}) @ ({ins.k}, {ins.n}){batch}"
+        case Copy(target, source, n):
+            return f"%{target} = copy %{source}  # {n} bytes"
+        case Zero(target, n):
+            return f"%{target} = zero  # {n} bytes"
+        case MoveSlot(target, source, offset):
+            return f"slot %{target} = %{source}" + (f" + {offset}" if offset else "")
+        case SetCounter(c, value):
+            return f"#{c} = {value}"
+        case AddCounter(c, value):
+            return f"#{c} += {value}"
+        case ReadCounter(c, slot, dtype):
+            return f"#{c} = {dtype} at %{slot}"
+        case Mark(label):
+            return f"L{label}:"
+        case Jump(label):
+            return f"jump L{label}"
+        case JumpIfFalse(slot, label):
+            return f"jump L{label} unless %{slot}"
+        case JumpIfLess(c, limit, label):
+            return f"jump L{label} if #{c} < {limit}"
+        case CallPython():
+            outs, args = (", ".join(f"%{o.slot}" for o in group) for group in (ins.outs, ins.ins))
+            return f"{outs} = NumPy {ins.name}({args})" + (f"  # at {ins.source}" if ins.source else "")
+        case CallLibrary(routine, slots, integers):
+            return f"{routine}({', '.join(f'%{s}' for s in slots)}; {', '.join(map(str, integers))})"
+    return repr(ins)
