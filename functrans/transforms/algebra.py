@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.avals import ShapedArray
-from functrans.core.jaxpr import Atom, Eqn, Literal
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal
 from functrans.transforms.simplify import Builder, Rule, make_literal
 
 
@@ -330,10 +330,54 @@ def contraction(b: Builder, eqn: Eqn) -> Atom | None:
     return b.bind("dot_general", *inputs, aval=out_aval(eqn), source=eqn.source, **params)
 
 
+def with_swapped_products(jaxpr: Jaxpr) -> Jaxpr:
+    """The program with products that are only read transposed as products in the other order."""
+    uses: dict[Atom, int] = {}
+    for atom in (*(a for e in jaxpr.eqns for a in e.inputs), *jaxpr.outvars):
+        uses[atom] = uses.get(atom, 0) + 1
+    products = {e.outvars[0]: e for e in jaxpr.eqns if e.primitive.name == "dot_general"}
+    swapped: dict[Eqn, Eqn] = {}
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name != "transpose" or eqn.inputs[0] not in products or uses[eqn.inputs[0]] != 1:
+            continue
+        product = products[eqn.inputs[0]]  # type: ignore[index]
+        new = _swapped(product, tuple(eqn.params["permutation"]))
+        if new is not None:
+            swapped[product] = new.replace(outvars=eqn.outvars)
+            swapped[eqn] = swapped[product]
+    if not swapped:
+        return jaxpr
+    placed: set[Eqn] = set()
+    eqns = [e for e in (swapped.get(e, e) for e in jaxpr.eqns) if not (e in placed or placed.add(e))]  # type: ignore[func-returns-value]
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
+
+
+def _swapped(eqn: Eqn, permutation: tuple[int, ...]) -> Eqn | None:
+    """The contraction whose result is that of `eqn`, transposed, if there is one."""
+    (contract, batch) = eqn.params["dimension_numbers"]
+    nb = len(batch[0])
+    n_left = eqn.inputs[0].aval.ndim - nb - len(contract[0])
+    rest = permutation[nb:]
+    end = len(permutation)
+    if any(p >= nb for p in permutation[:nb]):
+        return None
+    left, right = tuple(range(nb, nb + n_left)), tuple(range(nb + n_left, end))
+    sides = [0, 1] if rest == left + right else [1, 0] if rest == right + left else None
+    if sides is None:
+        return None
+    batch = [tuple(group[p] for p in permutation[:nb]) for group in batch]
+    numbers = (tuple(tuple(contract[i]) for i in sides), tuple(batch[i] for i in sides))
+    return eqn.replace(
+        inputs=tuple(eqn.inputs[i] for i in sides), params={**eqn.params, "dimension_numbers": numbers}
+    )
+
+
 def constant(b: Builder, eqn: Eqn) -> Atom | None:
-    """A constant that is a scalar is a literal."""
-    aval = out_aval(eqn)
-    return make_literal(eqn.params["value"].value, aval) if aval.shape == () else None
+    """A constant of one value, as broadcasting makes them, is a literal."""
+    value = np.asarray(eqn.params["value"].value)
+    if value.size and all(n == 1 or stride == 0 for n, stride in zip(value.shape, value.strides)):
+        return b.splat(value.flat[0], out_aval(eqn), eqn.source)
+    return None
 
 
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
@@ -372,4 +416,4 @@ RULES: dict[str, Rule] = {
     **_REDUCTIONS,
 }
 
-__all__ = ["RULES", "fits", "literal_value"]
+__all__ = ["RULES", "fits", "literal_value", "with_swapped_products"]

@@ -40,7 +40,14 @@ def _simplify(jaxpr: Jaxpr) -> Jaxpr:
     invars = [Var(v.aval) for v in jaxpr.invars]
     builder = Builder()
     outs = builder.inline(jaxpr, [*constvars, *invars])
-    return remove_dead(Jaxpr(constvars, invars, builder.eqns, outs))
+    return finish(Jaxpr(constvars, invars, builder.eqns, outs))
+
+
+def finish(jaxpr: Jaxpr) -> Jaxpr:
+    """What can be done once the whole program is known."""
+    from functrans.transforms.algebra import with_swapped_products
+
+    return with_swapped_products(remove_dead(jaxpr))
 
 
 class Builder:

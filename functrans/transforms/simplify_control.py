@@ -14,7 +14,7 @@ import numpy as np
 
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
-from functrans.transforms.simplify import Builder, free_of_failure, has_effect, jaxpr_has_effect, remove_dead
+from functrans.transforms.simplify import Builder, finish, free_of_failure, has_effect, jaxpr_has_effect, remove_dead
 
 #: Operations that cost less than reading their result from memory: they stay in a body, though they could leave.
 CHEAP = frozenset({
@@ -51,7 +51,7 @@ class Body:
         return var
 
     def finish(self, outs: Sequence[Atom]) -> Jaxpr:
-        return remove_dead(Jaxpr((), self.invars, self.builder.eqns, outs))
+        return finish(Jaxpr((), self.invars, self.builder.eqns, outs))
 
 
 def used_invars(jaxpr: Jaxpr) -> list[bool]:
