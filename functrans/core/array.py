@@ -10,8 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from functrans.core.trace import Tracer
 
-class Array(np.ndarray):
+
+class _ArrayType(type):
+    """Makes `isinstance(x, Array)` true of tracers too: inside a transformed function they are the arrays."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or isinstance(instance, Tracer)
+
+
+class Array(np.ndarray, metaclass=_ArrayType):
     """An `np.ndarray` with functional updates: `x.at[i].set(v)`.
 
     >>> import functrans.numpy as fnp

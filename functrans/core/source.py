@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from typing import NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -21,6 +22,7 @@ class Source(NamedTuple):
         return f"{self.file}:{self.line} ({self.function})"
 
 
+@lru_cache(maxsize=None)
 def is_internal(filename: str) -> bool:
     """Whether a file belongs to the library (or to NumPy and SciPy, which call back into it)."""
     return filename.startswith(_PACKAGE) or any(part in filename for part in _LIBRARIES[1:])

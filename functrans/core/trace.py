@@ -162,8 +162,15 @@ class StagedTracer(Tracer):
 class StagingTrace(Trace):
     """Records operations as equations; `name` is the function's and `arg_names` those of its flat arguments."""
 
-    def __init__(self, level: int, what: str = "a transformed function", arg_names: Sequence[str] | None = None):
+    def __init__(
+        self,
+        level: int,
+        what: str = "a transformed function",
+        arg_names: Sequence[str] | None = None,
+        sources: bool = True,
+    ):
         self.level = level
+        self.sources = sources
         self.what = what
         self.arg_names = arg_names
         self.invars: list[Var] = []
@@ -203,7 +210,7 @@ class StagingTrace(Trace):
         atoms = [self.atom(a) for a in args]
         out = primitive.abstract_eval(*[a.aval for a in atoms], **params)
         outvars = [Var(aval) for aval in out] if primitive.multiple_results else [Var(out)]
-        self.eqns.append(Eqn(primitive, atoms, outvars, params, user_source()))
+        self.eqns.append(Eqn(primitive, atoms, outvars, params, user_source() if self.sources else None))
         tracers = [StagedTracer(self, v) for v in outvars]
         return tracers if primitive.multiple_results else tracers[0]
 

@@ -139,7 +139,7 @@ def linearize(
     """
     nonzero = [has_tangent(p) for p in primals] if nonzero is None else list(nonzero)
     with deeper() as staging_level:
-        staging = StagingTrace(staging_level, "a linear function")
+        staging = StagingTrace(staging_level, "a linear function", sources=False)
         with deeper() as level:
             trace = TangentTrace(level, linear=True)
             ins = [
