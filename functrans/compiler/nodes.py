@@ -32,9 +32,10 @@ The builder
 `k.clip(i, lo, hi)`
     An index clamped to [lo, hi].
 
-Index nodes are int64 nodes and carry `+ - * // % < <= > >= == != & | ~` (`==` and `!=` are `.eq(x)` and `.ne(x)`:
-Python needs `==` for dictionaries). `//` and `%` are Python's; their divisor is positive. An integer node of data is
-an index after `k.convert(node, np.dtype("int64"))`. An index node is data (int64) wherever a node is expected.
+Index nodes are int64 nodes and carry `+ - * // % < <= > >= == != & | ~`. `//` and `%` are Python's; their divisor is
+positive. An integer node of data is an index after `k.convert(node, np.dtype("int64"))`; an index node is data (int64)
+wherever a node is expected. Arithmetic on index nodes is that of polynomials in loop variables and sizes, so that
+`ravel(unravel(flat))` is `flat` again, and conditions that hold (or fail) over the whole loop are decided here.
 
 Templates
 ---------
@@ -52,9 +53,455 @@ no parentheses. Its *compute dtype* is the dtype of operand 0 (or `compute=`).
 - Calls `f(a, ...)` are resolved by the compute dtype, in this order: `f_f64`, `f_f32` (float16 computes in float32),
   `f_c128`, `f_c64`, `f_i64`, ... of `functrans.compiler.mathematics`; then the functions of
   `functrans.compiler.scalars`; then `math.f` or, on complex values, `cmath.f`, as Numba knows them.
-  `scalars` has, for every dtype for which NumPy has them, with NumPy's results (zero divisors, NaN, signed zeros):
-  `max min fmax fmin abs sign floor ceil trunc rint copysign nextafter floor_divide remainder fmod left_shift
-  right_shift isnan isinf isfinite signbit sqrt square conj angle complex(re, im) select(c, a, b) fma pow heaviside
-  logaddexp logaddexp2 hypot atan2 gcd popcount clz ldexp`.
+  Names are NumPy's (`arcsin`, `maximum`, `floor_divide`, `left_shift`, `where(c, a, b)`, `less`, `logical_and`,
+  `complex(re, im)`, ...), and so are results (zero divisors, NaN, signed zeros).
 - float16 operands arrive as float32, and the result is rounded to float16.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from functrans.compiler import templates
+from functrans.compiler.templates import INTRINSICS, SCALARS, Resolved, compute_dtype, constant_text
+from functrans.core.avals import ShapedArray
+from functrans.core.jaxpr import Var
+
+UNROLL_LIMIT = 16
+INT64 = np.dtype(np.int64)
+BOOL = np.dtype(np.bool_)
+
+Bounds = tuple[int, int] | None
+
+
+class Node:
+    """A scalar expression. `args` depends on `kind`; operands come before whatever is added to them here.
+
+    | kind | args |
+    |---|---|
+    | `const` | value |
+    | `size` | value |
+    | `var` | extent (a loop variable) |
+    | `poly` | terms: (coefficient, factors) |
+    | `floordiv` | numerator, denominator |
+    | `op` | resolved template, operands |
+    | `load` | variable, offset |
+    | `guard` | condition, value where it holds, other value |
+    | `checked` | index, limit, message |
+    | `reduce` | combine, identity, body, loop variables |
+    """
+
+    __slots__ = ("args", "bounds", "builder", "cost", "deps", "dtype", "kind", "rank", "serial", "unsafe")
+
+    def __init__(
+        self,
+        builder: KernelBuilder,
+        kind: str,
+        args: tuple[Any, ...],
+        dtype: np.dtype,
+        operands: Sequence[Node],
+        cost: int,
+        bounds: Bounds,
+    ):
+        self.builder, self.kind, self.args, self.dtype, self.cost, self.bounds = builder, kind, args, dtype, cost, bounds
+        self.serial = builder.serial()
+        self.deps: frozenset[Node] = frozenset().union(*[n.deps for n in operands]) if operands else frozenset()
+        self.rank = max((n.rank for n in operands), default=0)  # how many reductions come before
+        self.unsafe = any(n.unsafe for n in operands)  # may read out of bounds: only inside its guard
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        if self.kind in ("const", "size", "var"):
+            return ()
+        if self.kind == "poly":
+            return tuple(f for _, factors in self.args for f in factors)
+        if self.kind == "op":
+            return self.args[1:]
+        if self.kind in ("load", "checked"):
+            return (self.args[1],) if self.kind == "load" else self.args[:2]
+        return (self.args[2],) if self.kind == "reduce" else self.args
+
+    __hash__ = object.__hash__
+
+    def __add__(self, other: Any) -> Node:
+        return self.builder.add(self, other, 1)
+
+    def __radd__(self, other: Any) -> Node:
+        return self.builder.add(self, other, 1)
+
+    def __sub__(self, other: Any) -> Node:
+        return self.builder.add(self, other, -1)
+
+    def __rsub__(self, other: Any) -> Node:
+        return self.builder.add(self.builder.index(other), self, -1)
+
+    def __neg__(self) -> Node:
+        return self.builder.mul(self, -1)
+
+    def __mul__(self, other: Any) -> Node:
+        return self.builder.mul(self, other)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> Node:
+        return self.builder.floordiv(self, self.builder.index(other))
+
+    def __mod__(self, other: Any) -> Node:
+        divisor = self.builder.index(other)
+        return self - divisor * self.builder.floordiv(self, divisor)
+
+    def __lt__(self, other: Any) -> Node:
+        return self.builder.compare("<", self, other)
+
+    def __le__(self, other: Any) -> Node:
+        return self.builder.compare("<=", self, other)
+
+    def __gt__(self, other: Any) -> Node:
+        return self.builder.compare(">", self, other)
+
+    def __ge__(self, other: Any) -> Node:
+        return self.builder.compare(">=", self, other)
+
+    def __eq__(self, other: Any) -> Node:  # type: ignore[override]
+        return self.builder.compare("==", self, other)
+
+    def __ne__(self, other: Any) -> Node:  # type: ignore[override]
+        return self.builder.compare("!=", self, other)
+
+    def __and__(self, other: Node) -> Node:
+        return self.builder.logic("&", self, other)
+
+    def __or__(self, other: Node) -> Node:
+        return self.builder.logic("|", self, other)
+
+    def __invert__(self) -> Node:
+        if self.kind == "const":
+            return self.builder.const(not self.args[0], BOOL)
+        return self.builder.op("not {0}", self, dtype=BOOL)
+
+    def __bool__(self) -> bool:
+        raise TypeError("a node has no truth value in Python: use k.where or k.guard")
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.serial}: {self.dtype}>"
+
+
+class KernelBuilder:
+    """The `k` of lowering rules: makes the nodes of one kernel, each distinct expression once."""
+
+    def __init__(self) -> None:
+        self._interned: dict[Any, Node] = {}
+        self._count = 0
+        self._guards = 0
+        #: The loop variable that steps through memory: guards on others become choices of an index.
+        self.innermost: Node | None = None
+
+    def serial(self) -> int:
+        self._count += 1
+        return self._count
+
+    def _node(
+        self,
+        key: tuple[Any, ...],
+        args: tuple[Any, ...],
+        dtype: np.dtype,
+        operands: Sequence[Node] = (),
+        cost: int = 0,
+        bounds: Bounds = None,
+    ) -> Node:
+        node = self._interned.get(key)
+        if node is None:
+            node = self._interned[key] = Node(self, key[0], args, dtype, operands, cost, bounds)
+        return node
+
+    # ---------------------------------------------------------------- leaves
+
+    def const(self, value: Any, dtype: Any) -> Node:
+        dtype = np.dtype(dtype)
+        text = constant_text(value, dtype)
+        scalar = np.asarray(value).astype(dtype)[()]
+        bounds = (int(scalar), int(scalar)) if dtype == INT64 else None
+        return self._node(("const", text, dtype), (scalar,), dtype, bounds=bounds)
+
+    def size(self, n: int) -> Node:
+        n = int(n)
+        if abs(n) <= UNROLL_LIMIT:
+            return self.const(n, INT64)
+        if n < 0:
+            return self.mul(self.size(-n), -1)
+        return self._node(("size", n), (n,), INT64, bounds=(n, n))
+
+    def index(self, value: Any) -> Node:
+        """An index node as it is; a Python integer as a size."""
+        return value if isinstance(value, Node) else self.size(value)
+
+    def variable(self, extent: int) -> Node:
+        """A new loop variable that runs over [0, extent)."""
+        node = Node(self, "var", (extent,), INT64, (), 0, (0, max(extent - 1, 0)))
+        node.deps = frozenset((node,))
+        return node
+
+    # ---------------------------------------------------------------- index arithmetic
+
+    def _terms(self, node: Node) -> dict[tuple[int, ...], tuple[int, tuple[Node, ...]]]:
+        """The polynomial of a node: (coefficient, factors) by the serial numbers of the factors."""
+        if node.kind == "const":
+            return {(): (int(node.args[0]), ())} if node.args[0] else {}
+        if node.kind == "poly":
+            return {tuple(f.serial for f in factors): (c, factors) for c, factors in node.args}
+        return {(node.serial,): (1, (node,))}
+
+    def _poly(self, terms: dict[tuple[int, ...], tuple[int, tuple[Node, ...]]]) -> Node:
+        kept = sorted((key, term) for key, term in terms.items() if term[0])
+        if not kept:
+            return self.const(0, INT64)
+        if len(kept) == 1:
+            coefficient, factors = kept[0][1]
+            if not factors:
+                return self.const(coefficient, INT64)
+            if coefficient == 1 and len(factors) == 1:
+                return factors[0]
+        args = tuple(term for _, term in kept)
+        operands = [f for _, factors in args for f in factors]
+        key = ("poly", tuple((c, k) for k, (c, _) in kept))
+        return self._node(key, args, INT64, operands, len(args), _poly_bounds(args))
+
+    def add(self, a: Node, b: Any, sign: int) -> Node:
+        terms = dict(self._terms(self._int64(a)))
+        for key, (c, factors) in self._terms(self._int64(self.index(b))).items():
+            terms[key] = (terms[key][0] + sign * c if key in terms else sign * c, factors)
+        return self._poly(terms)
+
+    def mul(self, a: Node, b: Any) -> Node:
+        if isinstance(b, int) and abs(b) <= UNROLL_LIMIT:
+            return self._poly({key: (c * b, f) for key, (c, f) in self._terms(self._int64(a)).items()})
+        terms: dict[tuple[int, ...], tuple[int, tuple[Node, ...]]] = {}
+        others = list(self._terms(self._int64(self.index(b))).values())
+        for c, factors in self._terms(self._int64(a)).values():
+            for d, more in others:
+                product = tuple(sorted(factors + more, key=lambda f: f.serial))
+                key = tuple(f.serial for f in product)
+                terms[key] = (terms[key][0] + c * d if key in terms else c * d, product)
+        return self._poly(terms)
+
+    def floordiv(self, a: Node, b: Node) -> Node:
+        """`a // b` for positive `b`: exact quotients are taken out, so that remainders cancel."""
+        divisor = list(self._terms(b).values())
+        if a.kind == "floordiv":
+            return self.floordiv(a.args[0], self.mul(a.args[1], b))
+        if len(divisor) != 1:
+            return self._node(("floordiv", a.serial, b.serial), (a, b), INT64, (a, b), 8)
+        (coefficient, factors), quotient, rest = divisor[0], {}, {}
+        for key, (c, own) in self._terms(a).items():
+            left = _without(own, factors) if c % coefficient == 0 else None
+            if left is None:
+                rest[key] = (c, own)
+            else:
+                quotient[tuple(f.serial for f in left)] = (c // coefficient, left)
+        r, value = self._poly(rest), b.bounds[0] if b.bounds else None
+        whole = self._poly(quotient)
+        if r.kind == "const" and r.args[0] == 0:
+            return whole
+        if value is not None and r.bounds is not None and r.bounds[0] // value == r.bounds[1] // value:
+            return self.add(whole, r.bounds[0] // value, 1)
+        bounds = (r.bounds[0] // value, r.bounds[1] // value) if value and r.bounds else None
+        if r.kind == "floordiv":
+            return self.add(whole, self.floordiv(r, b), 1)
+        return self.add(whole, self._node(("floordiv", r.serial, b.serial), (r, b), INT64, (r, b), 8, bounds), 1)
+
+    def ravel(self, idx: Sequence[Node], shape: Sequence[int]) -> Node:
+        flat = self.const(0, INT64)
+        for i, n in zip(idx, shape):
+            if n != 1:
+                flat = flat * self.size(n) + i
+        return flat
+
+    def unravel(self, flat: Node, shape: Sequence[int]) -> list[Node]:
+        idx = [self.const(0, INT64)] * len(shape)
+        axes = [d for d, n in enumerate(shape) if n != 1]
+        for d in reversed(axes[1:]):
+            size = self.size(shape[d])
+            idx[d] = flat % size
+            flat = flat // size
+        if axes:
+            idx[axes[0]] = flat
+        return idx
+
+    def clip(self, i: Any, lo: Any, hi: Any) -> Node:
+        i, lo, hi = self.index(i), self.index(lo), self.index(hi)
+        if all(n.bounds for n in (i, lo, hi)) and i.bounds[0] >= lo.bounds[1] and i.bounds[1] <= hi.bounds[0]:  # type: ignore[index]
+            return i
+        node = self.op("minimum(maximum({0}, {1}), {2})", i, lo, hi, dtype=INT64)
+        if lo.bounds and hi.bounds:
+            node.bounds = (min(lo.bounds[0], hi.bounds[0]), hi.bounds[1])
+        return node
+
+    def _int64(self, node: Node) -> Node:
+        return node if node.dtype == INT64 else self.convert(node, INT64)
+
+    def compare(self, operator: str, a: Node, b: Any) -> Node:
+        if not isinstance(b, Node):
+            b = self.size(b) if a.dtype == INT64 else self.const(b, a.dtype)
+        if a.dtype == b.dtype == INT64:
+            difference = self.add(a, b, -1)
+            if difference.bounds is not None:
+                known = _decide(operator, *difference.bounds)
+                if known is not None:
+                    return self.const(known, BOOL)
+        return self.op(f"{{0}} {operator} {{1}}", a, b, dtype=BOOL)
+
+    def logic(self, operator: str, a: Node, b: Node) -> Node:
+        for x, y in ((a, b), (b, a)):
+            if x.kind == "const" and x.dtype == BOOL:
+                return (y if x.args[0] else x) if operator == "&" else (x if x.args[0] else y)
+        return self.op(f"{{0}} {operator} {{1}}", a, b, dtype=a.dtype)
+
+    # ---------------------------------------------------------------- values
+
+    def op(self, template: str, *nodes: Node, dtype: Any = None, compute: Any = None) -> Node:
+        result = np.dtype(dtype) if dtype is not None else nodes[0].dtype
+        first = np.dtype(compute) if compute is not None else nodes[0].dtype if nodes else result
+        if template in ("{0}", "({0})"):
+            return self.convert(nodes[0], result)
+        return self._apply(templates.resolve(template, first, result), nodes, result)
+
+    def _apply(self, resolved: Resolved, nodes: Sequence[Node], dtype: np.dtype, bounds: Bounds = None) -> Node:
+        key = ("op", resolved.text, dtype, *[n.serial for n in nodes])
+        return self._node(key, (resolved, *nodes), dtype, nodes, resolved.cost, bounds)
+
+    def convert(self, node: Node, dtype: Any) -> Node:
+        to, of = np.dtype(dtype), node.dtype
+        if to == of:
+            return node
+        if node.kind == "const":
+            with np.errstate(all="ignore"):
+                return self.const(node.args[0].real if of.kind == "c" and to.kind not in "cb" else node.args[0], to)
+        if to.kind == "b":
+            return self.op("truth({0})", node, dtype=to)
+        if of.kind == "c" and to.kind != "c":
+            real = np.dtype(f"f{of.itemsize // 2}")
+            return self.convert(self.op("{0}.real", node, dtype=real), to)
+        text, imports = f"{compute_dtype(to)}({{0}})", frozenset[tuple[str, str]]()
+        if of.kind == "f" and to == np.uint64:
+            text, imports = "float_to_uint64({0})", frozenset({(SCALARS, "float_to_uint64")})
+        elif of.kind == "f" and to.kind in "iu" and to.itemsize < 4 + 4 * (to.kind == "u"):
+            text = f"{to}(int64({{0}}))"
+        elif to == np.float16:
+            text = "half_to_float(float_to_half(float32({0})))"
+            imports = frozenset({(INTRINSICS, "half_to_float"), (INTRINSICS, "float_to_half")})
+        elif of == np.float16 and to == np.float32:
+            return self._apply(Resolved("{0}", imports, 0), (node,), to)
+        return self._apply(Resolved(text, imports, 1), (node,), to, node.bounds if to == INT64 else None)
+
+    def bitcast(self, node: Node, dtype: Any) -> Node:
+        to = np.dtype(dtype)
+        if to == node.dtype:
+            return node
+        source, target = "{0}", str(to)
+        imports = {(SCALARS, "bitcast")}
+        if node.dtype == np.float16:
+            source, imports = "float_to_half({0})", imports | {(INTRINSICS, "float_to_half")}
+        text = f"bitcast({source}, {target})" if to != np.float16 else f"half_to_float(bitcast({source}, uint16))"
+        if to == np.float16:
+            imports |= {(INTRINSICS, "half_to_float")}
+        return self._apply(Resolved(text, frozenset(imports), 0), (node,), to)
+
+    def where(self, c: Node, a: Any, b: Any) -> Node:
+        a = a if isinstance(a, Node) else self.index(a)
+        b = b if isinstance(b, Node) else self.index(b)
+        if c.kind == "const":
+            return a if c.args[0] else b
+        if a is b:
+            return a
+        node = self.op("where({0}, {1}, {2})", c, a, b, dtype=a.dtype)
+        if a.bounds and b.bounds:
+            node.bounds = (min(a.bounds[0], b.bounds[0]), max(a.bounds[1], b.bounds[1]))
+        return node
+
+    def guard(self, c: Node, thunk: Callable[[], Node], other: Node | Callable[[], Node]) -> Node:
+        if c.kind == "const":
+            if c.args[0]:
+                return thunk()
+            return other if isinstance(other, Node) else other()
+        self._guards += 1
+        try:
+            a = thunk()
+            b = other if isinstance(other, Node) else other()
+        finally:
+            self._guards -= 1
+        if a is b:
+            return a
+        if not a.unsafe and not b.unsafe:
+            return self.where(c, a, b)
+        if a.kind == b.kind == "load" and a.args[0] is b.args[0] and self.innermost not in c.deps:
+            node = self.load(a.args[0], self.where(c, a.args[1], b.args[1]), safe=True)
+            return node
+        node = self._node(("guard", c.serial, a.serial, b.serial), (c, a, b), a.dtype, (c, a, b), 2)
+        node.unsafe = c.unsafe
+        return node
+
+    def checked(self, i: Node, n: Any, what: str) -> Node:
+        limit = self.index(n)
+        i = self._int64(i)
+        if i.bounds and limit.bounds and i.bounds[0] >= 0 and i.bounds[1] < limit.bounds[0]:
+            return i
+        pinned = self._guards > 0
+        key = ("checked", i.serial, limit.serial, what, pinned)
+        bounds = (0, max(limit.bounds[1] - 1, 0)) if limit.bounds else None
+        node = self._node(key, (i, limit, what), INT64, (i, limit), 3, bounds)
+        node.unsafe = node.unsafe or pinned
+        return node
+
+    def load(self, var: Var, offset: Node, safe: bool) -> Node:
+        node = self._node(("load", id(var), offset.serial), (var, offset), var.aval.dtype, (offset,), 1)
+        node.unsafe = offset.unsafe or not safe
+        return node
+
+    def reduce(
+        self, combine: str, identity: Any, body: Node, variables: tuple[Node, ...], within: tuple[Node, ...] = ()
+    ) -> Node:
+        """The combination of `body` over loop variables that it binds, whose ranges depend on those of `within`."""
+        key = ("reduce", combine, constant_text(identity, body.dtype), body.serial, *[v.serial for v in variables])
+        node = self._node(key, (combine, identity, body, variables), body.dtype, (body,), 1)
+        node.deps = (body.deps - frozenset(variables)) | frozenset(within)
+        node.rank = body.rank + 1
+        return node
+
+
+def _poly_bounds(terms: tuple[tuple[int, tuple[Node, ...]], ...]) -> Bounds:
+    low = high = 0
+    for coefficient, factors in terms:
+        lo = hi = coefficient
+        for f in factors:
+            if f.bounds is None:
+                return None
+            corners = [a * b for a in (lo, hi) for b in f.bounds]
+            lo, hi = min(corners), max(corners)
+        low, high = low + lo, high + hi
+    return low, high
+
+
+def _without(factors: tuple[Node, ...], removed: tuple[Node, ...]) -> tuple[Node, ...] | None:
+    """Factors less those of a divisor, or None if they do not contain them."""
+    left = list(factors)
+    for r in removed:
+        for position, f in enumerate(left):
+            if f is r:
+                del left[position]
+                break
+        else:
+            return None
+    return tuple(left)
+
+
+def _decide(operator: str, lo: int, hi: int) -> bool | None:
+    """Whether a difference within [lo, hi] always (or never) compares to zero like this."""
+    always = {"<": hi < 0, "<=": hi <= 0, ">": lo > 0, ">=": lo >= 0, "==": lo == hi == 0, "!=": lo > 0 or hi < 0}
+    never = {"<": lo >= 0, "<=": lo > 0, ">": hi <= 0, ">=": hi < 0, "==": lo > 0 or hi < 0, "!=": lo == hi == 0}
+    return True if always[operator] else False if never[operator] else None
+
+
+__all__ = ["BOOL", "INT64", "UNROLL_LIMIT", "KernelBuilder", "Node", "ShapedArray"]

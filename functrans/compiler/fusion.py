@@ -1,0 +1,578 @@
+"""Which equations share a loop nest.
+
+Equations become items: maps (they have a `lower` rule), reductions, and opaque ones. Walking the program backwards,
+each result is either computed in place inside the kernels that read it, or stored in memory by a kernel of its own or
+by one that passes over all of it anyway. A result is computed in place when that costs less than memory would; a
+reduction when its readers stand in loops over exactly its elements, so that it runs once for each (softmax: the row's
+maximum and sum between loops over the row).
+
+A cluster is a kernel in the making. It has axes, and knows for each variable it computes the *maps* under which it is
+read: for each axis of the variable an axis of the cluster, None (size one) or OTHER (any index expression).
+
+| kind | loops |
+|---|---|
+| `map` | over the frame, the common shape of its results; reductions inside have axes of their own |
+| `part` | over the operand of reductions that are too long for one thread: parts of it go to partial results |
+| `tiny` | none: everything has at most UNROLL_LIMIT elements and is written out as scalars |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from functrans.compiler.nodes import UNROLL_LIMIT, KernelBuilder, Node
+from functrans.core.avals import ShapedArray
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+
+OTHER = "other"
+#: An axis of a cluster: ("f", axis of the frame) or ("r", extent, number) for loops of reductions.
+Axis = Any
+Map = tuple[Axis, ...]
+
+#: Most equations in one kernel: longer chains are cut.
+MOST_ITEMS = 120
+#: Most scalars in a kernel without loops.
+MOST_SCALARS = 600
+#: Operations for which one kernel alone is fast enough on one thread.
+SMALL = 1 << 15
+#: What memory costs in operations: for each element, and for one more kernel.
+MEMORY_COST, KERNEL_COST = 6, 2000
+#: Elements in one part of a reduction in parts; rows in a part of a reduction over leading axes.
+PART, PART_ROWS = 1 << 14, 64
+
+
+@dataclass(eq=False)
+class Item:
+    """An equation, or a half of a reduction in parts."""
+
+    position: int
+    kind: str  # map, reduce, part or opaque
+    eqn: Eqn
+    inputs: Sequence[Atom]
+    outs: Sequence[Var]
+    accesses: list[list[Map]] = field(default_factory=list)  # for each operand: how a map reads it
+    cost: int = 0  # of one element, operands given
+    tree: float = 0  # of one element, from memory
+    axes: tuple[int, ...] = ()
+    elements: int = 0  # part: how many of the reduced elements (or rows) make one
+    column: bool = False  # part: the last axis is kept, so results accumulate in memory row by row
+
+    @property
+    def out(self) -> Var:
+        return self.outs[0]
+
+
+@dataclass(eq=False)
+class Cluster:
+    """A kernel in the making."""
+
+    kind: str
+    frame: tuple[int, ...]
+    items: dict[Var, Item] = field(default_factory=dict)
+    roots: dict[Var, Map] = field(default_factory=dict)
+    maps: dict[Var, list[Map]] = field(default_factory=dict)
+    reduce_axes: dict[Var, tuple[Axis, ...]] = field(default_factory=dict)
+    serial: bool = False
+    part: tuple[Any, ...] = ()  # part: axes, elements, column
+    into: Cluster | None = None
+    scalars: int = 0
+
+    def extent(self, axis: Axis) -> int:
+        return self.frame[axis[1]] if axis[0] == "f" else axis[1]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.frame)
+
+    def total(self) -> int:
+        """Iterations of the whole nest."""
+        own = {a for axes in self.reduce_axes.values() for a in axes if a[0] == "r"}
+        return max(self.size * math.prod(a[1] for a in own), 1)
+
+    def evaluations(self, m: Map) -> int:
+        """How many times the nest computes a variable read under a map."""
+        if OTHER in m:
+            return self.total()
+        frame = [a[1] for a in m if a is not None and a[0] == "f"]
+        outer = math.prod(self.frame[: max(frame) + 1]) if frame else 1
+        return outer * math.prod(a[1] for a in m if a is not None and a[0] == "r")
+
+    @property
+    def sort_key(self) -> int:
+        return max(self.items[v].position for v in self.roots)
+
+
+Vertex = Cluster | Item
+
+
+# ---------------------------------------------------------------- from equations to items
+
+
+class _Probe:
+    """An operand that notes at which index it is read."""
+
+    def __init__(self, k: KernelBuilder, atom: Atom, seen: list[tuple[Node, ...]]):
+        self.k, self.aval, self.seen = k, atom.aval, seen
+        self.var = Var(atom.aval)
+
+    def at(self, *idx: Node) -> Node:
+        self.seen.append(idx)
+        return self.k.load(self.var, self.k.ravel(idx, self.aval.shape), safe=True)
+
+
+def probe(eqn: Eqn) -> tuple[list[list[Map]], int] | None:
+    """How a map reads its operands and what one element costs; None if it cannot be lowered."""
+    k = KernelBuilder()
+    shape = eqn.outvars[0].aval.shape
+    idx = tuple(k.const(0, np.int64) if n == 1 else k.variable(n) for n in shape)
+    operands = [_Probe(k, a, []) for a in eqn.inputs]
+    try:
+        eqn.primitive.lower(k, idx, *operands, **eqn.params)  # type: ignore[misc]
+    except NotImplementedError:
+        return None
+    place = {node: d for d, node in enumerate(idx) if node.kind == "var"}
+    accesses = [
+        list(dict.fromkeys(tuple(_entry(n, size, place) for n, size in zip(at, x.aval.shape)) for at in x.seen))
+        for x in operands
+    ]
+    cost = sum(n.cost for n in k._interned.values() if n.kind in ("op", "guard", "checked", "floordiv"))
+    return accesses, cost
+
+
+def _entry(node: Node, size: int, place: dict[Node, int]) -> Any:
+    return None if size == 1 else place[node] if node in place else OTHER
+
+
+_probes: dict[Any, Any] = {}
+
+
+def _probed(eqn: Eqn) -> tuple[list[list[Map]], int] | None:
+    try:
+        avals = tuple((a.aval.shape, a.aval.dtype, type(a) is Literal) for a in eqn.inputs)
+        key = (eqn.primitive.name, avals, eqn.outvars[0].aval.shape, tuple(sorted(eqn.params.items())))
+        if key not in _probes:
+            if len(_probes) > 4096:
+                _probes.clear()
+            _probes[key] = probe(eqn)
+        return _probes[key]
+    except TypeError:  # params that do not hash or sort
+        return probe(eqn)
+
+
+def items_of(jaxpr: Jaxpr) -> list[Item]:
+    items: list[Item] = []
+    trees: dict[Var, float] = {}
+    for eqn in jaxpr.eqns:
+        for item in _items_of_eqn(eqn, len(items)):
+            if item.kind == "map":
+                reads = sum(
+                    max(len(at), 1) * min(trees.get(a, 1), 1000) if isinstance(a, Var) else 0  # type: ignore[arg-type]
+                    for a, at in zip(item.inputs, item.accesses)
+                )
+                item.tree = item.cost + reads
+                trees[item.out] = item.tree
+            items.append(item)
+    return items
+
+
+def _items_of_eqn(eqn: Eqn, position: int) -> list[Item]:
+    p = eqn.primitive
+    if p.effect or p.multiple_results or not eqn.outvars or any(not _supported(v.aval) for v in (*eqn.inputs, *eqn.outvars)):
+        return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
+    if p.reduction is not None and "axes" in eqn.params and len(eqn.inputs) == 1 and isinstance(eqn.inputs[0], Var):
+        return _reduction_items(eqn, position)
+    probed = _probed(eqn) if p.lower is not None else None
+    if probed is None:
+        return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
+    return [Item(position, "map", eqn, eqn.inputs, eqn.outvars, probed[0], probed[1])]
+
+
+def _supported(aval: ShapedArray) -> bool:
+    return aval.dtype.kind in "biuf" and aval.dtype.itemsize <= 8 or aval.dtype in (np.complex64, np.complex128)
+
+
+def _reduction_items(eqn: Eqn, position: int) -> list[Item]:
+    """A reduction as one item, or as two: parts of it, and the reduction of their results."""
+    operand, out = eqn.inputs[0], eqn.outvars[0]
+    axes = tuple(sorted(a % operand.aval.ndim for a in eqn.params["axes"]))
+    shape = operand.aval.shape
+    whole = Item(position, "reduce", eqn, eqn.inputs, eqn.outvars, axes=axes, tree=math.inf)
+    kept_shape = tuple(n for d, n in enumerate(shape) if d not in axes)
+    total, kept = operand.aval.size, math.prod(kept_shape)
+    reduced = total // max(kept, 1)
+    real = [d for d, n in enumerate(shape) if n != 1]
+    if total <= PART or reduced <= 1:
+        return [whole]
+    column = real[-1] not in axes
+    if column:
+        elements = max(PART_ROWS, PART // max(kept, 1))
+        if reduced <= UNROLL_LIMIT and kept > SMALL:
+            return [whole]
+    else:
+        elements = PART
+        if kept >= 64 or reduced <= 4 * PART and kept > 1:
+            return [whole]
+    wide = _wide(out.aval.dtype) if eqn.primitive.reduction.combine == "add" else out.aval.dtype  # type: ignore[union-attr]
+    parts = max(-(-reduced // elements), UNROLL_LIMIT + 1)  # their number is a run-time size
+    elements = -(-reduced // parts)
+    partial = Var(ShapedArray((parts, *kept_shape), wide))
+    first = Item(position, "part", eqn, eqn.inputs, [partial], axes=axes, elements=elements, column=column, tree=math.inf)
+    second = Item(position + 1, "reduce", eqn, [partial], eqn.outvars, axes=(0,), tree=math.inf)
+    return [first, second]
+
+
+def _wide(dtype: np.dtype) -> np.dtype:
+    return np.dtype({"f": np.float64, "c": np.complex128}.get(dtype.kind, dtype))
+
+
+# ---------------------------------------------------------------- the graph of clusters
+
+
+class Fusion:
+    """Builds the clusters of a program."""
+
+    def __init__(self, jaxpr: Jaxpr):
+        self.items = items_of(jaxpr)
+        self.stored: set[Var] = {v for v in jaxpr.outvars if isinstance(v, Var)}
+        self.uses: dict[Var, list[tuple[Cluster, Map]]] = {}
+        self.readers: dict[Var, list[Vertex]] = {}
+        self.clusters: list[Cluster] = []
+        self.producer: dict[Var, Vertex] = {}
+
+    def run(self) -> list[Vertex]:
+        for item in reversed(self.items):
+            if item.kind == "opaque":
+                self.opaque(item)
+            else:
+                self.place(item)
+        self.merge_siblings()
+        return self.in_order()
+
+    def opaque(self, item: Item) -> None:
+        for out in item.outs:
+            self.read_from_memory(out)
+            self.producer[out] = item
+        for a in item.inputs:
+            if isinstance(a, Var):
+                self.stored.add(a)
+                self.readers.setdefault(a, []).append(item)
+
+    def read_from_memory(self, var: Var) -> None:
+        self.readers.setdefault(var, []).extend(self.uses_of(var))
+
+    def uses_of(self, var: Var) -> dict[Cluster, list[Map]]:
+        out: dict[Cluster, list[Map]] = {}
+        for cluster, m in self.uses.get(var, ()):
+            maps = out.setdefault(find(cluster), [])
+            if m not in maps:
+                maps.append(m)
+        return out
+
+    # ---------------------------------------------------------------- placing one result
+
+    def place(self, item: Item) -> None:
+        v, uses = item.out, self.uses_of(item.out)
+        if not uses and v not in self.stored:
+            return
+        if uses and v not in self.stored and self.inline_everywhere(item, uses):
+            return
+        target = self.host(item, uses) or self.new_cluster(item)
+        m = next((m for m in uses.get(target, ()) if self.covers(target, m, v)), None)
+        if m is None:
+            m = self.root_map(target, item)
+        self.readers.setdefault(v, []).extend(c for c in uses if c is not target)
+        self.producer[v] = target
+        target.roots[v] = m
+        self.include(item, target, [m, *[x for x in uses.get(target, ()) if x != m]])
+
+    def inline_everywhere(self, item: Item, uses: dict[Cluster, list[Map]]) -> bool:
+        """Compute a result in place in every cluster that reads it, if that is right."""
+        v = item.out
+        if item.kind == "part":
+            return False
+        if len(uses) > 1 and (item.kind == "reduce" or not self.worth_repeating(item, uses)):
+            merged = self.merge_all(list(uses))
+            if merged is None:
+                return False
+            uses = {merged: self.uses_of(v)[merged]}
+        if not all(self.fits(item, c, maps) for c, maps in uses.items()) or not self.worth_repeating(item, uses):
+            return False
+        for c, maps in uses.items():
+            self.include(item, c, maps)
+        return True
+
+    def worth_repeating(self, item: Item, uses: dict[Cluster, list[Map]]) -> bool:
+        size = item.out.aval.size
+        times = sum(size if c.kind == "tiny" else sum(c.evaluations(m) for m in maps) for c, maps in uses.items())
+        if item.kind == "reduce":
+            return times <= size
+        return item.tree * (times - size) <= MEMORY_COST * size + KERNEL_COST
+
+    def fits(self, item: Item, c: Cluster, maps: list[Map]) -> bool:
+        """Whether a cluster can compute an item in place."""
+        v = item.out
+        if len(c.items) >= MOST_ITEMS:
+            return False
+        if c.kind == "tiny":
+            scalars = max(v.aval.size, max((a.aval.size for a in item.inputs), default=0))
+            return scalars <= UNROLL_LIMIT and c.scalars + v.aval.size <= MOST_SCALARS
+        if item.kind != "reduce":
+            return True
+        return c.kind == "map" and len(maps) == 1 and self.is_prefix(c, maps[0], item)
+
+    def is_prefix(self, c: Cluster, m: Map, item: Item) -> bool:
+        """Whether a reduction read under a map belongs right inside the first loops of the frame, once for each turn."""
+        if OTHER in m or any(a is not None and a[0] != "f" for a in m):
+            return False
+        used = {a[1] for a in m if a is not None}
+        if len(used) != sum(a is not None for a in m):
+            return False
+        real = [d for d, n in enumerate(c.frame) if n != 1]
+        if used != set(real[: len(used)]):
+            return False
+        operand = item.inputs[0].aval
+        if not used and real:  # one result for all: no threads
+            return c.size + operand.size <= SMALL
+        last = [d for d, n in enumerate(operand.shape) if n != 1][-1:]
+        return not last or last[0] in item.axes or operand.size <= 4 * PART
+
+    def host(self, item: Item, uses: dict[Cluster, list[Map]]) -> Cluster | None:
+        """A cluster that reads all of a result once, in order, and can store it on the way."""
+        v = item.out
+        if item.kind == "part":
+            return None
+        readers = list(uses) + self.readers.get(v, [])
+        for c, maps in uses.items():
+            m = next((m for m in maps if self.covers(c, m, v)), None)
+            if m is None or not self.fits(item, c, maps):
+                continue
+            if item.kind == "reduce" and c.kind != "tiny" and len(maps) > 1:
+                continue
+            if any(find(r) is not c and self.reaches(r, c) for r in readers):
+                continue
+            if self.worth_repeating(item, {c: maps}):
+                return c
+        return None
+
+    def covers(self, c: Cluster, m: Map, v: Var) -> bool:
+        """Whether the loops of a map pass over every element of a variable exactly once."""
+        if c.kind == "tiny":
+            return True
+        if OTHER in m:
+            return False
+        axes = [a for a in m if a is not None]
+        if len(set(axes)) != len(axes) or axes != sorted(axes, key=lambda a: (a[0] == "r", a[1:])):
+            return False
+        if c.kind == "part":
+            return len(axes) == sum(n != 1 for n in c.frame)
+        frame = [a[1] for a in axes if a[0] == "f"]
+        real = [d for d, n in enumerate(c.frame) if n != 1]
+        inner = tuple(a for a in axes if a[0] == "r")
+        if frame != real[: len(frame)] or (inner and not any(inner == axes_ for axes_ in c.reduce_axes.values())):
+            return False
+        return bool(axes) or not real or c.serial
+
+    def new_cluster(self, item: Item) -> Cluster:
+        v = item.out
+        if item.kind == "part":
+            c = Cluster("part", item.inputs[0].aval.shape, part=(item.axes, item.elements, item.column))
+        elif v.aval.size <= UNROLL_LIMIT and all(a.aval.size <= UNROLL_LIMIT for a in item.inputs):
+            c = Cluster("tiny", (), serial=True)
+        else:
+            c = Cluster("map", v.aval.shape)
+        self.clusters.append(c)
+        return c
+
+    def root_map(self, c: Cluster, item: Item) -> Map:
+        if c.kind == "tiny":
+            return (OTHER,) * item.out.aval.ndim
+        return tuple(None if n == 1 else ("f", d) for d, n in enumerate(item.out.aval.shape))
+
+    def include(self, item: Item, c: Cluster, maps: list[Map]) -> None:
+        """Compute an item in a cluster, and note how it reads its operands there."""
+        v = item.out
+        c.items[v] = item
+        c.maps[v] = list(maps)
+        c.scalars += v.aval.size
+        for m in maps:
+            if item.kind == "map":
+                for a, accesses in zip(item.inputs, item.accesses):
+                    if isinstance(a, Var):
+                        for access in accesses:
+                            self.use(a, c, tuple(m[e] if isinstance(e, int) else e for e in access))
+            else:
+                self.use(item.inputs[0], c, self.operand_map(item, c, m))  # type: ignore[arg-type]
+
+    def operand_map(self, item: Item, c: Cluster, m: Map) -> Map:
+        shape = item.inputs[0].aval.shape
+        if c.kind == "tiny":
+            return (OTHER,) * len(shape)
+        if item.kind == "part":
+            return tuple(None if n == 1 else ("f", d) for d, n in enumerate(shape))
+        kept = iter(m)
+        taken = [a for a in m if a is not None]
+        out: list[Axis] = []
+        own: list[Axis] = []
+        for d, n in enumerate(shape):
+            axis = next(kept) if d not in item.axes else None if n == 1 else self.loop_axis(c, n, taken)
+            if d in item.axes and n != 1:
+                taken.append(axis)
+                own.append(axis)
+            out.append(axis)
+        c.reduce_axes[item.out] = tuple(own)
+        if not any(a for a in m) and c.size > 1:
+            c.serial = True
+        return tuple(out)
+
+    def loop_axis(self, c: Cluster, extent: int, taken: list[Axis]) -> Axis:
+        """An axis for a reduction: one of the frame behind those in use, or one of its own."""
+        first = 1 + max((a[1] for a in taken if a[0] == "f"), default=-1)
+        for d in range(first, len(c.frame)):
+            if c.frame[d] == extent:
+                return ("f", d)
+        number = 0
+        while ("r", extent, number) in taken:
+            number += 1
+        return ("r", extent, number)
+
+    def use(self, var: Var, c: Cluster, m: Map) -> None:
+        uses = self.uses.setdefault(var, [])
+        if not any(find(other) is c and m == known for other, known in uses[-8:]):
+            uses.append((c, m))
+
+    # ---------------------------------------------------------------- order and merging
+
+    def successors(self, vertex: Vertex) -> Iterable[Vertex]:
+        outs = vertex.outs if isinstance(vertex, Item) else list(vertex.roots)
+        for v in outs:
+            for reader in self.readers.get(v, ()):
+                reader = find(reader)
+                if reader is not vertex:
+                    yield reader
+
+    def reaches(self, start: Vertex, goal: Vertex) -> bool:
+        """Whether `goal` needs, directly or not, what `start` computes (or is it)."""
+        start, goal = find(start), find(goal)
+        seen, stack = {start}, [start]
+        while stack:
+            vertex = stack.pop()
+            if vertex is goal:
+                return True
+            for s in self.successors(vertex):
+                if s not in seen:
+                    seen.add(s)
+                    stack.append(s)
+        return False
+
+    def merge_all(self, clusters: list[Cluster]) -> Cluster | None:
+        """One cluster in place of several, if they run over the same frame and none needs another."""
+        first = clusters[0]
+        for c in clusters[1:]:
+            if not self.may_merge(first, c):
+                return None
+        for position, a in enumerate(clusters):
+            for b in clusters[position + 1 :]:
+                if self.reaches(a, b) or self.reaches(b, a):
+                    return None
+        if sum(len(c.items) for c in clusters) > MOST_ITEMS:
+            return None
+        for c in clusters[1:]:
+            # merging two at a time may close a cycle through a third
+            if find(c) is not find(first):
+                if self.reaches(c, first) or self.reaches(first, c):
+                    return None
+                self.merge(first, c)
+        return first
+
+    def may_merge(self, a: Cluster, b: Cluster) -> bool:
+        if a.kind != b.kind or a.part != b.part:
+            return False
+        return a.kind == "tiny" or a.frame == b.frame and a.serial == b.serial
+
+    def merge(self, a: Cluster, b: Cluster) -> None:
+        for v, item in b.items.items():
+            a.maps[v] = list(dict.fromkeys([*a.maps.get(v, []), *b.maps[v]]))
+            a.items[v] = item
+        a.roots.update(b.roots)
+        a.reduce_axes.update(b.reduce_axes)
+        a.scalars += b.scalars
+        a.serial = a.serial or b.serial
+        b.into = a
+        self.clusters.remove(b)
+
+    def inputs(self, c: Cluster) -> set[Var]:
+        out: set[Var] = set()
+        for item in c.items.values():
+            out.update(a for a in item.inputs if isinstance(a, Var) and a not in c.items)
+        return out
+
+    def merge_siblings(self) -> None:
+        """Clusters over one frame that read the same memory become one."""
+        groups: dict[Any, list[Cluster]] = {}
+        for c in self.clusters:
+            groups.setdefault((c.kind, c.frame, c.part, c.serial), []).append(c)
+        for group in groups.values():
+            if len(group) > 64 or len(group) < 2:
+                continue
+            kept: list[Cluster] = []
+            for c in group:
+                for other in kept:
+                    large = self.inputs(other) & self.inputs(c)
+                    count = len(other.items) + len(c.items)
+                    buffers = len(self.inputs(other) | self.inputs(c)) + len(other.roots) + len(c.roots)
+                    shares = c.kind == "tiny" or any(v.aval.size > 1 for v in large)
+                    fits = count <= MOST_ITEMS and buffers <= 16 and other.scalars + c.scalars <= MOST_SCALARS * (
+                        1 if c.kind == "tiny" else 1 << 40
+                    )
+                    if shares and fits and not self.reaches(other, c) and not self.reaches(c, other):
+                        self.merge(other, c)
+                        break
+                else:
+                    kept.append(c)
+
+    def in_order(self) -> list[Vertex]:
+        """All vertices in an order in which each finds what it needs; effects in their own order."""
+        vertices: list[Vertex] = [*self.clusters, *[i for i in self.items if i.kind == "opaque"]]
+        vertices = [v for v in vertices if isinstance(v, Item) or v.roots]
+        waiting: dict[Vertex, int] = {v: 0 for v in vertices}
+        next_: dict[Vertex, list[Vertex]] = {v: list(dict.fromkeys(self.successors(v))) for v in vertices}
+        effects = [i for i in self.items if i.kind == "opaque" and i.eqn.primitive.effect]
+        for a, b in zip(effects, effects[1:]):
+            next_[a].append(b)
+        for targets in next_.values():
+            for t in targets:
+                waiting[t] += 1
+        return _kahn(vertices, waiting, next_, lambda v: v.position if isinstance(v, Item) else v.sort_key)
+
+
+def _kahn(
+    vertices: list[Vertex], waiting: dict[Vertex, int], next_: dict[Vertex, list[Vertex]], key: Callable[[Vertex], int]
+) -> list[Vertex]:
+    import heapq
+
+    number = {v: i for i, v in enumerate(vertices)}
+    ready = [(key(v), number[v], v) for v in vertices if waiting[v] == 0]
+    heapq.heapify(ready)
+    out: list[Vertex] = []
+    while ready:
+        _, _, v = heapq.heappop(ready)
+        out.append(v)
+        for t in next_[v]:
+            waiting[t] -= 1
+            if waiting[t] == 0:
+                heapq.heappush(ready, (key(t), number[t], t))
+    if len(out) != len(vertices):
+        raise AssertionError("kernels that need each other: a bug of the fusion")
+    return out
+
+
+def find(vertex: Any) -> Any:
+    """The cluster that a cluster was merged into."""
+    while isinstance(vertex, Cluster) and vertex.into is not None:
+        vertex = vertex.into
+    return vertex

@@ -1,0 +1,317 @@
+"""Schedules: from a jaxpr to kernels and opaque steps, in the order in which they run.
+
+`fusion.py` decides which equations share a kernel; here each of its clusters becomes a loop nest, by asking the rules
+of its primitives for the elements of its results, and `source.py` writes the nest as text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from functrans.compiler.fusion import OTHER, SMALL, Axis, Cluster, Fusion, Item, Map
+from functrans.compiler.nodes import INT64, KernelBuilder, Node
+from functrans.compiler.source import Nest, Store, reachable, write
+from functrans.compiler.steps import Kernel, Opaque
+from functrans.core.avals import ShapedArray, dtype_name
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+
+#: Columns that a reduction over leading axes sums up at a time.
+COLUMNS = 512
+
+
+def schedule(jaxpr: Jaxpr) -> list[Kernel | Opaque]:
+    """The steps of a program, in execution order."""
+    steps: list[Kernel | Opaque] = []
+    for vertex in Fusion(jaxpr).run():
+        if isinstance(vertex, Item):
+            steps.append(Opaque(vertex.eqn))
+        else:
+            kernel = kernel_of(vertex)
+            if kernel is not None:
+                steps.append(kernel)
+    return steps
+
+
+def kernel_of(cluster: Cluster) -> Kernel | None:
+    """The kernel of a cluster; None if nothing it computes has an element."""
+    if not any(v.aval.size for v in cluster.roots):
+        return None
+    nest = _LOWERINGS[cluster.kind](cluster)
+    items = sorted(cluster.items.values(), key=lambda i: i.position)
+    eqns = tuple(dict.fromkeys(i.eqn for i in items))
+    text = write(nest, comments(eqns))
+    work = cluster.total() * max(sum(i.cost for i in items), 1) if cluster.kind != "tiny" else cluster.scalars
+    work = max([work, *[i.inputs[0].aval.size for i in items if i.kind in ("reduce", "part")]])
+    return Kernel(
+        source=text.source,
+        buffers=text.buffers,
+        writes=text.writes,
+        sizes=text.sizes,
+        extent=text.extent,
+        parallel=text.extent > 1 and work > SMALL,
+        work=work,
+        checks=text.checks,
+        eqns=eqns,
+        note=note(cluster),
+    )
+
+
+def note(c: Cluster) -> str:
+    if c.kind == "tiny":
+        return "scalars, written out"
+    if c.kind == "part":
+        return "partial results of reductions over " + ("leading axes" if c.part[2] else "all of an array")
+    return f"one loop nest over {c.frame}" + (", with reductions inside" if c.reduce_axes else "")
+
+
+def comments(eqns: Sequence[Eqn]) -> list[str]:
+    """The equations as lines of text that say nothing of sizes."""
+    names: dict[Var, str] = {}
+
+    def name(atom: Atom) -> str:
+        if isinstance(atom, Literal):
+            return f"{np.asarray(atom.value)[()]}"
+        return names.setdefault(atom, f"v{len(names)}")
+
+    lines = []
+    for eqn in eqns:
+        right = " ".join([eqn.primitive.name, *map(name, eqn.inputs)])
+        lines.append(f"{name(eqn.outvars[0])}:{dtype_name(eqn.outvars[0].aval.dtype)} = {right}")
+    return lines
+
+
+# ---------------------------------------------------------------- elements
+
+
+class Operand:
+    """An operand as rules see it: `at` gives the node of an element."""
+
+    __slots__ = ("_lowering", "atom", "aval")
+
+    def __init__(self, lowering: Lowering, atom: Atom):
+        self._lowering, self.atom, self.aval = lowering, atom, atom.aval
+
+    def at(self, *idx: Node) -> Node:
+        return self._lowering.element(self.atom, idx)
+
+
+class Lowering:
+    """Nodes of the elements of a cluster's variables."""
+
+    def __init__(self, cluster: Cluster):
+        self.cluster = cluster
+        self.k = KernelBuilder()
+        self.axes: dict[Axis, Node] = {}
+        self.order: list[Node] = []
+        self.memo: dict[Any, Node] = {}
+        self.zero = self.k.const(0, INT64)
+
+    def axis(self, axis: Axis) -> Node:
+        """The index along an axis of the cluster."""
+        node = self.axes.get(axis)
+        if node is None:
+            node = self.axes[axis] = self.loop(self.cluster.extent(axis))
+        return node
+
+    def loop(self, extent: int) -> Node:
+        if extent == 1:
+            return self.zero
+        node = self.k.variable(extent)
+        self.order.append(node)
+        return node
+
+    def index(self, m: Map) -> tuple[Node, ...]:
+        return tuple(self.zero if a is None else self.axis(a) for a in m)
+
+    def element(self, atom: Atom, idx: Sequence[Node]) -> Node:
+        if isinstance(atom, Literal):
+            return self.k.const(atom.value, atom.aval.dtype)
+        idx = tuple(self.zero if n == 1 else self.k.index(i) for i, n in zip(idx, atom.aval.shape))
+        key = (atom, *[i.serial for i in idx])
+        node = self.memo.get(key)
+        if node is None:
+            node = self.memo[key] = self.compute(atom, idx)
+        return node
+
+    def compute(self, var: Var, idx: tuple[Node, ...]) -> Node:
+        item = self.cluster.items.get(var)
+        if item is None or item.kind == "part":
+            return self.load(var, idx)
+        if item.kind == "map":
+            operands = [Operand(self, a) for a in item.inputs]
+            node = item.eqn.primitive.lower(self.k, idx, *operands, **item.eqn.params)  # type: ignore[misc]
+            return self.k.convert(node, var.aval.dtype)
+        return self.reduction(item, idx)
+
+    def load(self, var: Var, idx: tuple[Node, ...]) -> Node:
+        shape = var.aval.shape
+        if 0 in shape:
+            return self.k.const(0, var.aval.dtype)
+        inside = all(i.bounds is not None and i.bounds[0] >= 0 and i.bounds[1] < n for i, n in zip(idx, shape))
+        return self.k.load(var, self.k.ravel(idx, shape), safe=inside)
+
+    def reduction(self, item: Item, idx: tuple[Node, ...]) -> Node:
+        """A reduction in place, over loops of its own."""
+        variables = tuple(self.axis(a) for a in self.cluster.reduce_axes[item.out])
+        shape, kept, own = item.inputs[0].aval.shape, iter(idx), iter(variables)
+        full = [
+            next(kept) if d not in item.axes else self.zero if n == 1 else next(own) for d, n in enumerate(shape)
+        ]
+        return self.combine(item, tuple(full), variables, item.out.aval.dtype)
+
+    def combine(
+        self,
+        item: Item,
+        full: tuple[Node, ...],
+        variables: tuple[Node, ...],
+        dtype: np.dtype,
+        within: tuple[Node, ...] = (),
+    ) -> Node:
+        reduction = item.eqn.primitive.reduction
+        assert reduction is not None
+        operand = item.inputs[0]
+        identity = reduction.identity(operand.aval.dtype)
+        if 0 in operand.aval.shape:
+            return self.k.const(identity, dtype)
+        body = self.element(operand, full)
+        node = self.k.reduce(reduction.combine, identity, body, variables, within) if variables else body
+        return self.k.convert(node, dtype)
+
+    def root_store(self, var: Var, m: Map) -> Store:
+        idx = self.index(m)
+        loops = [i for i in idx if i.kind == "var"]
+        return Store(var, self.k.ravel(idx, var.aval.shape), self.element(var, idx), tuple(loops))
+
+    def items(self) -> list[Item]:
+        return sorted(self.cluster.items.values(), key=lambda i: i.position)
+
+    def prepare(self) -> None:
+        """Elements of what is read in one place, in program order: keeps the recursion of rules shallow."""
+        for item in self.items():
+            for m in self.cluster.maps[item.out]:
+                if OTHER not in m and item.kind != "part" and len(m) == item.out.aval.ndim:
+                    self.element(item.out, self.index(m))
+
+
+# ---------------------------------------------------------------- one lowering for each kind of cluster
+
+
+def lower_map(c: Cluster) -> Nest:
+    low = Lowering(c)
+    frame = [low.axis(("f", d)) for d in range(len(c.frame))]
+    low.k.innermost = next((v for v in reversed(frame) if v.kind == "var"), None)
+    low.prepare()
+    stores = [low.root_store(v, m) for v, m in c.roots.items() if v.aval.size]
+    return Nest(low.k, stores, low.order, c.serial)
+
+
+def lower_tiny(c: Cluster) -> Nest:
+    low = TinyLowering(c)
+    for item in low.items():
+        for idx in np.ndindex(item.out.aval.shape):
+            low.element(item.out, [low.k.const(i, INT64) for i in idx])
+    stores = []
+    for v in c.roots:
+        for idx in np.ndindex(v.aval.shape):
+            nodes = [low.k.const(i, INT64) for i in idx]
+            stores.append(Store(v, low.k.ravel(nodes, v.aval.shape), low.element(v, nodes), ()))
+    return Nest(low.k, stores, [], True)
+
+
+class TinyLowering(Lowering):
+    """All indices are literal, and reductions are written out."""
+
+    def reduction(self, item: Item, idx: tuple[Node, ...]) -> Node:
+        operand, out = item.inputs[0], item.out
+        reduction = item.eqn.primitive.reduction
+        assert reduction is not None
+        total: Node | None = None
+        wide = np.dtype(np.float64) if out.aval.dtype.kind == "f" and reduction.combine == "add" else out.aval.dtype
+        for reduced in np.ndindex(*[operand.aval.shape[d] for d in item.axes]):
+            kept, own = iter(idx), iter(reduced)
+            full = [
+                self.k.const(next(own), INT64) if d in item.axes else next(kept) for d in range(operand.aval.ndim)
+            ]
+            value = self.k.convert(self.element(operand, full), wide)
+            total = value if total is None else self.k.op(_COMBINE[reduction.combine], total, value, dtype=wide)
+        if total is None:
+            return self.k.const(reduction.identity(out.aval.dtype), out.aval.dtype)
+        return self.k.convert(total, out.aval.dtype)
+
+
+_COMBINE = {"add": "{0} + {1}", "mul": "{0} * {1}", "max": "maximum({0}, {1})", "min": "minimum({0}, {1})",
+            "and": "{0} & {1}", "or": "{0} | {1}", "xor": "{0} ^ {1}"}  # fmt: skip
+
+
+def lower_part(c: Cluster) -> Nest:
+    """Parts of reductions: the reduced axes as one flat axis if every index allows it."""
+    nest = _lower_part(c, flat=True)
+    return nest if nest is not None else _lower_part(c, flat=False)  # type: ignore[return-value]
+
+
+def _lower_part(c: Cluster, flat: bool) -> Nest | None:
+    axes, elements, column = c.part
+    low = Lowering(c)
+    axes = tuple(d for d in axes if c.frame[d] != 1)
+    adjacent = axes == tuple(d for d in range(len(c.frame)) if axes[0] <= d <= axes[-1] and c.frame[d] != 1)
+    if flat and not adjacent:
+        return None
+    extents = [c.frame[d] for d in axes]
+    total = math.prod(extents)
+    if not flat:
+        total = extents[0]
+    partials = [v for v, item in c.items.items() if item.kind == "part"]
+    parts = partials[0].aval.shape[0]  # as if the reduced axes were flat; the last ones may be empty
+    elements = elements if flat else -(-total // parts)
+    part = low.loop(parts)
+    kept = [d for d in range(len(c.frame)) if d not in axes]
+    before = [d for d in kept if not column or d < axes[0]]
+    for d in before:
+        low.axis(("f", d))
+    if flat:
+        run = low.loop(total)
+        for d, i in zip(axes, low.k.unravel(run, extents)):
+            low.axes["f", d] = i
+        reduced = (run,)
+    else:
+        reduced = tuple(low.axis(("f", d)) for d in axes)
+    for d in kept:
+        low.axis(("f", d))
+    low.k.innermost = low.order[-1]
+    low.prepare()
+    stores = [_part_store(low, c, v, part, reduced) for v in partials]
+    stores += [
+        Store(v, low.k.ravel(low.index(m), v.aval.shape), low.element(v, low.index(m)), tuple(low.order))
+        for v, m in c.roots.items()
+        if v not in partials
+    ]
+    if flat and len(axes) > 1:
+        nodes = reachable([n for s in stores for n in (s.offset, s.value)])
+        if any(n.kind == "floordiv" and reduced[0] in n.deps for n in nodes):
+            return None
+    return Nest(low.k, stores, low.order, False, {reduced[0]: (part, elements)})
+
+
+def _part_store(low: Lowering, c: Cluster, v: Var, part: Node, reduced: tuple[Node, ...]) -> Store:
+    item = c.items[v]
+    full = tuple(low.zero if n == 1 else low.axis(("f", d)) for d, n in enumerate(c.frame))
+    kept = [i for d, i in enumerate(full) if d not in item.axes]
+    offset = low.k.ravel([part, *kept], v.aval.shape)
+    if not c.part[2]:
+        value = low.combine(item, full, reduced, v.aval.dtype, (part,))
+        loops = tuple(n for n in low.order if not any(n is r for r in reduced))
+        return Store(v, offset, value, loops)
+    reduction = item.eqn.primitive.reduction
+    assert reduction is not None
+    identity = reduction.identity(item.inputs[0].aval.dtype)
+    value = low.element(item.inputs[0], full)
+    return Store(v, offset, value, tuple(low.order), reduction.combine, identity, reduced)
+
+
+_LOWERINGS = {"map": lower_map, "tiny": lower_tiny, "part": lower_part}
+
+__all__ = ["Kernel", "Opaque", "ShapedArray", "schedule"]
