@@ -32,7 +32,7 @@ The builder
 `k.clip(i, lo, hi)`
     An index clamped to [lo, hi].
 
-Index nodes are int64 nodes and carry `+ - * // % < <= > >= == != & | ~`. `//` and `%` are Python's; their divisor is
+Index nodes are int64 nodes and carry `+ - * // % < <= > >= == != & | ~` (and `.eq`, `.ne`). `//` and `%` are Python's; their divisor is
 positive. An integer node of data is an index after `k.convert(node, np.dtype("int64"))`; an index node is data (int64)
 wherever a node is expected. Arithmetic on index nodes is that of polynomials in loop variables and sizes, so that
 `ravel(unravel(flat))` is `flat` again, and conditions that hold (or fail) over the whole loop are decided here.
@@ -170,6 +170,8 @@ class Node:
 
     def __ne__(self, other: Any) -> Node:  # type: ignore[override]
         return self.builder.compare("!=", self, other)
+
+    eq, ne = __eq__, __ne__
 
     def __and__(self, other: Node) -> Node:
         return self.builder.logic("&", self, other)

@@ -231,7 +231,7 @@ class Writer:
         return "0", self.size_text(self.extents[variable])
 
     def chunk_range(self, variable: Node, part: Node, elements: int) -> tuple[str, str]:
-        length, total = self.size_text(elements), self.size_text(self.extents[variable])
+        length, total = self.argument(elements), self.argument(self.extents[variable])
         start = f"{self.loop_name(part)} * {length}"
         return start, f"min({start} + {length}, {total})"
 
@@ -245,6 +245,10 @@ class Writer:
     def size_text(self, n: int) -> str:
         if abs(n) <= UNROLL_LIMIT:
             return str(n)
+        return self.argument(n)
+
+    def argument(self, n: int) -> str:
+        """A size that is an argument whatever its value."""
         if n not in self.sizes:
             self.sizes[n] = f"n{len(self.sizes)}"
         return self.sizes[n]
@@ -435,13 +439,17 @@ class Writer:
         scope = self.place(node)
         depth = next(i for i, s in enumerate(self.scopes) if s is scope)
         saved, self.scopes = self.scopes, self.scopes[: depth + 1]
-        with self.opened(None, f"if {test}:", branch=True):
-            self.line(f"{name} = {self.name(a)}")
-        with self.opened(None, "else:", branch=True):
-            self.line(f"{name} = {self.name(b)}")
+        branches = [(f"if {test}:", self.branch(name, a)), ("else:", self.branch(name, b))]
+        for header, lines in branches:  # only now: what both need was written before them
+            scope.lines += [header, *["    " + line for line in lines]]
         self.scopes = saved
         scope.names[node] = name
         return name
+
+    def branch(self, name: str, value: Node) -> list[str]:
+        self.scopes.append(Scope(None, branch=True))
+        self.line(f"{name} = {self.name(value)}")
+        return self.scopes.pop().lines
 
     # ---------------------------------------------------------------- reductions
 
