@@ -311,7 +311,7 @@ class Fusion:
         times = sum(size if c.kind == "tiny" else sum(c.evaluations(m) for m in maps) for c, maps in uses.items())
         if item.kind == "reduce":
             return times <= size
-        return item.tree * (times - size) <= MEMORY_COST * size + KERNEL_COST
+        return times * (item.tree - 1) <= size * (item.tree + MEMORY_COST) + KERNEL_COST
 
     def fits(self, item: Item, c: Cluster, maps: list[Map]) -> bool:
         """Whether a cluster can compute an item in place."""
@@ -363,7 +363,7 @@ class Fusion:
         """Whether the loops of a map pass over every element of a variable exactly once."""
         if c.kind == "tiny":
             return True
-        if OTHER in m:
+        if OTHER in m or any(a is not None and c.extent(a) != n for a, n in zip(m, v.aval.shape)):
             return False
         axes = [a for a in m if a is not None]
         if len(set(axes)) != len(axes) or axes != sorted(axes, key=lambda a: (a[0] == "r", a[1:])):
