@@ -2,8 +2,8 @@
 
 Each body's buffers are allocated once. A loop's carry alternates between two buffers: a body reads its carry through
 one slot, writes the next carry through a second, and the slots change places at the end of each turn; the initial value
-is read where it lies. Scanned operands and stacked results are read and written in place, through slots that step along
-them.
+is read where it lies. A carry that a body only updates in places (`x.at[i].set(v)`) has one buffer. Scanned operands
+and stacked results are read and written in place, through slots that step along them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ from functrans.compiler.plan import (
     SetCounter,
     nbytes,
 )
+from functrans.compiler.steps import Opaque
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+
+#: Equations that change some elements of their first operand.
+UPDATES = frozenset({"scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min", "dynamic_update_slice"})
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,22 @@ class Carry:
     spare: Place
     stored: tuple[Buffer, ...]  # the two buffers, without the initial value's
 
+    @property
+    def in_place(self) -> bool:
+        return self.now is self.next
 
-def enter_carry(p: Planner, init: Place, var: Var) -> Carry:
-    """Slots and buffers for a carry; its initial value is read where it is, and never written to."""
+
+def enter_carry(p: Planner, operand: Atom, var: Var, in_place: bool) -> Carry:
+    """Slots and buffers for a carry; its initial value is read where it is, and not written to if others read it."""
     size = nbytes(var.aval)
+    if in_place:
+        place = p.overwrite(operand, var)
+        if place is None:
+            init = p.read(operand)
+            place = p.write(var)
+            p.copy(place, init, size)
+        return Carry(place, place, place, place.buffers)
+    init = p.read(operand)
     pair = [p.temporary(size, var.aval) for _ in range(2)]
     stored = (*pair[0].buffers, *pair[1].buffers)
     both = (*stored, *init.buffers)
@@ -52,6 +68,8 @@ def enter_carry(p: Planner, init: Place, var: Var) -> Carry:
 
 def advance_carry(p: Planner, carry: Carry) -> None:
     """What was written becomes what is read; the turn after writes over what was read before it."""
+    if carry.in_place:
+        return
     now, following, spare = carry.now.slot, carry.next.slot, carry.spare.slot
     p.emit(MoveSlot(now, following, 0), carry.now)
     p.emit(MoveSlot(following, spare, 0))
@@ -60,11 +78,49 @@ def advance_carry(p: Planner, carry: Carry) -> None:
 
 def leave_carry(p: Planner, carry: Carry, var: Var, place: Place) -> None:
     """Give a loop's result its place: where it lies, unless another place wants it."""
-    target = p.wanted(var)
-    if target is None:
+    if carry.in_place:
+        return
+    if p.wanted(var) is None:
         p.define(var, place)
     else:
         p.copy(p.write(var), place, nbytes(var.aval))
+
+
+def carries_in_place(p: Planner, body: Jaxpr, arguments: Sequence[Var], results: Sequence[Atom]) -> list[bool]:
+    """For each carry of a body whether its next value can replace it in memory, update by update."""
+    return [_replaces(p, body, a, r) for a, r in zip(arguments, results)]
+
+
+def _replaces(p: Planner, body: Jaxpr, argument: Var, result: Atom) -> bool:
+    block = p.analysis(body)
+    value = block.root(result)
+    if value is argument:
+        return False
+    while value is not argument:
+        number = block.writer.get(value, -1)  # type: ignore[arg-type]
+        step = block.steps[number] if number >= 0 else None
+        operand = _replaced_operand(p, step.eqn, value) if isinstance(step, Opaque) else None
+        if operand is None or not block.is_last_read(operand, number):
+            return False
+        value = block.root(operand)
+    return True
+
+
+def _replaced_operand(p: Planner, eqn: Eqn, result: Atom) -> Atom | None:
+    """The operand of an equation whose memory can become that of a result, if there is one."""
+    if eqn.primitive.name in UPDATES:
+        return eqn.inputs[0]
+    if eqn.primitive.name not in ("scan", "while"):
+        return None
+    number = list(eqn.outvars).index(result)  # type: ignore[arg-type]
+    params = eqn.params
+    body: Jaxpr = params["jaxpr"] if "jaxpr" in params else params["body_jaxpr"]
+    first = params["num_consts"] if "jaxpr" in params else params["body_nconsts"]
+    if "jaxpr" in params and (number >= params["num_carry"] or params["length"] == 0):
+        return None
+    if not _replaces(p, body, body.invars[first + number], body.outvars[number]):
+        return None
+    return eqn.inputs[number + first + params.get("cond_nconsts", 0)]
 
 
 # ------------------------------------------------------------------ scan
@@ -82,7 +138,9 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
             p.write(var)
         return True
     read = [p.read(a) for a in consts]
-    carries = [enter_carry(p, p.read(a), v) for a, v in zip(init, eqn.outvars)]
+    arguments = body.invars[n_consts : n_consts + n_carry]
+    in_place = carries_in_place(p, body, arguments, body.outvars[:n_carry])
+    carries = [enter_carry(p, a, v, flag) for a, v, flag in zip(init, eqn.outvars, in_place)]
     stacks = [p.write(v) for v in eqn.outvars[n_carry:]]
     stack_avals = [v.aval for v in eqn.outvars[n_carry:]]
     reverse = params.get("reverse", False)
@@ -94,7 +152,7 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     p.emit(Mark(top))
     places = [*read, *(c.now for c in carries), *(a.place for a in along_xs)]
     targets = [*(c.next for c in carries), *(a.place for a in along_ys)]
-    p.block(body, dict(zip(body.invars, places)), targets)
+    p.block(body, dict(zip(body.invars, places)), targets, [a for a, flag in zip(arguments, in_place) if flag])
     for carry in carries:
         advance_carry(p, carry)
     for along in (*along_xs, *along_ys):
@@ -138,14 +196,17 @@ def emit_while(p: Planner, eqn: Eqn) -> bool:
     cond_consts, body_consts, init = _split(eqn.inputs, params["cond_nconsts"], params["body_nconsts"])
     cond_places = [p.read(a) for a in cond_consts]
     body_places = [p.read(a) for a in body_consts]
-    carries = [enter_carry(p, p.read(a), v) for a, v in zip(init, eqn.outvars)]
+    arguments = body.invars[len(body_consts) :]
+    in_place = carries_in_place(p, body, arguments, body.outvars)
+    carries = [enter_carry(p, a, v, flag) for a, v, flag in zip(init, eqn.outvars, in_place)]
     top, end = p.label(), p.label()
     now = [c.now for c in carries]
     p.enter_loop()
     p.emit(Mark(top))
     (test,) = p.block(cond, dict(zip(cond.invars, [*cond_places, *now])), [None])
     p.emit(JumpIfFalse(test.slot, end), test)
-    p.block(body, dict(zip(body.invars, [*body_places, *now])), [c.next for c in carries])
+    owned = [a for a, flag in zip(arguments, in_place) if flag]
+    p.block(body, dict(zip(body.invars, [*body_places, *now])), [c.next for c in carries], owned)
     for carry in carries:
         advance_carry(p, carry)
     p.emit(Jump(top))

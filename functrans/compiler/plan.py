@@ -208,7 +208,10 @@ class CallLibrary(Instruction):
 
 @dataclass
 class Plan:
-    """Instructions, the slots they use, and the memory behind the slots."""
+    """Instructions, the slots they use, and the memory behind the slots.
+
+    Slot 0 is the machine's; inputs have the next slots, outputs those after them.
+    """
 
     instructions: list[Instruction]
     slots: list[Buffer | None]  # None: the machine's own, or an address computed by the program
@@ -232,14 +235,14 @@ def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Callable[
     """The plan of a program (closed: no constvars but those for `constants`)."""
     planner = Planner(schedule)
     env: dict[Var, Place] = {}
-    for var, value in zip(jaxpr.constvars, constants):
-        env[var] = planner.constant(value)
     inputs = []
     for i, var in enumerate(jaxpr.invars):
         buffer = planner.buffer("input", i, nbytes(var.aval), var.aval)
         inputs.append(buffer)
         env[var] = Place(buffer.slot, (buffer,))
     outputs = [planner.buffer("output", i, nbytes(a.aval), a.aval) for i, a in enumerate(jaxpr.outvars)]
+    for var, value in zip(jaxpr.constvars, constants):
+        env[var] = planner.constant(value)
     planner.block(jaxpr, env, [Place(b.slot, (b,)) for b in outputs])
     plan = Plan(
         planner.instructions, planner.slots, planner.constants, inputs, outputs, planner.counters, planner.labels,
@@ -269,6 +272,10 @@ class Planner:
         self._env: dict[Var, Place] = {}
         self._wanted: dict[Var, Place] = {}
         self._literals: dict[Any, Place] = {}
+        self._block = Block((), Jaxpr((), (), (), ()))
+        self._owned: set[Var] = set()  # values whose memory may be overwritten once nothing reads them
+        self._now = 0
+        self._steps: dict[Jaxpr, Block] = {}
 
     # -- memory
 
@@ -303,9 +310,10 @@ class Planner:
     # -- values
 
     def read(self, atom: Atom) -> Place:
-        """Where a value is."""
+        """Where a value is; one without elements, which no step writes, is anywhere."""
         if type(atom) is not Literal:
-            return self._env[atom]  # type: ignore[index]
+            place = self._env.get(atom)  # type: ignore[arg-type]
+            return self.write(atom) if place is None and atom.aval.size == 0 else self._env[atom]  # type: ignore[arg-type, index]
         value = np.asarray(atom.value, atom.aval.dtype)
         key = (value.dtype, value.tobytes())
         if key not in self._literals:
@@ -317,6 +325,7 @@ class Planner:
         place = self._wanted.get(var)
         if place is None:
             place = self.temporary(nbytes(var.aval), var.aval)
+            self._owned.add(var)
         self._env[var] = place
         return place
 
@@ -366,29 +375,56 @@ class Planner:
 
     # -- programs
 
-    def block(self, jaxpr: Jaxpr, env: dict[Var, Place], targets: Sequence[Place | None]) -> list[Place]:
-        """Add the instructions of a jaxpr: where its results are, which is the target where there is one."""
-        steps = self.schedule(jaxpr)
-        outer = self._env, self._wanted
-        self._env, self._wanted = dict(env), {}
-        root = _roots(steps)
-        bound = {v for step in steps for v in _bound(step)}
+    def analysis(self, jaxpr: Jaxpr) -> Block:
+        """The steps of a jaxpr, and who reads what."""
+        if jaxpr not in self._steps:
+            self._steps[jaxpr] = Block(self.schedule(jaxpr), jaxpr)
+        return self._steps[jaxpr]
+
+    def block(
+        self,
+        jaxpr: Jaxpr,
+        env: dict[Var, Place],
+        targets: Sequence[Place | None],
+        owned: Iterable[Var] = (),
+    ) -> list[Place]:
+        """Add the instructions of a jaxpr: where its results are, which is the target where there is one.
+
+        The memory of arguments in `owned` may be overwritten once nothing reads it.
+        """
+        block = self.analysis(jaxpr)
+        outer = self._env, self._wanted, self._block, self._owned
+        self._env, self._wanted, self._block, self._owned = dict(env), {}, block, set(owned)
         late: list[tuple[Place, Atom]] = []
         for atom, target in zip(jaxpr.outvars, targets):
-            origin = root.get(atom, atom) if type(atom) is Var else atom  # type: ignore[arg-type]
+            origin = block.root(atom)
             if target is None:
                 continue
-            if type(origin) is Var and origin in bound and origin not in self._wanted:
+            if type(origin) is Var and origin in block.writer and origin not in self._wanted:
                 self._wanted[origin] = target
             else:
                 late.append((target, atom))
-        for step in steps:
+        for number, step in enumerate(block.steps):
+            self._now = number
             self._step(step)
         for target, atom in late:
             self.copy(target, self.read(atom), nbytes(atom.aval))
         places = [self.read(a) if t is None else t for a, t in zip(jaxpr.outvars, targets)]
-        self._env, self._wanted = outer
+        self._env, self._wanted, self._block, self._owned = outer
         return places
+
+    def overwrite(self, operand: Atom, out: Var) -> Place | None:
+        """Put a result where an operand is that nothing reads any more, if there is such a place; else `None`."""
+        if not self._block.is_last_read(operand, self._now):
+            return None
+        root = self._block.root(operand)
+        place = self._env.get(root)  # type: ignore[arg-type]
+        wanted = self._wanted.get(out)
+        if root not in self._owned or place is None or (wanted is not None and wanted.slot != place.slot):
+            return None
+        self._env[out] = place
+        self._owned.add(out)
+        return place
 
     def _step(self, step: Step) -> None:
         alias = _alias(step)
@@ -405,9 +441,14 @@ class Planner:
         """Call a kernel, unless all it writes is empty."""
         places = [self.write(v) if v in kernel.writes else self.read(v) for v in kernel.buffers]
         if any(v.aval.size for v in kernel.writes):
-            self.kernels.append(kernel)
-            self.count(kernel.work, *(v.aval for v in kernel.buffers))
-            self.emit(CallKernel(kernel, tuple(p.slot for p in places)), *places)
+            self.call_at(kernel, places)
+
+    def call_at(self, kernel: Kernel, places: Sequence[Place]) -> None:
+        """Call a kernel with its buffers in these places."""
+        self.kernels.append(kernel)
+        self.count(kernel.work, *(v.aval for v in kernel.buffers))
+        self.emit(CallKernel(kernel, tuple(p.slot for p in places)), *places)
+
 
     def copy(self, target: Place, source: Place, size: int) -> None:
         if size and target.slot != source.slot:
@@ -430,18 +471,39 @@ def _alias(step: Step) -> tuple[Var, Var] | None:
     return None
 
 
-def _bound(step: Step) -> Iterable[Var]:
-    return step.writes if isinstance(step, Kernel) else step.eqn.outvars
+class Block:
+    """The steps of a jaxpr, with the step that writes each value, and the last one that reads its memory."""
 
+    def __init__(self, steps: Sequence[Step], jaxpr: Jaxpr):
+        self.steps = steps
+        self.writer: dict[Var, int] = {}
+        self._root: dict[Var, Var] = {}
+        self._last_read: dict[Var, int] = {}
+        for number, step in enumerate(steps):
+            alias = _alias(step)
+            if alias is not None:
+                self._root[alias[0]] = self._root.get(alias[1], alias[1])
+                continue
+            writes = step.writes if isinstance(step, Kernel) else step.eqn.outvars
+            self.writer.update((v, number) for v in writes)
+            for atom in step.buffers if isinstance(step, Kernel) else step.eqn.inputs:
+                if type(atom) is Var and atom not in writes:
+                    self._last_read[self._root.get(atom, atom)] = number
+        for atom in jaxpr.outvars:
+            if type(atom) is Var:
+                self._last_read[self._root.get(atom, atom)] = len(steps)
 
-def _roots(steps: Sequence[Step]) -> dict[Var, Var]:
-    """For each result of a step that is only another shape: the value whose memory it is."""
-    root: dict[Var, Var] = {}
-    for step in steps:
-        alias = _alias(step)
-        if alias is not None:
-            root[alias[0]] = root.get(alias[1], alias[1])
-    return root
+    def root(self, atom: Atom) -> Atom:
+        """The value whose memory a value is: it itself, unless it is only another shape of one."""
+        return self._root.get(atom, atom) if type(atom) is Var else atom
+
+    def is_last_read(self, atom: Atom, number: int) -> bool:
+        """Whether a step reads a value's memory once, and nothing reads it later."""
+        root = self.root(atom)
+        step = self.steps[number]
+        if type(root) is not Var or self._last_read.get(root, -1) > number or not isinstance(step, Opaque):
+            return False
+        return sum(self.root(a) is root for a in step.eqn.inputs) == 1
 
 
 # ------------------------------------------------------------------ the arena

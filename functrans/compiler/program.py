@@ -23,7 +23,7 @@ from functrans.transforms.simplify import simplify
 STAGES = ("traced", "simplified", "loops", "kernels", "plan")
 
 
-def compile(jaxpr: Jaxpr, consts: Sequence[Any]) -> Compiled:  # noqa: A001 - the word for it
+def compile(jaxpr: Jaxpr, consts: Sequence[Any]) -> Compiled:
     """The native program of a jaxpr with the values of its constvars."""
     return lower(jaxpr, consts).compile()
 

@@ -34,13 +34,12 @@ def format_plan(plan: Plan) -> str:
 
 
 def format_kernels(plan: Plan) -> str:
-    """The text of each distinct kernel, with the equations of one place that calls it."""
+    """The text of each distinct kernel, with the lines of the user's program that one call of it computes."""
     parts = []
     for i, (_, kernel) in enumerate(distinct_kernels(plan).items()):
-        eqns = "\n".join(f"#     {line}" for e in kernel.eqns for line in str(e).splitlines())
         sources = sorted({str(e.source) for e in kernel.eqns if e.source})
         at = "".join(f"\n#   at {s}" for s in sources)
-        parts.append(f"# kernel {i}: {kernel.note}\n{eqns}{at}\n{kernel.source}")
+        parts.append(f"# kernel {i}: {kernel.note}{at}\n{kernel.source}")
     return "\n\n".join(parts)
 
 

@@ -5,11 +5,13 @@ import ctypes
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
+from functrans.compiler import kernels
 from functrans.compiler import plan as pl
 from functrans.compiler.steps import Opaque
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import evaluate
 from functrans.core.trace import stage
+from functrans.errors import IndexOutOfBoundsError
 from functrans.lax import broadcasting, elementwise, structural  # noqa: F401
 
 
@@ -30,6 +32,7 @@ def run(plan, inputs):
         if b is not None:
             slots[i] = arena.ctypes.data + b.offset if b.kind == "arena" else memory[b.kind][b.index].ctypes.data
     counters = [0] * plan.counters
+    status = np.zeros(1, np.int64)
     labels = {ins.label: i for i, ins in enumerate(plan.instructions) if isinstance(ins, pl.Mark)}
     at = 0
     while at < len(plan.instructions):
@@ -60,6 +63,13 @@ def run(plan, inputs):
                     view(slots[o.slot], o.shape, o.dtype)[...] = r
             case pl.Gemm():
                 gemm(ins, slots)
+            case pl.CallKernel(kernel, operands):
+                table = np.array([slots[i] for i in operands] + [status.ctypes.data], np.int64)
+                sizes = np.array([*kernel.sizes, 0], np.int64)
+                call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(kernels.load(kernel.source))
+                call(table.ctypes.data, sizes.ctypes.data, 0, kernel.extent)
+                if kernel.checks and status[0]:
+                    raise IndexOutOfBoundsError(kernel.checks[status[0] - 1])
             case pl.Mark():
                 pass
             case _:
@@ -90,14 +100,14 @@ def aval(*shape, dtype=float):
     return ShapedArray(shape, np.dtype(dtype))
 
 
-def check(fun, *args):
+def check(fun, *args, schedule=opaque_schedule):
     avals = [ShapedArray(np.shape(a), np.asarray(a).dtype) for a in args]
     jaxpr, consts = stage(fun, avals)
-    return check_jaxpr(jaxpr, consts, args)
+    return check_jaxpr(jaxpr, consts, args, schedule)
 
 
-def check_jaxpr(jaxpr, consts, args):
-    plan = pl.make_plan(jaxpr, [np.asarray(c) for c in consts], opaque_schedule)
+def check_jaxpr(jaxpr, consts, args, schedule=opaque_schedule):
+    plan = pl.make_plan(jaxpr, [np.asarray(c) for c in consts], schedule)
     outs = run(plan, args)
     for got, expected in zip(outs, evaluate(jaxpr, consts, args), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-12)

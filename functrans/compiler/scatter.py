@@ -1,0 +1,145 @@
+"""Scatter as kernels: a loop over the indices that writes into an array, first copied where it is still needed.
+
+One text serves all shapes with the same number of indexed axes and of runs of other axes; sizes and strides are
+arguments. The loop is serial, so repeated indices combine in order, as in NumPy's `ufunc.at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from functrans.compiler.plan import Planner, nbytes
+from functrans.compiler.steps import Kernel
+from functrans.core.jaxpr import Eqn, Var
+
+_COMBINE = {
+    "scatter": "{new}",
+    "scatter_add": "{old} + {new}",
+    "scatter_mul": "{old} * {new}",
+    "scatter_max": "maximum({old}, {new})",
+    "scatter_min": "minimum({old}, {new})",
+}
+_COMBINE_BOOL = {
+    "scatter": "{new}",
+    "scatter_add": "{old} | {new}",
+    "scatter_mul": "{old} & {new}",
+    "scatter_max": "{old} | {new}",
+    "scatter_min": "{old} & {new}",
+}
+_BEYOND = {
+    "clip": ["j{a} = min(max(j{a}, 0), n{a} - 1)", "if j{a} < 0:", "    continue"],
+    "wrap": ["j{a} = j{a} % n{a} if n{a} else -1", "if j{a} < 0:", "    continue"],
+    "drop": ["if (j{a} < 0) | (j{a} >= n{a}):", "    continue"],
+    "fill": ["if (j{a} < 0) | (j{a} >= n{a}):", "    continue"],
+    "raise": ["if (j{a} < 0) | (j{a} >= n{a}):", "    bad{code} = True", "    continue"],
+    "promise_in_bounds": [],
+}
+
+
+def emit_scatter(p: Planner, eqn: Eqn) -> bool:
+    """Copy the array (unless it may be overwritten), then write the updates into it."""
+    operand, updates, *indices = eqn.inputs
+    aval = operand.aval
+    mode = str(eqn.params.get("mode", "raise"))
+    simple = aval.dtype.kind in "biu" or aval.dtype in (np.float32, np.float64, np.complex64, np.complex128)
+    if mode not in _BEYOND or not (simple or (aval.dtype == np.float16 and eqn.primitive.name == "scatter")):
+        return False
+    if aval.dtype.kind == "c" and eqn.primitive.name in ("scatter_max", "scatter_min"):
+        return False
+    if any(i.aval.dtype != np.int64 for i in indices):
+        return False
+    (out,) = eqn.outvars
+    sources = [p.read(a) for a in (updates, *indices)]
+    target = p.overwrite(operand, out)
+    if target is None:
+        before = p.read(operand)
+        target = p.write(out)
+        p.copy(target, before, nbytes(aval))
+    kernel = scatter_kernel(eqn)
+    if (kernel.extent and updates.aval.size and aval.size) or (kernel.checks and kernel.extent):
+        p.call_at(kernel, [target, *sources])
+    return True
+
+
+def scatter_kernel(eqn: Eqn) -> Kernel:
+    """The kernel that writes updates; its first buffer is the result."""
+    operand, updates, *indices = eqn.inputs
+    axes: Sequence[int] = tuple(eqn.params["axes"])
+    shape = operand.aval.shape
+    strides = [1] * len(shape)
+    for d in range(len(shape) - 2, -1, -1):
+        strides[d] = strides[d + 1] * shape[d + 1]
+    mode = str(eqn.params.get("mode", "raise"))
+    sizes: list[int] = []
+    head: list[str] = []
+
+    def size(name: str, value: int) -> str:
+        head.append(f"{name} = size(sizes, {len(sizes)})")
+        sizes.append(value)
+        return name
+
+    body = []
+    checks = []
+    for a, axis in enumerate(axes):
+        size(f"n{a}", shape[axis])
+        size(f"s{a}", strides[axis])
+        body += [f"j{a} = i{a}[b]", f"if j{a} < 0:", f"    j{a} += n{a}"]
+        if mode == "raise":
+            message = f"an index is out of bounds for axis {axis} with size {shape[axis]}"
+            checks.append(message + (f", at {eqn.source}" if eqn.source else ""))
+            head.append(f"bad{len(checks)} = False")
+        body += [line.format(a=a, code=len(checks)) for line in _BEYOND[mode]]
+    body.append("x0 = " + (" + ".join(f"j{a} * s{a}" for a in range(len(axes))) or "0"))
+    runs = _runs(shape, strides, [d for d in range(len(shape)) if d not in axes])
+    body.append("u0 = b" + "".join(f" * {size(f'e{r}', extent)}" for r, (extent, _) in enumerate(runs)))
+    indent = ""
+    for r, (_, stride) in enumerate(runs):
+        step = "" if stride == 1 else f" * {size(f't{r}', stride)}"
+        inner = "".join(f" * e{q}" for q in range(r + 1, len(runs)))
+        body.append(f"{indent}for k{r} in range(e{r}):")
+        indent += "    "
+        body += [f"{indent}x{r + 1} = x{r} + k{r}{step}", f"{indent}u{r + 1} = u{r} + k{r}{inner}"]
+    x, u = f"x[x{len(runs)}]", f"updates[u{len(runs)}]"
+    dtype = operand.aval.dtype
+    combine = (_COMBINE_BOOL if dtype.kind == "b" else _COMBINE)[eqn.primitive.name]
+    body.append(f"{indent}{x} = " + combine.format(old=x, new=u))
+    from functrans.compiler.source import storage_token
+
+    token = storage_token(dtype)
+    pointers = [f"x = pointer(buffers, 0, {token})", f"updates = pointer(buffers, 1, {token})"]
+    pointers += [f"i{a} = pointer(buffers, {2 + a}, int64)" for a in range(len(axes))]
+    tail = []
+    if checks:
+        pointers.append(f"status = pointer(buffers, {2 + len(axes)}, int64)")
+        for code in range(1, len(checks) + 1):
+            tail += [f"if bad{code}:", f"    status[0] = {code}"]
+    lines = [*pointers, *head, "for b in range(lo, hi):", *("    " + line for line in body), *tail]
+    scalars = "from functrans.compiler.scalars import maximum, minimum\n" if "imum(" in combine else ""
+    source = (
+        f"# {eqn.primitive.name}, indices beyond the end: {mode}\n"
+        "from functrans.compiler.intrinsics import pointer, size\n"
+        f"{scalars}from numba.types import {', '.join(sorted({token, 'int64'}))}\n\n\n"
+        "def kernel(buffers, sizes, lo, hi):\n" + "".join(f"    {line}\n" for line in lines)
+    )
+    count = int(np.prod(indices[0].aval.shape, dtype=np.int64)) if indices else 1
+    (out,) = eqn.outvars
+    buffers = (out, *(a if isinstance(a, Var) else Var(a.aval) for a in (updates, *indices)))
+    return Kernel(
+        source, buffers, frozenset({out}), tuple(sizes), count, False, updates.aval.size + count, tuple(checks), (eqn,),
+        f"a loop over {count} indices",
+    )  # fmt: skip
+
+
+def _runs(shape: Sequence[int], strides: Sequence[int], dims: Sequence[int]) -> list[tuple[int, int]]:
+    """The other axes as (extent, stride), those that lie side by side as one."""
+    runs: list[tuple[int, int]] = []
+    for d in dims:
+        if shape[d] == 1:
+            continue
+        if runs and runs[-1][1] == shape[d] * strides[d]:
+            runs[-1] = (runs[-1][0] * shape[d], strides[d])
+        else:
+            runs.append((shape[d], strides[d]))
+    return runs

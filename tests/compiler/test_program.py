@@ -1,0 +1,319 @@
+"""Programs against the evaluation of their jaxprs: results, aliasing, errors, threads, and the text of each stage."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from functrans import lax
+from functrans.compiler import program
+from functrans.core.array import Array
+from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.jaxpr import evaluate
+from functrans.core.primitive import Primitive
+from functrans.core.trace import stage
+from functrans.errors import IndexOutOfBoundsError
+from functrans.lax import elementwise as e, structural
+
+TOLERANCE = {"f": 1e-12, "c": 1e-12}
+
+
+def staged(fun, *args):
+    return stage(fun, [ShapedArray(np.shape(a), np.asarray(a).dtype) for a in args])
+
+
+def check(fun, *args):
+    """Compile, run twice, compare with the evaluation of the jaxpr."""
+    jaxpr, consts = staged(fun, *args)
+    compiled = program.compile(jaxpr, consts)
+    arrays = [np.asarray(a) for a in args]
+    with np.errstate(all="ignore"):
+        expected = evaluate(jaxpr, consts, args)
+    first = compiled(*arrays)
+    second = compiled(*arrays)
+    for outs in (first, second):
+        for got, want in zip(outs, expected, strict=True):
+            assert type(got) is Array
+            assert got.dtype == np.asarray(want).dtype
+            assert got.flags.writeable
+            assert got.flags.c_contiguous
+            np.testing.assert_allclose(got, want, rtol=TOLERANCE.get(got.dtype.kind, 0), atol=1e-300)
+    everything = [*first, *second, *arrays, *[np.asarray(c) for c in consts]]
+    for i, a in enumerate(first):
+        for j, b in enumerate(everything):
+            assert i == j or not np.shares_memory(a, b)
+    return compiled
+
+
+X = np.linspace(0.1, 1.0, 12).reshape(4, 3)
+W = np.linspace(-1.0, 1.0, 3)
+
+
+def test_fused_elementwise():
+    compiled = check(lambda x, w: [e.add(e.sin(x), e.mul(w, 2.0)), e.exp(x)], X, W)
+    assert "NumPy" not in compiled.as_text()
+
+
+def test_results_are_new_arrays():
+    c = np.arange(3.0)
+
+    def fun(x):
+        y = e.neg(x)
+        return [x, x, y, y, structural.reshape(y, (3, 1)), c, c, 2.5, structural.reshape(x, (1, 3))]
+
+    check(fun, W)
+
+
+def test_captured_arrays_are_the_programs_own():
+    c = np.arange(3.0)
+    jaxpr, consts = staged(lambda x: [e.add(x, c)], W)
+    compiled = program.compile(jaxpr, consts)
+    c[:] = 100.0
+    np.testing.assert_array_equal(compiled(W)[0], W + np.arange(3.0))
+
+
+@pytest.mark.parametrize("x", [X.T, X[::2], X[:, ::-1], np.broadcast_to(W, (4, 3)), np.asfortranarray(X)])
+def test_arguments_in_any_layout(x):
+    check(lambda x: [e.add(x, 1.0), x], x)
+
+
+def test_arguments_at_odd_addresses():
+    raw = np.zeros(8 * 5 + 1, np.uint8)[1:].view(np.float64)
+    raw[:] = np.arange(5.0)
+    check(lambda x: [e.add(x, 1.0)], raw)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0, 2)])
+def test_empty_arrays(shape):
+    def fun(x):
+        total = lax.reduce_sum(x, axes=tuple(range(len(shape))))
+        return [e.sin(x), total, structural.reshape(x, (0,)), structural.transpose(x, tuple(range(len(shape)))[::-1])]
+
+    check(fun, np.zeros(shape))
+
+
+def test_scalars():
+    check(lambda x: [e.mul(x, 2.0), e.lt(x, 1.0)], np.float64(0.5))
+    check(lambda: [1.0, np.int32(3), True])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16", "i4", "i8", "u1", "?", "f2"])
+@pytest.mark.parametrize("size", [3, 40])
+def test_matrix_products(dtype, size):
+    rng = np.random.default_rng(0)
+    a, b = ((rng.integers(0, 5, (size, size))).astype(dtype) for _ in range(2))
+    rtol = 1e-3 if dtype == "f2" else 1e-5
+    jaxpr, consts = staged(lambda a, b: [lax.dot(a, b), lax.dot(structural.transpose(a, (1, 0)), b)], a, b)
+    for got, want in zip(program.compile(jaxpr, consts)(a, b), evaluate(jaxpr, consts, [a, b])):
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=rtol)
+
+
+def test_random_contractions():
+    rng = np.random.default_rng(1)
+    for trial in range(40):
+        nb, nl, nr, nk = rng.integers(0, 3, 4)
+        size = {g + str(i): int(rng.integers(1, 4)) for g, n in zip("blrk", (nb, nl, nr, nk)) for i in range(n)}
+        if trial % 8 == 0 and size:
+            size[next(iter(size))] = 0
+        dims = [
+            [d for d in rng.permutation([k for k in size if k[0] in groups] or ["none"]) if d != "none"]
+            for groups in ("blk", "brk")
+        ]
+        a, b = (rng.normal(size=[size[d] for d in group]) for group in dims)
+        contract = tuple(tuple(group.index(f"k{i}") for i in range(nk)) for group in dims)
+        batch = tuple(tuple(group.index(f"b{i}") for i in range(nb)) for group in dims)
+        order = rng.permutation(np.ndim(a))
+
+        def fun(a, b, order=order, numbers=(contract, batch)):
+            back = tuple(map(int, np.argsort(order)))
+            a = structural.transpose(structural.transpose(a, tuple(map(int, order))), back)
+            return [lax.dot_general(a, b, dimension_numbers=numbers)]
+
+        check(fun, np.asarray(a), np.asarray(b))
+
+
+def nested(x, n):
+    """Loops and branches in each other, with carries that change places, and results stacked."""
+
+    def outer(carry, row):
+        a, b = carry
+        _, r = lax.while_loop(lambda c: e.lt(c[0], n), lambda c: (e.add(c[0], 1), e.add(e.sin(c[1]), row)), (0, a))
+        z, ys = lax.scan(lambda c, v: (e.add(c, e.mul(v, r)), c), r, x, reverse=True)
+        q = lax.cond(e.gt(n, 1), lambda a, b: a, lambda a, b: e.add(a, b), z, r)
+        return (b, q), (structural.reshape(ys, (12,)), q)
+
+    carry, ys = lax.scan(outer, (W, e.neg(W)), x)
+    return [*carry, *ys]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+def test_nested_loops(n):
+    check(nested, X, np.int64(n))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("length", [0, 1, 2, 7])
+def test_scans(reverse, length):
+    def fun(x, w):
+        def body(c, row):
+            return (c[1], e.add(e.mul(c[0], row), w), c[2]), (c[0], e.sin(row), 1.5)
+
+        carry, ys = lax.scan(body, (w, e.neg(w), 3), x, reverse=reverse)
+        return [*carry, *ys]
+
+    check(fun, np.linspace(0, 1, 3 * length).reshape(length, 3), W)
+
+
+@pytest.mark.parametrize("i", [-3, 0, 1, 2, 9])
+def test_branches(i):
+    def fun(i, x):
+        branches = [lambda x: (x, e.sin(x), 1.0), lambda x: (e.neg(x), x, 2.0), lambda x: (e.exp(x), x, 3.0)]
+        return [*lax.switch(i, branches, x)]
+
+    check(fun, np.int64(i), W)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_random_programs(data):
+    draw = data.draw
+
+    def fun(x, y):
+        values = [x, y]
+        pick = lambda: values[draw(st.integers(0, len(values) - 1))]
+        for _ in range(draw(st.integers(1, 8))):
+            op = draw(st.sampled_from(["add", "mul", "max", "sin", "reshape", "dot", "sum", "scan", "cond"]))
+            a, b = pick(), pick()
+            if op == "dot":
+                out = lax.dot(a, structural.transpose(b, (1, 0)))
+            elif op == "sum":
+                out = e.add(lax.reduce_sum(a, axes=(draw(st.integers(0, 1)),))[0], b)
+            elif op == "scan":
+                c, ys = lax.scan(lambda c, row: (e.sin(e.add(c, row)), c), a[0], b)
+                out = e.add(ys, c)
+            elif op == "cond":
+                out = lax.cond(e.gt(a[0, 0], 0.5), lambda a, b: e.neg(b), lambda a, b: e.add(a, b), a, b)
+            elif op == "reshape":
+                out = structural.reshape(structural.reshape(a, (9,)), (3, 3))
+            else:
+                out = e.sin(a) if op == "sin" else getattr(e, op)(a, b)
+            values.append(out)
+        return [pick() for _ in range(draw(st.integers(1, 3)))]
+
+    check(fun, np.linspace(0, 1, 9).reshape(3, 3), np.linspace(1, 0, 9).reshape(3, 3) ** 2)
+
+
+def test_threads_share_a_program():
+    jaxpr, consts = staged(nested, X, np.int64(3))
+    compiled = program.compile(jaxpr, consts)
+    inputs = [X * (i + 1) for i in range(4)]
+    expected = [compiled(x, np.int64(3)) for x in inputs]
+    wrong = []
+
+    def work(i):
+        for _ in range(200):
+            if not all(np.array_equal(a, b) for a, b in zip(compiled(inputs[i], np.int64(3)), expected[i])):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_an_index_out_of_bounds_names_the_line():
+    def fun(x, i):
+        return [lax.gather(e.sin(x), i, axes=(0,), mode="raise", fill_value=None)]
+
+    compiled = check(fun, W, np.array([0, 2, -1]))
+    with pytest.raises(IndexOutOfBoundsError, match="test_program.py"):
+        compiled(W, np.array([0, 3, 1]))
+    np.testing.assert_allclose(compiled(W, np.array([1, 1, 1]))[0], np.sin(W[[1, 1, 1]]))
+
+
+def failing_primitive():
+    p = Primitive("test_failing")
+
+    def impl(x):
+        if x[0] < 0:
+            raise ZeroDivisionError("negative")
+        return x * 2
+
+    p.impl = impl
+    p.abstract_eval = lambda x: x
+    return p
+
+
+def test_exceptions_of_numpy_calls_arrive_and_leave_the_program_usable():
+    p = failing_primitive()
+
+    def fun(x):
+        c, _ = lax.scan(lambda c, row: (e.add(p.bind(row), c), None), e.sin(W), x)
+        return [c]
+
+    compiled = check(fun, X)
+    with pytest.raises(ZeroDivisionError, match="negative"):
+        compiled(-X)
+    check(fun, X)
+    assert "NumPy test_failing" in compiled.as_text()
+
+
+def test_effects_keep_their_order():
+    seen = []
+    p = Primitive("test_effect", multiple_results=True)
+    p.impl = lambda x: seen.append(float(x)) or []
+    p.abstract_eval = lambda x: []
+    p.effect = True
+
+    def fun(x):
+        p.bind(e.add(x, 1.0))
+        p.bind(x)
+        lax.scan(lambda c, _: (p.bind(c), e.add(c, 1.0))[1:] * 2, e.add(x, 10.0), None, length=3)
+        return [x]
+
+    jaxpr, consts = staged(fun, np.float64(0.0))
+    program.compile(jaxpr, consts)(np.float64(0.0).reshape(()))
+    assert seen == [1.0, 0.0, 10.0, 11.0, 12.0]
+
+
+def test_text_and_analyses():
+    jaxpr, consts = staged(nested, X, np.int64(3))
+    lowered = program.lower(jaxpr, consts)
+    for name in program.STAGES:
+        assert lowered.as_text(name)
+    assert "scan" in lowered.as_text("simplified")
+    with pytest.raises(ValueError, match="no stage"):
+        lowered.as_text("hlo")
+    memory = lowered.memory_analysis()
+    assert memory.argument_size_in_bytes == X.nbytes + 8
+    assert memory.temp_size_in_bytes <= memory.temp_size_without_sharing
+    big, _ = staged(lambda a: [lax.dot(a, a)], np.ones((100, 100)))
+    assert program.lower(big, []).cost_analysis()["flops"] == 2 * 100**3
+
+
+def test_counts():
+    before = program.cache_info()
+    program.count_trace()
+    jaxpr, consts = staged(lambda x: [e.sin(e.cos(e.sin(x)))], W)
+    program.compile(jaxpr, consts)(W)
+    program.compile(*staged(lambda x: [e.sin(e.cos(e.sin(x)))], X))(X)
+    after = program.cache_info()
+    assert after.traces == before.traces + 1
+    assert after.kernels_compiled + after.kernels_loaded <= before.kernels_compiled + before.kernels_loaded + 2
+    assert after.folder
+
+
+def test_import_does_not_import_numba():
+    code = "import functrans.compiler.program, sys; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_avals_of_results():
+    (out,) = check(lambda x: [e.lt(x, 0.0)], W)(W)
+    assert aval_of(out) == ShapedArray((3,), np.dtype(bool))
