@@ -1,0 +1,31 @@
+"""Addresses of SciPy's BLAS and LAPACK routines."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from functools import lru_cache
+
+import numpy as np
+
+_PREFIX = {"f": "s", "d": "d", "F": "c", "D": "z"}
+
+
+@lru_cache(maxsize=None)
+def address(routine: str) -> int:
+    """The address of a routine by its Fortran name: `dgemm`, `spotrf`; integers are 32-bit."""
+    for module in ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack"):
+        capsules = importlib.import_module(module).__pyx_capi__
+        if routine in capsules:
+            capsule = capsules[routine]
+            name = ctypes.pythonapi.PyCapsule_GetName
+            name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+            get = ctypes.pythonapi.PyCapsule_GetPointer
+            get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+            return int(get(capsule, name(capsule)))
+    raise LookupError(f"no routine {routine} in SciPy's BLAS and LAPACK")
+
+
+def routine(name: str, dtype: np.dtype) -> int:
+    """The address of a routine for a dtype: `gemm` for float64 is `dgemm`."""
+    return address(_PREFIX[dtype.char] + name)

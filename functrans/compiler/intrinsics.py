@@ -1,0 +1,255 @@
+"""What kernel text needs beyond Python: pointers from a table, bit casts, halves, calls by address, atomics.
+
+Each is a few LLVM instructions. `pointer` loads an address from a kernel's table; addresses from different entries do
+not overlap, but LLVM is not told so and checks at run time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+_I64 = ir.IntType(64)
+
+
+def _pointer_to(builder: Any, address: Any, pointee: Any) -> Any:
+    return builder.inttoptr(address, pointee.as_pointer())
+
+
+@intrinsic
+def pointer(typingctx: Any, buffers: Any, k: Any, token: Any) -> Any:
+    """Entry `k` of the table at address `buffers`, as a pointer to elements of the type that `token` names."""
+    element = token.instance_type if hasattr(token, "instance_type") else token.dtype
+    result = types.CPointer(element)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        table = _pointer_to(builder, args[0], _I64)
+        index = context.cast(builder, args[1], signature.args[1], types.int64)
+        address = builder.load(builder.gep(table, [index]))
+        return builder.inttoptr(address, context.get_value_type(result))
+
+    return result(buffers, k, token), codegen
+
+
+@intrinsic
+def size(typingctx: Any, sizes: Any, k: Any) -> Any:
+    """Entry `k` of the int64s at address `sizes`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        table = _pointer_to(builder, args[0], _I64)
+        return builder.load(builder.gep(table, [context.cast(builder, args[1], signature.args[1], types.int64)]))
+
+    return types.int64(sizes, k), codegen
+
+
+@intrinsic
+def bitcast(typingctx: Any, value: Any, token: Any) -> Any:
+    """The same bits as another scalar type of the same width."""
+    target = token.instance_type if hasattr(token, "instance_type") else token.dtype
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], context.get_value_type(target))
+
+    return target(value, token), codegen
+
+
+def _reassociating_add(typingctx: Any, a: Any, b: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fadd(args[0], args[1], flags=["reassoc"])
+
+    return a(a, a), codegen
+
+
+@intrinsic
+def add_reassoc_f64(typingctx: Any, a: Any, b: Any) -> Any:
+    """A sum whose order LLVM may change, so that it vectorises."""
+    return _reassociating_add(typingctx, types.float64, types.float64)
+
+
+@intrinsic
+def add_reassoc_f32(typingctx: Any, a: Any, b: Any) -> Any:
+    """A sum whose order LLVM may change, so that it vectorises."""
+    return _reassociating_add(typingctx, types.float32, types.float32)
+
+
+@intrinsic
+def half_to_float(typingctx: Any, bits: Any) -> Any:
+    """The float32 that the bits of a float16 stand for."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
+
+    return types.float32(types.uint16), codegen
+
+
+@intrinsic
+def float_to_half(typingctx: Any, value: Any) -> Any:
+    """The bits of the float16 nearest to a float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
+
+    return types.uint16(types.float32), codegen
+
+
+# ------------------------------------------------------------------ for the machine
+
+
+@intrinsic
+def call_kernel(typingctx: Any, address: Any, buffers: Any, sizes: Any, lo: Any, hi: Any) -> Any:
+    """Call the kernel at an address."""
+    function = ir.FunctionType(ir.VoidType(), [_I64] * 4)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.call(builder.inttoptr(args[0], function.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 5), codegen
+
+
+@intrinsic
+def call_address(typingctx: Any, address: Any, argument: Any) -> Any:
+    """Call a C function `int f(void *)` at an address."""
+    function = ir.FunctionType(ir.IntType(32), [_I64])
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.call(builder.inttoptr(args[0], function.as_pointer()), [args[1]])
+
+    return types.int32(types.intp, types.intp), codegen
+
+
+@intrinsic
+def load_i64(typingctx: Any, address: Any) -> Any:
+    """The int64 at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_pointer_to(builder, args[0], _I64))
+
+    return types.int64(types.intp), codegen
+
+
+@intrinsic
+def store_i64(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write an int64 at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[1], _pointer_to(builder, args[0], _I64))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.int64), codegen
+
+
+def _loader(bits: int, result: Any, signed: bool) -> Any:
+    def typer(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = builder.load(_pointer_to(builder, args[0], ir.IntType(bits)))
+            return builder.sext(value, _I64) if signed else builder.zext(value, _I64)
+
+        return result(types.intp), codegen
+
+    return intrinsic(typer)
+
+
+load_i8 = _loader(8, types.int64, True)
+load_u8 = _loader(8, types.int64, False)
+load_i16 = _loader(16, types.int64, True)
+load_u16 = _loader(16, types.int64, False)
+load_i32 = _loader(32, types.int64, True)
+load_u32 = _loader(32, types.int64, False)
+
+
+@intrinsic
+def atomic_load(typingctx: Any, address: Any) -> Any:
+    """The int64 at an address, ordered after what the thread that wrote it did before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load_atomic(_pointer_to(builder, args[0], _I64), "acquire", 8)
+
+    return types.int64(types.intp), codegen
+
+
+@intrinsic
+def atomic_store(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write an int64 at an address, ordered after all that this thread did before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store_atomic(args[1], _pointer_to(builder, args[0], _I64), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.int64), codegen
+
+
+@intrinsic
+def atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
+    """Add to the int64 at an address; what it was before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", _pointer_to(builder, args[0], _I64), args[1], "seq_cst")
+
+    return types.int64(types.intp, types.int64), codegen
+
+
+@intrinsic
+def atomic_exchange(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write the int64 at an address; what it was before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("xchg", _pointer_to(builder, args[0], _I64), args[1], "seq_cst")
+
+    return types.int64(types.intp, types.int64), codegen
+
+
+@intrinsic
+def copy_bytes(typingctx: Any, target: Any, source: Any, n: Any) -> Any:
+    """Copy bytes; the stretches may overlap."""
+    from numba.core import cgutils
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8)
+        cgutils.raw_memmove(
+            builder, _pointer_to(builder, args[0], byte), _pointer_to(builder, args[1], byte), args[2], 1
+        )
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def zero_bytes(typingctx: Any, target: Any, n: Any) -> Any:
+    """Write zeros."""
+    from numba.core import cgutils
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        cgutils.memset(builder, _pointer_to(builder, args[0], ir.IntType(8)), args[1], 0)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen
+
+
+@intrinsic
+def call_gemm(
+    typingctx: Any, address: Any, ta: Any, tb: Any, m: Any, n: Any, k: Any, alpha: Any, a: Any, lda: Any, b: Any,
+    ldb: Any, beta: Any, c: Any, ldc: Any,
+) -> Any:  # fmt: skip
+    """Call a BLAS `?gemm` by address, with Fortran's conventions; `ta`, `tb` are characters' codes."""
+    byte, word = ir.IntType(8), ir.IntType(32)
+    kinds = [byte, byte, word, word, word, None, None, word, None, word, None, None, word]
+    function = ir.FunctionType(ir.VoidType(), [_I64] * 13)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        passed = []
+        for kind, value in zip(kinds, args[1:]):
+            if kind is None:
+                passed.append(value)
+                continue
+            with builder.goto_entry_block():
+                cell = builder.alloca(kind)
+            builder.store(builder.trunc(value, kind), cell)
+            passed.append(builder.ptrtoint(cell, _I64))
+        builder.call(builder.inttoptr(args[0], function.as_pointer()), passed)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 14), codegen

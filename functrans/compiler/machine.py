@@ -1,0 +1,142 @@
+"""The native machine: runs a plan's instructions without Python and without the GIL.
+
+A program is one int64 array `code`: each instruction is an operation code and its operands. `slots` holds addresses of
+buffers; slot 0 is the address of the status word, which a kernel sets to the number of the check that failed. Sizes of
+kernels stand in `code` itself. `run` executes until the program returns, needs Python (a call of NumPy), or a check
+fails; after a call of NumPy it is entered again behind it. So loops never return to Python for their own sake.
+
+Kernels with enough work are split over a pool of threads (`threads.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+
+from functrans.compiler.intrinsics import (
+    call_gemm,
+    call_kernel,
+    copy_bytes,
+    load_i8,
+    load_i16,
+    load_i32,
+    load_i64,
+    load_u8,
+    load_u16,
+    load_u32,
+    store_i64,
+    zero_bytes,
+)
+from functrans.compiler.threads import run_parallel
+
+RETURN, KERNEL, GEMM, COPY, ZERO, MOVE, SET, ADD, READ, JUMP, JUMP_IF_FALSE, JUMP_IF_LESS, PYTHON = range(13)
+
+#: What `run` returns: FINISHED, or the position of a call of Python, or FAILED - position of a kernel.
+FINISHED = -1
+FAILED = -2
+
+#: A kernel with more work than this is worth waking other threads for.
+PARALLEL_WORK = 60_000
+
+#: How a counter is read: by dtype.
+READERS = {np.dtype(t): i for i, t in enumerate(("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))}
+
+_intp_array = types.Array(types.int64, 1, "C")
+
+
+@njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
+def _read_counter(kind: int, address: int) -> int:
+    if kind == 0:
+        return load_i8(address)
+    if kind == 1:
+        return load_i16(address)
+    if kind == 2:
+        return load_i32(address)
+    if kind in (3, 7):
+        return load_i64(address)
+    if kind == 5:
+        return load_u16(address)
+    if kind == 6:
+        return load_u32(address)
+    return load_u8(address)
+
+
+@njit(types.int64(*[_intp_array] * 4, types.int64, types.int64), cache=True, nogil=True)
+def run(code, slots, counters, table, pc, pool):  # type: ignore[no-untyped-def]
+    """Execute from `pc`; `table` is scratch for a kernel's pointers, `pool` the thread pool's address or 0."""
+    base = code.ctypes.data
+    pointers = table.ctypes.data
+    while True:
+        op = code[pc]
+        if op == KERNEL:
+            n = code[pc + 2]
+            hi = code[pc + 3]
+            for i in range(n):
+                table[i] = slots[code[pc + 7 + i]]
+            sizes = base + 8 * (pc + 7 + n)
+            if pool != 0 and code[pc + 5] > PARALLEL_WORK:
+                run_parallel(pool, code[pc + 1], pointers, sizes, hi)
+            else:
+                call_kernel(code[pc + 1], pointers, sizes, 0, hi)
+            if code[pc + 4] != 0 and load_i64(slots[0]) != 0:
+                return FAILED - pc
+            pc += 7 + n + code[pc + 6]
+        elif op == GEMM:
+            for i in range(code[pc + 13]):
+                a = slots[code[pc + 2]] + i * code[pc + 14]
+                b = slots[code[pc + 3]] + i * code[pc + 15]
+                c = slots[code[pc + 4]] + i * code[pc + 16]
+                # row-major c = a b is column-major c' = b' a'
+                call_gemm(
+                    code[pc + 1], code[pc + 9], code[pc + 8], code[pc + 6], code[pc + 5], code[pc + 7],
+                    code[pc + 17], b, code[pc + 11], a, code[pc + 10], code[pc + 18], c, code[pc + 12],
+                )  # fmt: skip
+            pc += 19
+        elif op == MOVE:
+            slots[code[pc + 1]] = slots[code[pc + 2]] + code[pc + 3]
+            pc += 4
+        elif op == ADD:
+            counters[code[pc + 1]] += code[pc + 2]
+            pc += 3
+        elif op == JUMP_IF_LESS:
+            pc = code[pc + 3] if counters[code[pc + 1]] < code[pc + 2] else pc + 4
+        elif op == JUMP_IF_FALSE:
+            pc = code[pc + 2] if load_u8(slots[code[pc + 1]]) == 0 else pc + 3
+        elif op == JUMP:
+            pc = code[pc + 1]
+        elif op == SET:
+            counters[code[pc + 1]] = code[pc + 2]
+            pc += 3
+        elif op == READ:
+            counters[code[pc + 1]] = _read_counter(code[pc + 3], slots[code[pc + 2]])
+            pc += 4
+        elif op == COPY:
+            copy_bytes(slots[code[pc + 1]], slots[code[pc + 2]], code[pc + 3])
+            pc += 4
+        elif op == ZERO:
+            zero_bytes(slots[code[pc + 1]], code[pc + 2])
+            pc += 3
+        elif op == PYTHON:
+            return pc
+        else:
+            return FINISHED
+
+
+_DATA, _FLAGS = 16, 64  # the fields of PyArrayObject that `enter` reads
+_C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
+NOT_CONTIGUOUS = -(1 << 40)
+
+
+@njit(types.int64(*[_intp_array] * 5, types.int64), cache=True, nogil=True)
+def enter(code, slots, counters, table, objects, pool):  # type: ignore[no-untyped-def]
+    """Put the data of arrays, given by the addresses of the Python objects, into slots 1, 2, ... and run.
+
+    `NOT_CONTIGUOUS` when one of them is not contiguous and aligned: nothing has run then.
+    """
+    wanted = _C_CONTIGUOUS | _ALIGNED
+    for i in range(objects.shape[0]):
+        if load_i32(objects[i] + _FLAGS) & wanted != wanted:
+            return NOT_CONTIGUOUS
+        slots[1 + i] = load_i64(objects[i] + _DATA)
+    store_i64(slots[0], 0)
+    return run(code, slots, counters, table, 0, pool)

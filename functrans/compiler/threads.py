@@ -1,0 +1,151 @@
+"""The pool of threads that kernels are split over.
+
+Workers are Python threads inside one native loop, without the GIL: each spins for some microseconds on its semaphore,
+then sleeps on it. One kernel at a time uses the pool; a caller that finds it busy runs its kernel alone, so several
+Python threads may call compiled functions at once. After a fork the child makes a pool of its own when it needs one.
+Nothing here touches Numba's threading layer. Without POSIX semaphores (macOS, Windows) kernels run on the calling thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+
+import numpy as np
+from numba import njit, types
+
+from functrans import config
+from functrans.compiler.intrinsics import (
+    atomic_add,
+    atomic_exchange,
+    atomic_load,
+    atomic_store,
+    call_address,
+    call_kernel,
+    load_i64,
+    store_i64,
+)
+
+# The pool is a block of int64s; these are the byte offsets of its fields.
+_BUSY, _KERNEL, _TABLE, _SIZES, _HI, _CHUNK, _NEXT, _LEFT = (64 * i for i in range(8))  # a cache line each
+_THREADS, _POST, _WAIT, _TRY, _DONE, _STARTS = 512, 520, 528, 536, 544, 576
+_MAX_THREADS = 64
+_SPINS = 3000
+_PIECES = 4  # pieces of work for each thread, so that a late one does not hold up all
+_SEMAPHORE = 64
+
+
+@njit(types.void(types.int64), cache=True, nogil=True)
+def _work(pool: int) -> None:
+    """Take pieces of the kernel under way until none is left."""
+    kernel, table, sizes = load_i64(pool + _KERNEL), load_i64(pool + _TABLE), load_i64(pool + _SIZES)
+    hi, chunk = load_i64(pool + _HI), load_i64(pool + _CHUNK)
+    while True:
+        lo = atomic_add(pool + _NEXT, chunk)
+        if lo >= hi:
+            return
+        call_kernel(kernel, table, sizes, lo, min(lo + chunk, hi))
+
+
+@njit(types.void(types.int64, types.int64), cache=True, nogil=True)
+def _acquire(pool: int, semaphore: int) -> None:
+    """Wait for a semaphore: spinning first, then asleep."""
+    for _ in range(_SPINS):
+        if call_address(load_i64(pool + _TRY), semaphore) == 0:
+            return
+    while call_address(load_i64(pool + _WAIT), semaphore) != 0:
+        pass  # interrupted by a signal
+
+
+@njit(types.void(types.int64, types.int64), cache=True, nogil=True)
+def _worker(pool: int, number: int) -> None:
+    start = load_i64(pool + _STARTS + 8 * number)
+    while True:
+        _acquire(pool, start)
+        _work(pool)
+        if atomic_add(pool + _LEFT, -1) == 1:
+            call_address(load_i64(pool + _POST), load_i64(pool + _DONE))
+
+
+@njit(types.void(*[types.int64] * 5), cache=True, nogil=True)
+def run_parallel(pool: int, kernel: int, table: int, sizes: int, hi: int) -> None:
+    """Run a kernel over [0, hi) on all threads of the pool, or alone when the pool is busy."""
+    helpers = min(load_i64(pool + _THREADS), hi) - 1
+    if helpers < 1 or atomic_exchange(pool + _BUSY, 1) != 0:
+        call_kernel(kernel, table, sizes, 0, hi)
+        return
+    store_i64(pool + _KERNEL, kernel)
+    store_i64(pool + _TABLE, table)
+    store_i64(pool + _SIZES, sizes)
+    store_i64(pool + _HI, hi)
+    store_i64(pool + _CHUNK, (hi + (helpers + 1) * _PIECES - 1) // ((helpers + 1) * _PIECES))
+    atomic_store(pool + _NEXT, 0)
+    atomic_store(pool + _LEFT, helpers)
+    for i in range(helpers):
+        call_address(load_i64(pool + _POST), load_i64(pool + _STARTS + 8 * i))
+    _work(pool)
+    _acquire(pool, load_i64(pool + _DONE))
+    atomic_store(pool + _BUSY, 0)
+
+
+# ------------------------------------------------------------------ making the pool
+
+_lock = threading.Lock()
+_pool: np.ndarray | None = None
+_started = 0
+_keep: list[object] = []
+
+
+def pool_address() -> int:
+    """The address of the pool for the number of threads that is set; 0 for one thread."""
+    wanted = config.num_threads()
+    if wanted == 1 or not _semaphores():
+        return 0
+    pool = _pool
+    if pool is None or pool[_THREADS // 8] != wanted:
+        pool = _make(min(wanted, _MAX_THREADS))
+    return pool.ctypes.data
+
+
+def _semaphores() -> bool:
+    return sys.platform.startswith("linux")
+
+
+def _make(threads: int) -> np.ndarray:
+    global _pool, _started
+    with _lock:
+        if _pool is None:
+            libc = ctypes.CDLL(None)
+            block = np.zeros(_STARTS // 8 + _MAX_THREADS, np.int64)
+            semaphores = [ctypes.create_string_buffer(_SEMAPHORE) for _ in range(_MAX_THREADS + 1)]
+            for semaphore in semaphores:
+                libc.sem_init(semaphore, 0, 0)
+            addresses = [ctypes.addressof(s) for s in semaphores]
+            for field, name in ((_POST, "sem_post"), (_WAIT, "sem_wait"), (_TRY, "sem_trywait")):
+                block[field // 8] = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value
+            block[_DONE // 8] = addresses[-1]
+            block[_STARTS // 8 :] = addresses[:-1]
+            _keep.append(semaphores)
+            _keep.append(block)
+            _pool = block
+        while _started < threads - 1:
+            threading.Thread(
+                target=_worker, args=(_pool.ctypes.data, _started), name=f"functrans-{_started}", daemon=True
+            ).start()
+            _started += 1
+        _pool[_THREADS // 8] = threads
+        return _pool
+
+
+def _after_fork() -> None:
+    """In the child the workers are gone, and the pool may be locked for ever: forget it."""
+    global _pool, _started, _lock
+    _pool, _started, _lock = None, 0, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+__all__ = ["pool_address", "run_parallel"]
