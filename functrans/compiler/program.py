@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler.contractions import with_loops
+from functrans.compiler.loops import schedule
 from functrans.compiler.plan import Plan, make_plan, nbytes
-from functrans.compiler.steps import Opaque, Step
+from functrans.compiler.steps import Step
 from functrans.compiler.text import format_kernels, format_loops, format_plan
-from functrans.core.array import wrap
-from functrans.core.jaxpr import Jaxpr, evaluate
+from functrans.core.jaxpr import Jaxpr
 from functrans.core.printing import format_jaxpr
 from functrans.transforms.jvp import close_over
 from functrans.transforms.simplify import simplify
@@ -49,10 +49,6 @@ def _with_constants_apart(jaxpr: Jaxpr) -> tuple[Jaxpr, list[np.ndarray]]:
 
 
 def _schedule(jaxpr: Jaxpr) -> Sequence[Step]:
-    try:
-        from functrans.compiler.loops import schedule
-    except ModuleNotFoundError:
-        return [Opaque(e) for e in jaxpr.eqns]
     return schedule(with_loops(jaxpr))
 
 
@@ -114,12 +110,13 @@ class Compiled:
     """A native program: call it with arrays of the types it was made for."""
 
     def __init__(self, lowered: Lowered):
+        from functrans.compiler.native import Native  # imports Numba
+
         self.lowered = lowered
+        self.native = Native(lowered.plan)
 
     def __call__(self, *arrays: np.ndarray) -> list[Any]:
-        simplified = self.lowered.simplified
-        consts = self.lowered.plan.constants[: len(simplified.constvars)]
-        return [wrap(np.array(x)) for x in evaluate(simplified, consts, arrays)]
+        return self.native(*arrays)
 
     def as_text(self) -> str:
         """The stages from the simplified jaxpr to the plan."""
@@ -153,15 +150,16 @@ class CacheInfo:
     kernels_compiled: int
     kernels_loaded: int  #: from the folder
     kernels_reused: int  #: from memory
-    folder: str
+    folder: str | None  #: none where kernels are kept in memory only
 
 
 def cache_info() -> CacheInfo:
     """What `jit` has traced and which kernels were compiled, loaded or reused."""
+    from functrans import config
     from functrans.compiler import kernels
 
-    stats = kernels.stats()
-    return CacheInfo(_traces, *(getattr(stats, n) for n in ("compiled", "loaded", "reused")), folder="")
+    stats, folder = kernels.stats(), config.cache_folder()
+    return CacheInfo(_traces, stats.compiled, stats.loaded, stats.reused, None if folder is None else str(folder))
 
 
 __all__ = [
