@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler.fusion import OTHER, SMALL, Axis, Cluster, Fusion, Item, Map
-from functrans.compiler.nodes import INT64, KernelBuilder, Node
+from functrans.compiler.nodes import INT64, UNROLL_LIMIT, KernelBuilder, Node
 from functrans.compiler.source import Nest, Store, reachable, write
 from functrans.compiler.steps import Kernel, Opaque
 from functrans.core.avals import ShapedArray, dtype_name
@@ -74,7 +74,8 @@ def comments(eqns: Sequence[Eqn]) -> list[str]:
 
     def name(atom: Atom) -> str:
         if isinstance(atom, Literal):
-            return f"{np.asarray(atom.value)[()]}"
+            value = np.asarray(atom.value)[()]
+            return "n" if is_argument(value) else str(value)
         return names.setdefault(atom, f"v{len(names)}")
 
     lines = []
@@ -82,6 +83,12 @@ def comments(eqns: Sequence[Eqn]) -> list[str]:
         right = " ".join([eqn.primitive.name, *map(name, eqn.inputs)])
         lines.append(f"{name(eqn.outvars[0])}:{dtype_name(eqn.outvars[0].aval.dtype)} = {right}")
     return lines
+
+
+def is_argument(value: np.generic) -> bool:
+    """Whether a literal is passed as an argument rather than written: whole numbers that may be sizes."""
+    fits = value.dtype.kind in "iuf" and value.dtype.itemsize >= 4
+    return bool(fits and UNROLL_LIMIT < value < 1 << 24 and value == int(value))  # type: ignore[call-overload, operator]
 
 
 # ---------------------------------------------------------------- elements
@@ -129,13 +136,20 @@ class Lowering:
 
     def element(self, atom: Atom, idx: Sequence[Node]) -> Node:
         if isinstance(atom, Literal):
-            return self.k.const(atom.value, atom.aval.dtype)
+            return self.literal(atom)
         idx = tuple(self.zero if n == 1 else self.k.index(i) for i, n in zip(idx, atom.aval.shape))
         key = (atom, *[i.serial for i in idx])
         node = self.memo.get(key)
         if node is None:
             node = self.memo[key] = self.compute(atom, idx)
         return node
+
+    def literal(self, atom: Literal) -> Node:
+        """A constant; large whole numbers are arguments: often they are sizes, as in a mean."""
+        dtype, value = atom.aval.dtype, np.asarray(atom.value).astype(atom.aval.dtype)[()]
+        if is_argument(value):
+            return self.k.convert(self.k.size(int(value)), dtype)
+        return self.k.const(value, dtype)
 
     def compute(self, var: Var, idx: tuple[Node, ...]) -> Node:
         item = self.cluster.items.get(var)

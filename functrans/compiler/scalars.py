@@ -420,7 +420,27 @@ def _float_to_uint64(context: Any, builder: Any, t: Any, x: Any) -> Any:
 
 float_to_uint64 = _unary("float_to_uint64", lambda t: types.uint64, _float_to_uint64)
 
-# ---------------------------------------------------------------- floating-point division, complex values
+# ---------------------------------------------------------------- division, complex values
+
+#: Without Numba's check for a zero divisor.
+divide = _binary("divide", _same, lambda c, b, t, x, y: b.fdiv(x, y))
+
+
+_one = _unary("_one", _same, lambda c, b, t, x: x.type(1.0))
+
+
+@register_jitable
+def _divide_complex(x: Any, y: Any) -> Any:
+    """Smith's algorithm, as in NumPy."""
+    a, b, c, d = x.real, x.imag, y.real, y.imag
+    by_real = _absolute_real(c) >= _absolute_real(d)
+    large, small = where(by_real, c, d), where(by_real, d, c)
+    zero = (c == 0) & (d == 0)
+    ratio = divide(small, large)
+    scale = divide(_one(large), large + small * ratio)
+    re = where(by_real, a + b * ratio, a * ratio + b) * scale
+    im = where(by_real, b - a * ratio, b * ratio - a) * scale
+    return complex(where(zero, divide(a, _absolute_real(c)), re), where(zero, divide(b, _absolute_real(c)), im))
 
 
 @register_jitable
@@ -433,23 +453,15 @@ def _remainder(x: Any, y: Any) -> Any:
 def _floor_divide(x: Any, y: Any) -> Any:
     """CPython's float floor division, as NumPy has it."""
     r = _fmod_float(x, y)
-    q = (x - r) / y
-    one = y / y  # a one of this dtype; y == 0 does not come here
+    q = divide(x - r, y)
+    one = _one(y)
     q = where((r != 0) & ((r < 0) != (y < 0)), q - one, q)
     low = floor(q)
-    low = where(q - low > one / (one + one), low + one, low)
-    result = where(q == 0, copysign(q, x / y), low)
-    return where(y == 0, x / y, result)
+    low = where(q - low > divide(one, one + one), low + one, low)
+    result = where(q == 0, copysign(q, divide(x, y)), low)
+    return where(y == 0, divide(x, y), result)
 
 
 remainder_f64 = remainder_f32 = _remainder
 floor_divide_f64 = floor_divide_f32 = _floor_divide
-
-
-@register_jitable
-def _reciprocal(x: Any) -> Any:
-    return x.dtype(1) / x
-
-
-reciprocal_f64 = register_jitable(lambda x: 1.0 / x)
-reciprocal_f32 = register_jitable(lambda x: types.float32(1.0) / x)
+divide_c128 = divide_c64 = _divide_complex

@@ -26,7 +26,7 @@ _COSTS = {
     "select": 1, "floor": 1, "ceil": 1, "trunc": 1, "rint": 1, "sign": 2, "copysign": 1, "isnan": 1, "isinf": 1,
     "isfinite": 1, "signbit": 1, "sqrt": 5, "square": 1, "reciprocal": 4, "left_shift": 2, "right_shift": 2,
     "logical_and": 1, "logical_or": 1, "logical_xor": 1, "logical_not": 1, "less": 1, "less_equal": 1, "complex": 1,
-    "real": 1, "divide": 6,
+    "real": 1, "divide": 4,
 }  # fmt: skip
 _OPERATORS = {
     ast.Add: 1, ast.Sub: 1, ast.Mult: 1, ast.Div: 4, ast.Pow: CALL, ast.BitAnd: 1, ast.BitOr: 1, ast.BitXor: 1,
@@ -124,7 +124,7 @@ class _Rewriter(ast.NodeTransformer):
             return self.visit_Call(ast.Call(ast.Name(name), [node.left, node.right], []))
         if isinstance(node.op, ast.Pow):
             return self.visit_Call(ast.Call(ast.Name("power"), [node.left, node.right], []))
-        if isinstance(node.op, ast.Div) and self.compute.kind == "c":
+        if isinstance(node.op, ast.Div):  # Numba's own raises an error for a zero divisor
             return self.visit_Call(ast.Call(ast.Name("divide"), [node.left, node.right], []))
         self.cost += _OPERATORS[type(node.op)] * (3 if self.compute.kind == "c" else 1)
         return self.generic_visit(node)
@@ -146,15 +146,17 @@ class _Rewriter(ast.NodeTransformer):
         raise ValueError("templates have no `and` and `or`: write `&` and `|`")
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        args = [self.visit(a) for a in node.args]
         if isinstance(node.func, ast.Attribute):  # {0}.conjugate()
             self.cost += 1
-            return ast.Call(ast.Attribute(self.visit(node.func.value), node.func.attr), args, [])
+            return ast.Call(ast.Attribute(self.visit(node.func.value), node.func.attr), [], [])
         assert isinstance(node.func, ast.Name)
         name = node.func.id
+        if name == "reciprocal" and self.compute.kind in "fc":
+            return self.visit(ast.BinOp(ast.Constant(1), ast.Div(), node.args[0]))
         if name == "real":  # a number of the real part's dtype
             real = np.dtype(f"f{self.compute.itemsize // 2}") if self.compute.kind == "c" else self.compute
             return _Rewriter(real).visit(node.args[0])
+        args = [self.visit(a) for a in node.args]
         self.cost += _COSTS.get(name, CALL) * (2 if self.compute.kind == "c" else 1)
         module, function = implementation(name, self.compute)
         self.imports.add((module, function))
