@@ -12,6 +12,7 @@ import numpy as np
 from functrans.compiler.contractions import with_loops
 from functrans.compiler.loops import schedule
 from functrans.compiler.plan import Plan, make_plan, nbytes
+from functrans.compiler.scatter import with_updates_apart
 from functrans.compiler.steps import Step
 from functrans.compiler.text import format_kernels, format_loops, format_plan
 from functrans.core.jaxpr import Jaxpr
@@ -49,7 +50,7 @@ def _with_constants_apart(jaxpr: Jaxpr) -> tuple[Jaxpr, list[np.ndarray]]:
 
 
 def _schedule(jaxpr: Jaxpr) -> Sequence[Step]:
-    return schedule(with_loops(jaxpr))
+    return schedule(with_updates_apart(with_loops(jaxpr)))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Scatter as kernels: a loop over the indices that writes into an array, first copied where it is still needed.
+"""Updates of some elements as kernels: they write into an array, which is first copied where it is still needed.
 
-One text serves all shapes with the same number of indexed axes and of runs of other axes; sizes and strides are
-arguments. The loop is serial, so repeated indices combine in order, as in NumPy's `ufunc.at`.
+A scatter is a loop over its indices, an update of a slice a loop over the slice. One text serves all shapes with the
+same number of indexed axes and of runs of other axes; sizes and strides are arguments. The loop of a scatter is serial,
+so repeated indices combine in order, as in NumPy's `ufunc.at`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from functrans.compiler.plan import Planner, nbytes
+from functrans.compiler.plan import Place, Planner, nbytes
+from functrans.compiler.source import storage_token
 from functrans.compiler.steps import Kernel
-from functrans.core.jaxpr import Eqn, Var
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
+from functrans.core.primitive import Primitive
 
 _COMBINE = {
     "scatter": "{new}",
@@ -52,15 +55,21 @@ def emit_scatter(p: Planner, eqn: Eqn) -> bool:
         return False
     (out,) = eqn.outvars
     sources = [p.read(a) for a in (updates, *indices)]
-    target = p.overwrite(operand, out)
-    if target is None:
-        before = p.read(operand)
-        target = p.write(out)
-        p.copy(target, before, nbytes(aval))
+    target = updated(p, operand, out)
     kernel = scatter_kernel(eqn)
     if (kernel.extent and updates.aval.size and aval.size) or (kernel.checks and kernel.extent):
         p.call_at(kernel, [target, *sources])
     return True
+
+
+def updated(p: Planner, operand: Atom, out: Var) -> Place:
+    """A place for a result that holds the operand: its own, if nothing reads it any more, or one with a copy."""
+    target = p.overwrite(operand, out)
+    if target is None:
+        before = p.read(operand)
+        target = p.write(out)
+        p.copy(target, before, nbytes(operand.aval))
+    return target
 
 
 def scatter_kernel(eqn: Eqn) -> Kernel:
@@ -68,9 +77,7 @@ def scatter_kernel(eqn: Eqn) -> Kernel:
     operand, updates, *indices = eqn.inputs
     axes: Sequence[int] = tuple(eqn.params["axes"])
     shape = operand.aval.shape
-    strides = [1] * len(shape)
-    for d in range(len(shape) - 2, -1, -1):
-        strides[d] = strides[d + 1] * shape[d + 1]
+    strides = _strides(shape)
     mode = str(eqn.params.get("mode", "raise"))
     sizes: list[int] = []
     head: list[str] = []
@@ -105,8 +112,6 @@ def scatter_kernel(eqn: Eqn) -> Kernel:
     dtype = operand.aval.dtype
     combine = (_COMBINE_BOOL if dtype.kind == "b" else _COMBINE)[eqn.primitive.name]
     body.append(f"{indent}{x} = " + combine.format(old=x, new=u))
-    from functrans.compiler.source import storage_token
-
     token = storage_token(dtype)
     pointers = [f"x = pointer(buffers, 0, {token})", f"updates = pointer(buffers, 1, {token})"]
     pointers += [f"i{a} = pointer(buffers, {2 + a}, int64)" for a in range(len(axes))]
@@ -132,6 +137,13 @@ def scatter_kernel(eqn: Eqn) -> Kernel:
     )  # fmt: skip
 
 
+def _strides(shape: Sequence[int]) -> list[int]:
+    strides = [1] * len(shape)
+    for d in range(len(shape) - 2, -1, -1):
+        strides[d] = strides[d + 1] * shape[d + 1]
+    return strides
+
+
 def _runs(shape: Sequence[int], strides: Sequence[int], dims: Sequence[int]) -> list[tuple[int, int]]:
     """The other axes as (extent, stride), those that lie side by side as one."""
     runs: list[tuple[int, int]] = []
@@ -143,3 +155,96 @@ def _runs(shape: Sequence[int], strides: Sequence[int], dims: Sequence[int]) -> 
         else:
             runs.append((shape[d], strides[d]))
     return runs
+
+
+# ------------------------------------------------------------------ updates of a slice
+
+
+class Unfused(Primitive):
+    """A primitive that is not to be fused: the same but for its loop form, and not registered."""
+
+    def __init__(self, primitive: Primitive):
+        self.__dict__.update(primitive.__dict__)
+        self.lower = None
+
+
+def with_updates_apart(jaxpr: Jaxpr) -> Jaxpr:
+    """The program with updates of small slices as equations that no kernel takes in: they can happen in place."""
+    if not any(_is_small_update(e) for e in jaxpr.eqns):
+        return jaxpr
+    eqns = [e.replace(primitive=Unfused(e.primitive)) if _is_small_update(e) else e for e in jaxpr.eqns]
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
+
+
+def _is_small_update(eqn: Eqn) -> bool:
+    if eqn.primitive.name != "dynamic_update_slice":
+        return False
+    operand, update = eqn.inputs[0].aval, eqn.inputs[1].aval
+    return operand.size >= 64 and update.size * 4 <= operand.size
+
+
+def emit_update(p: Planner, eqn: Eqn) -> bool:
+    """`dynamic_update_slice`: copy the array (unless it may be overwritten), then write the slice."""
+    operand, update, *starts = eqn.inputs
+    if any(s.aval.dtype.kind not in "iu" for s in starts):
+        return False
+    sources = [p.read(a) for a in (update, *starts)]
+    target = updated(p, operand, eqn.outvars[0])
+    if update.aval.size:
+        p.call_at(update_kernel(eqn), [target, *sources])
+    return True
+
+
+def update_kernel(eqn: Eqn) -> Kernel:
+    """The kernel that writes a slice; its first buffer is the result."""
+    operand, update, *starts = eqn.inputs
+    shape, part = operand.aval.shape, update.aval.shape
+    strides = _strides(shape)
+    token = storage_token(operand.aval.dtype)
+    sizes: list[int] = []
+    tokens = {token}
+    head = [f"x = pointer(buffers, 0, {token})", f"update = pointer(buffers, 1, {token})"]
+    base = []
+    for d, (start, n, m) in enumerate(zip(starts, shape, part)):
+        if n == m:
+            continue
+        kind = storage_token(start.aval.dtype)
+        tokens.add(kind)
+        head.append(f"s{d} = min(max(int64(pointer(buffers, {2 + d}, {kind})[0]), 0), size(sizes, {len(sizes)}))")
+        base.append(f"s{d} * size(sizes, {len(sizes) + 1})")
+        sizes += [n - m, strides[d]]
+    head.append(f"x0 = {' + '.join(base) or '0'}")
+    runs: list[tuple[int, int]] = []  # extents and strides of axes, whole axes joined to the one before
+    for d, m in enumerate(part):
+        if runs and m == shape[d] and runs[-1][1] == m * strides[d]:
+            runs[-1] = (runs[-1][0] * m, strides[d])
+        elif m != 1:
+            runs.append((m, strides[d]))
+    runs = runs or [(1, 1)]
+    body = []
+    for r, (extent, stride) in enumerate(runs):
+        head.append(f"e{r} = size(sizes, {len(sizes)})")
+        sizes.append(extent)
+        step = ""
+        if stride != 1:
+            step = f" * size(sizes, {len(sizes)})"
+            sizes.append(stride)
+        indent = "    " * r
+        inner = "".join(f" * e{q}" for q in range(r + 1, len(runs)))
+        before = f"u{r} + " if r else ""
+        bounds = "lo, hi" if r == 0 else f"e{r}"
+        body += [f"{indent}for k{r} in range({bounds}):", f"{indent}    x{r + 1} = x{r} + k{r}{step}"]
+        body.append(f"{indent}    u{r + 1} = {before}k{r}{inner}")
+    body.append("    " * len(runs) + f"x[x{len(runs)}] = update[u{len(runs)}]")
+    source = (
+        "# dynamic_update_slice\n"
+        "from functrans.compiler.intrinsics import pointer, size\n"
+        f"from numba.types import {', '.join(sorted({*tokens, 'int64'}))}\n\n\n"
+        "def kernel(buffers, sizes, lo, hi):\n" + "".join(f"    {line}\n" for line in (*head, *body))
+    )
+    (out,) = eqn.outvars
+    buffers = (out, *(a if isinstance(a, Var) else Var(a.aval) for a in (update, *starts)))
+    return Kernel(
+        source, buffers, frozenset({out}), tuple(sizes), runs[0][0], False, update.aval.size, (), (eqn,),
+        f"a loop over a slice of shape {part}",
+    )  # fmt: skip
