@@ -1,0 +1,319 @@
+"""Contractions: `dot_general`, and on it `matmul`, `dot` and `einsum`.
+
+One primitive sums products over contracted axes, pair by pair, for each index of the batch axes; its derivative and
+both transposes are contractions again.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from functrans.core.array import wrap
+from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.primitive import Axis, Primitive
+from functrans.core.trace import Tracer
+from functrans.errors import DTypeError, ShapeError
+from functrans.lax.broadcasting import broadcast_to, reduce_sum_p
+from functrans.lax.conversion import convert_element_type
+from functrans.lax.elementwise import as_operand, broadcast_shapes, eq, mul, promote, select_n
+from functrans.lax.structural import reshape, transpose
+from functrans.transforms.batching import move_axis
+from functrans.transforms.jvp import zeros
+from functrans.transforms.transpose import is_linear
+
+Dims = tuple[int, ...]
+DimensionNumbers = tuple[tuple[Dims, Dims], tuple[Dims, Dims]]
+
+
+def dot_general(
+    lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
+) -> Any:
+    """Sums of products over contracted axes.
+
+    Args:
+        lhs, rhs: arrays of one dtype.
+        dimension_numbers: `((lhs contracted, rhs contracted), (lhs batch, rhs batch))`, axes in corresponding order.
+        precision: accepted; products are computed in the operands' dtype.
+        preferred_element_type: the dtype of the result and of the sums; that of the operands by default.
+
+    Returns:
+        An array with the batch axes, then the free axes of `lhs`, then those of `rhs`.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.dot_general(np.ones((2, 3)), np.ones((3, 4)), (((1,), (0,)), ((), ()))).shape
+    (2, 4)
+    """
+    contract, batch = dimension_numbers
+    numbers = tuple(tuple(tuple(map(operator.index, d)) for d in pair) for pair in (contract, batch))
+    preferred = None if preferred_element_type is None else np.dtype(preferred_element_type)
+    lhs, rhs = as_operand("dot_general", lhs), as_operand("dot_general", rhs)
+    if preferred is not None:
+        lhs, rhs = convert_element_type(lhs, preferred), convert_element_type(rhs, preferred)
+    return dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, preferred_element_type=None)
+
+
+def _free(ndim: int, *used: Sequence[int]) -> Dims:
+    taken = {d for dims in used for d in dims}
+    return tuple(i for i in range(ndim) if i not in taken)
+
+
+def _dot_abstract(
+    a: ShapedArray, b: ShapedArray, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any
+) -> ShapedArray:
+    (ca, cb), (ba, bb) = dimension_numbers
+    for dims, x, which in (((*ca, *ba), a, "first"), ((*cb, *bb), b, "second")):
+        if len(set(dims)) != len(dims) or not all(0 <= d < x.ndim for d in dims):
+            raise ShapeError(f"dot_general: {dims} are not distinct axes of the {which} operand, of shape {x.shape}")
+    for da, db, what in ((ca, cb, "contracted"), (ba, bb, "batch")):
+        sizes = [tuple(x.shape[d] for d in dims) for x, dims in ((a, da), (b, db))]
+        if sizes[0] != sizes[1]:
+            raise ShapeError(
+                f"dot_general: the {what} axes of shapes {a.shape} and {b.shape} must have equal sizes, they have "
+                f"{sizes[0]} and {sizes[1]}"
+            )
+    if a.dtype != b.dtype:
+        raise DTypeError(f"dot_general: operands of dtypes {a.dtype} and {b.dtype}; convert them to one")
+    shape = tuple(a.shape[d] for d in ba)
+    shape += tuple(a.shape[d] for d in _free(a.ndim, ca, ba)) + tuple(b.shape[d] for d in _free(b.ndim, cb, bb))
+    return ShapedArray(shape, a.dtype)
+
+
+def _dot_impl(a: Any, b: Any, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any) -> Any:
+    (ca, cb), (ba, bb) = dimension_numbers
+    a, b = np.asarray(a), np.asarray(b)
+    if not ba and len(ca) == 1 and ca[0] == a.ndim - 1 and a.ndim <= 2 and b.ndim <= 2 and cb[0] == 0:
+        return wrap(np.dot(a, b))
+    fa, fb = _free(a.ndim, ca, ba), _free(b.ndim, cb, bb)
+    out = _dot_abstract(
+        aval_of(a), aval_of(b), dimension_numbers=dimension_numbers, preferred_element_type=None
+    ).shape
+    batch = tuple(a.shape[d] for d in ba)
+
+    def size(x: np.ndarray, dims: Dims) -> int:
+        return int(np.prod([x.shape[d] for d in dims], dtype=np.int64))
+
+    left = a.transpose(*ba, *fa, *ca).reshape(*batch, size(a, fa), size(a, ca))
+    right = b.transpose(*bb, *cb, *fb).reshape(*batch, size(b, cb), size(b, fb))
+    return wrap(np.matmul(left, right).reshape(out))
+
+
+def _dot_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    (a, b), (ta, tb) = primals, tangents
+    out = dot_general_p.bind(a, b, **params)
+    terms = []
+    if ta is not None:
+        terms.append(dot_general_p.bind(ta, b, **params))
+    if tb is not None:
+        terms.append(dot_general_p.bind(a, tb, **params))
+    return out, terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+
+def _dot_transpose(ct: Any, a: Any, b: Any, *, dimension_numbers: DimensionNumbers, **params: Any) -> list[Any]:
+    (ca, cb), (ba, bb) = dimension_numbers
+    if is_linear(a):
+        return [_transpose_left(ct, a.aval.ndim, b, (ca, cb), (ba, bb), swap=False), None]
+    return [None, _transpose_left(ct, b.aval.ndim, a, (cb, ca), (bb, ba), swap=True)]
+
+
+def _transpose_left(ct: Any, ndim: int, other: Any, contract: Any, batch: Any, swap: bool) -> Any:
+    """The cotangent of the operand with `ndim` axes, which stands left (right if `swap`) of `other`."""
+    (cx, co), (bx, bo) = contract, batch
+    nb = len(bx)
+    free_x, free_o = _free(ndim, cx, bx), _free(aval_of(other).ndim, co, bo)
+    start = nb + (0 if swap else len(free_x))
+    over = tuple(range(start, start + len(free_o)))
+    # batch, free axes of x, then the contracted ones in the order in which `other` has them
+    out = dot_general_p.bind(
+        ct, other, dimension_numbers=((over, free_o), (tuple(range(nb)), bo)), preferred_element_type=None
+    )
+    order = sorted(range(len(co)), key=lambda i: co[i])
+    axes = [*bx, *free_x, *(cx[i] for i in order)]
+    return transpose(out, [axes.index(i) for i in range(ndim)])
+
+
+def _dot_batch(axis: Axis, args: list[Any], dims: list[Any], *, dimension_numbers: DimensionNumbers, **params: Any) -> Any:
+    (a, b), (da, db) = args, dims
+    (ca, cb), (ba, bb) = dimension_numbers
+
+    def moved(axes: Dims, d: int | None) -> Dims:
+        return axes if d is None else tuple(i + (i >= d) for i in axes)
+
+    ca, ba, cb, bb = moved(ca, da), moved(ba, da), moved(cb, db), moved(bb, db)
+    if da is not None and db is not None:
+        numbers = ((ca, cb), ((da, *ba), (db, *bb)))
+        return dot_general_p.bind(a, b, dimension_numbers=numbers, **params), 0
+    out = dot_general_p.bind(a, b, dimension_numbers=((ca, cb), (ba, bb)), **params)
+    if da is not None:
+        return out, len(ba) + _free(aval_of(a).ndim, ca, ba).index(da)
+    free_a = len(_free(aval_of(a).ndim, ca, ba))
+    return out, len(ba) + free_a + _free(aval_of(b).ndim, cb, bb).index(db)
+
+
+dot_general_p = Primitive("dot_general")
+dot_general_p.impl = _dot_impl
+dot_general_p.abstract_eval = _dot_abstract
+dot_general_p.jvp = _dot_jvp
+dot_general_p.transpose = _dot_transpose
+dot_general_p.batch = _dot_batch
+
+# ---------------------------------------------------------------- matmul and dot
+
+
+def matmul(a: Any, b: Any) -> Any:
+    """The matrix product with NumPy's rules: vectors are rows or columns, leading axes broadcast.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.matmul(np.ones((5, 2, 3)), np.ones(3)).shape
+    (5, 2)
+    """
+    if not isinstance(a, Tracer) and not isinstance(b, Tracer):
+        return wrap(np.matmul(a, b))
+    a, b = promote("matmul", np.matmul, (a, b))
+    sa, sb = aval_of(a).shape, aval_of(b).shape
+    if not sa or not sb:
+        raise ShapeError("matmul: operands must have at least one axis; multiply by scalars with *")
+    inner = sb[-2] if len(sb) > 1 else sb[0]
+    if sa[-1] != inner:
+        raise ShapeError(
+            f"matmul: shapes {sa} and {sb} do not fit: the last axis of the first ({sa[-1]}) and the "
+            f"{'second to last' if len(sb) > 1 else 'only'} axis of the second ({inner}) must be equal"
+        )
+    if len(sb) <= 2 and not (len(sb) == 1 and len(sa) == 1):
+        return dot_general_p.bind(a, b, dimension_numbers=(((len(sa) - 1,), (0,)), ((), ())), preferred_element_type=None)
+    if len(sa) == 1:
+        numbers = (((0,), (len(sb) - 2 if len(sb) > 1 else 0,)), ((), ()))
+        return dot_general_p.bind(a, b, dimension_numbers=numbers, preferred_element_type=None)
+    batch = broadcast_shapes("matmul", [sa[:-2], sb[:-2]])
+    if all(n == 1 for n in sa[:-2]) and len(sa) == 2:
+        out = dot_general_p.bind(a, b, dimension_numbers=(((1,), (len(sb) - 2,)), ((), ())), preferred_element_type=None)
+        return move_axis(out, 0, len(sb) - 2)
+    a, b = broadcast_to(a, (*batch, *sa[-2:])), broadcast_to(b, (*batch, *sb[-2:]))
+    n = len(batch)
+    numbers = (((n + 1,), (n,)), (tuple(range(n)), tuple(range(n))))
+    return dot_general_p.bind(a, b, dimension_numbers=numbers, preferred_element_type=None)
+
+
+def dot(a: Any, b: Any) -> Any:
+    """The product of vectors and matrices (`numpy.dot` for operands of at most two axes)."""
+    return matmul(a, b)
+
+
+# ---------------------------------------------------------------- einsum
+
+
+def einsum(subscripts: str, *operands: Any, optimize: Any = "auto") -> Any:
+    """Einstein's summation, as `numpy.einsum`, along the path that opt_einsum finds.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.einsum("ij,jk->ki", np.ones((2, 3)), np.ones((3, 4))).shape
+    (4, 2)
+    """
+    import opt_einsum
+
+    if not isinstance(subscripts, str):
+        raise DTypeError(f"einsum takes the subscripts as a string, got {subscripts!r:.60}")
+    values = [as_operand("einsum", x) for x in operands]
+    if not any(isinstance(x, Tracer) for x in values):
+        return wrap(np.einsum(subscripts, *values, optimize=len(values) > 2))
+    shapes = [aval_of(x).shape for x in values]
+    try:
+        _, path = opt_einsum.contract_path(
+            subscripts, *shapes, shapes=True, einsum_call=True, optimize=True if optimize is False else optimize
+        )
+        inputs, output, _ = opt_einsum.parser.parse_einsum_input((subscripts, *shapes), shapes=True)
+    except (ValueError, KeyError) as error:
+        raise ShapeError(f"einsum {subscripts!r} with operands of shapes {', '.join(map(str, shapes))}: {error}") from None
+    if len(values) > 1:
+        values = _one_dtype(values)
+    terms = [_diagonals(x, term) for x, term in zip(values, inputs.split(","))]
+    contractions = [step[0] for step in path]
+    for positions in contractions:
+        chosen = [terms.pop(i) for i in sorted(positions, reverse=True)]
+        keep = {c for _, t in terms for c in t} | set(output)
+        while len(chosen) > 1:
+            x, y = chosen.pop(), chosen.pop()
+            wanted = keep | {c for _, t in chosen for c in t}
+            chosen.append(_contract(x, y, wanted))
+        terms.append(_sum_out(chosen[0], keep))
+    (x, term), = terms
+    return transpose(x, [term.index(c) for c in output])
+
+
+def _one_dtype(values: list[Any]) -> list[Any]:
+    out = values[:1]
+    for v in values[1:]:
+        first, v = promote("einsum", np.multiply, (out[0], v))
+        out = [convert_element_type(x, aval_of(first).dtype) for x in out] + [v]
+    return out
+
+
+def _diagonals(x: Any, term: str) -> tuple[Any, str]:
+    """An operand without repeated letters: its diagonal along their axes."""
+    for c in dict.fromkeys(term):
+        while term.count(c) > 1:
+            i = term.index(c)
+            j = term.index(c, i + 1)
+            shape = aval_of(x).shape
+            n = shape[i]
+            if shape[j] != n:
+                raise ShapeError(f"einsum: the index {c!r} stands for axes of sizes {n} and {shape[j]}")
+            from functrans.lax.broadcasting import iota
+
+            mask_shape = [1] * len(shape)
+            row, column = list(mask_shape), list(mask_shape)
+            row[i], column[j] = n, n
+            mask = eq(reshape(iota(np.int64, n), row), reshape(iota(np.int64, n), column))
+            x = select_n.bind(mask, zeros(ShapedArray((), aval_of(x).dtype)), x)
+            x = reduce_sum_p.bind(x, axes=(j,))
+            term = term[:j] + term[j + 1 :]
+    return x, term
+
+
+def _sum_out(operand: tuple[Any, str], keep: set[str]) -> tuple[Any, str]:
+    x, term = operand
+    axes = tuple(i for i, c in enumerate(term) if c not in keep)
+    return (reduce_sum_p.bind(x, axes=axes) if axes else x), "".join(c for c in term if c in keep)
+
+
+def _contract(left: tuple[Any, str], right: tuple[Any, str], keep: set[str]) -> tuple[Any, str]:
+    """Two operands as one, with the letters in `keep`."""
+    left = _sum_out(left, keep | set(right[1]))
+    right = _sum_out(right, keep | set(left[1]))
+    (x, tx), (y, ty) = left, right
+    x, tx = _squeeze_ones(x, tx, y, ty)
+    y, ty = _squeeze_ones(y, ty, x, tx)
+    shared = [c for c in tx if c in ty]
+    batch = [c for c in shared if c in keep]
+    over = [c for c in shared if c not in keep]
+    if not over:  # nothing to sum: an outer product
+        out = "".join(batch) + "".join(c for c in tx if c not in batch) + "".join(c for c in ty if c not in batch)
+        return mul(_spread(x, tx, out), _spread(y, ty, out)), out
+    numbers = (
+        (tuple(tx.index(c) for c in over), tuple(ty.index(c) for c in over)),
+        (tuple(tx.index(c) for c in batch), tuple(ty.index(c) for c in batch)),
+    )
+    z = dot_general_p.bind(x, y, dimension_numbers=numbers, preferred_element_type=None)
+    rest = [c for c in tx if c not in shared] + [c for c in ty if c not in shared]
+    return z, "".join(batch + rest)
+
+
+def _squeeze_ones(x: Any, tx: str, y: Any, ty: str) -> tuple[Any, str]:
+    """Drop axes of size 1 that the other operand has larger: einsum broadcasts them."""
+    sx, sy = aval_of(x).shape, aval_of(y).shape
+    drop = [i for i, c in enumerate(tx) if sx[i] == 1 and c in ty and sy[ty.index(c)] != 1]
+    if not drop:
+        return x, tx
+    kept = [i for i in range(len(tx)) if i not in drop]
+    return reshape(x, [sx[i] for i in kept]), "".join(tx[i] for i in kept)
+
+
+def _spread(x: Any, term: str, out: str) -> Any:
+    """Axes in the order of `out`, with size 1 where `x` has none."""
+    order = sorted(range(len(term)), key=lambda i: out.index(term[i]))
+    x = transpose(x, order)
+    shape = iter(aval_of(x).shape)
+    return reshape(x, [next(shape) if c in term else 1 for c in out])
