@@ -30,7 +30,8 @@ from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 
 OTHER = "other"
-#: An axis of a cluster: ("f", axis of the frame) or ("r", extent, number) for loops of reductions.
+#: An axis of a cluster: ("f", axis of the frame) or ("r", extent, number) for loops of reductions; in a map also
+#: ("t", axes): an index into at most UNROLL_LIMIT elements that is known once those (short) axes are unrolled.
 Axis = Any
 Map = tuple[Axis, ...]
 
@@ -81,6 +82,7 @@ class Cluster:
     part: tuple[Any, ...] = ()  # part: axes, elements, column
     into: Cluster | None = None
     scalars: int = 0
+    unroll: bool = False  # short axes are written out, so that indices along them are literal
 
     def extent(self, axis: Axis) -> int:
         return self.frame[axis[1]] if axis[0] == "f" else axis[1]
@@ -94,13 +96,38 @@ class Cluster:
         own = {a for axes in self.reduce_axes.values() for a in axes if a[0] == "r"}
         return max(self.size * math.prod(a[1] for a in own), 1)
 
-    def evaluations(self, m: Map) -> int:
-        """How many times the nest computes a variable read under a map."""
+    def short(self, axis: Axis) -> bool:
+        return axis[0] in "fr" and self.extent(axis) <= UNROLL_LIMIT
+
+    @property
+    def can_unroll(self) -> bool:
+        return self.kind == "map" and math.prod(n for n in self.frame if n <= UNROLL_LIMIT) <= UNROLL_LIMIT
+
+    @property
+    def loops(self) -> list[int]:
+        """The axes of the frame that are loops."""
+        return [d for d, n in enumerate(self.frame) if n != 1 and not (self.unroll and n <= UNROLL_LIMIT)]
+
+    def evaluations(self, m: Map, shape: tuple[int, ...]) -> int:
+        """How many times the nest computes a variable of a shape that is read under a map."""
         if OTHER in m:
             return self.total()
+        if self.unroll or any(a is not None and a[0] == "t" for a in m):
+            long = [a[1] for a in m if a is not None and a[0] == "f" and not self.short(a)]
+            outer = math.prod(n for n in self.frame[: max(long) + 1] if n > UNROLL_LIMIT) if long else 1
+            return outer * math.prod(n for a, n in zip(m, shape) if a is not None and (a[0] != "f" or self.short(a)))
         frame = [a[1] for a in m if a is not None and a[0] == "f"]
         outer = math.prod(self.frame[: max(frame) + 1]) if frame else 1
         return outer * math.prod(a[1] for a in m if a is not None and a[0] == "r")
+
+    def times(self, maps: list[Map], shape: tuple[int, ...]) -> int:
+        """How many elements of a variable the nest computes for all the maps under which it is read."""
+        if self.kind == "tiny":
+            return math.prod(shape)
+        short = [m for m in maps if any(a is not None and a[0] == "t" for a in m)]
+        if short and OTHER not in sum(maps, ()):  # the same elements, whichever map asks for them
+            return max(self.evaluations(m, shape) for m in maps)
+        return sum(self.evaluations(m, shape) for m in maps)
 
     @property
     def sort_key(self) -> int:
@@ -108,6 +135,20 @@ class Cluster:
 
 
 Vertex = Cluster | Item
+
+
+def composed(entry: Any, m: Map, c: Cluster) -> Axis:
+    """Where an operand's axis lies in a cluster, if its reader lies there by a map."""
+    if entry is None or entry == OTHER or isinstance(entry, int):
+        return m[entry] if isinstance(entry, int) else entry
+    axes: set[Axis] = set()
+    for d in entry[1]:
+        a = m[d]
+        if a == OTHER:
+            return OTHER
+        if a is not None:
+            axes.update(a[1] if a[0] == "t" else (a,))
+    return ("t", tuple(sorted(axes))) if c.can_unroll and all(c.short(a) for a in axes) else OTHER
 
 
 # ---------------------------------------------------------------- from equations to items
@@ -137,15 +178,23 @@ def probe(eqn: Eqn) -> tuple[list[list[Map]], int] | None:
         return None
     place = {node: d for d, node in enumerate(idx) if node.kind == "var"}
     accesses = [
-        list(dict.fromkeys(tuple(_entry(n, size, place) for n, size in zip(at, x.aval.shape)) for at in x.seen))
+        list(dict.fromkeys(tuple(_entry(n, size, place, shape) for n, size in zip(at, x.aval.shape)) for at in x.seen))
         for x in operands
     ]
     cost = sum(n.cost for n in k._interned.values() if n.kind in ("op", "guard", "checked", "floordiv"))
     return accesses, cost
 
 
-def _entry(node: Node, size: int, place: dict[Node, int]) -> Any:
-    return None if size == 1 else place[node] if node in place else OTHER
+def _entry(node: Node, size: int, place: dict[Node, int], shape: tuple[int, ...]) -> Any:
+    if size == 1 or node in place:
+        return None if size == 1 else place[node]
+    on = tuple(sorted(place[v] for v in node.deps))
+    literal = size <= UNROLL_LIMIT and all(shape[d] <= UNROLL_LIMIT for d in on) and not _reads(node)
+    return ("t", on) if literal else OTHER
+
+
+def _reads(node: Node) -> bool:
+    return node.kind == "load" or any(_reads(n) for n in node.operands)
 
 
 _probes: dict[Any, Any] = {}
@@ -300,7 +349,9 @@ class Fusion:
             if merged is None:
                 return False
             uses = {merged: self.uses_of(v)[merged]}
-        if not all(self.fits(item, c, maps) for c, maps in uses.items()) or not self.worth_repeating(item, uses):
+        if not all(self.fits(item, c, maps) for c, maps in uses.items()):
+            return False
+        if not self.worth_repeating(item, uses) and not self.worth_unrolling(item, uses):
             return False
         for c, maps in uses.items():
             self.include(item, c, maps)
@@ -308,10 +359,23 @@ class Fusion:
 
     def worth_repeating(self, item: Item, uses: dict[Cluster, list[Map]]) -> bool:
         size = item.out.aval.size
-        times = sum(size if c.kind == "tiny" else sum(c.evaluations(m) for m in maps) for c, maps in uses.items())
+        times = sum(c.times(maps, item.out.aval.shape) for c, maps in uses.items())
         if item.kind == "reduce":
             return times <= size
         return times * (item.tree - 1) <= size * (item.tree + MEMORY_COST) + KERNEL_COST
+
+    def worth_unrolling(self, item: Item, uses: dict[Cluster, list[Map]]) -> bool:
+        """Whether writing out the short axes of the one cluster that reads a result makes computing it there right."""
+        c = next(iter(uses))
+        if len(uses) > 1 or item.kind == "reduce" or c.unroll or not c.can_unroll or c.kind != "map":
+            return False
+        scalars = sum(self.written(c, i, c.maps[v]) for v, i in c.items.items())
+        if not any(1 < n <= UNROLL_LIMIT for n in c.frame) or scalars > MOST_SCALARS // 2:
+            return False
+        c.unroll = True
+        if not self.worth_repeating(item, uses):
+            c.unroll = False
+        return c.unroll
 
     def fits(self, item: Item, c: Cluster, maps: list[Map]) -> bool:
         """Whether a cluster can compute an item in place."""
@@ -321,9 +385,17 @@ class Fusion:
         if c.kind == "tiny":
             scalars = max(v.aval.size, max((a.aval.size for a in item.inputs), default=0))
             return scalars <= UNROLL_LIMIT and c.scalars + v.aval.size <= MOST_SCALARS
+        if c.unroll and c.scalars + self.written(c, item, maps) > MOST_SCALARS:
+            return False
         if item.kind != "reduce":
             return True
         return c.kind == "map" and len(maps) == 1 and self.is_prefix(c, maps[0], item)
+
+    def written(self, c: Cluster, item: Item, maps: list[Map]) -> int:
+        """How many scalars a turn of the loops computes for an item where short axes are unrolled."""
+        if not any(maps) or not c.can_unroll:
+            return 1
+        return math.prod(n for n in item.out.aval.shape if n <= UNROLL_LIMIT)
 
     def is_prefix(self, c: Cluster, m: Map, item: Item) -> bool:
         """Whether a reduction read under a map belongs right inside the first loops of the frame, once for each turn."""
@@ -332,7 +404,8 @@ class Fusion:
         used = {a[1] for a in m if a is not None}
         if len(used) != sum(a is not None for a in m):
             return False
-        real = [d for d, n in enumerate(c.frame) if n != 1]
+        real = c.loops
+        used &= set(real)
         if used != set(real[: len(used)]):
             return False
         operand = item.inputs[0].aval
@@ -363,19 +436,19 @@ class Fusion:
         """Whether the loops of a map pass over every element of a variable exactly once."""
         if c.kind == "tiny":
             return True
-        if OTHER in m or any(a is not None and c.extent(a) != n for a, n in zip(m, v.aval.shape)):
+        if OTHER in m or any(a is not None and (a[0] == "t" or c.extent(a) != n) for a, n in zip(m, v.aval.shape)):
             return False
         axes = [a for a in m if a is not None]
         if len(set(axes)) != len(axes) or axes != sorted(axes, key=lambda a: (a[0] == "r", a[1:])):
             return False
         if c.kind == "part":
             return len(axes) == sum(n != 1 for n in c.frame)
-        frame = [a[1] for a in axes if a[0] == "f"]
-        real = [d for d, n in enumerate(c.frame) if n != 1]
+        real = c.loops
+        frame = [a[1] for a in axes if a[0] == "f" and (a[1] in real or not c.unroll)]
         inner = tuple(a for a in axes if a[0] == "r")
         if frame != real[: len(frame)] or (inner and not any(inner == axes_ for axes_ in c.reduce_axes.values())):
             return False
-        return bool(axes) or not real or c.serial
+        return bool(frame) or not real or c.serial
 
     def new_cluster(self, item: Item) -> Cluster:
         v = item.out
@@ -398,13 +471,14 @@ class Fusion:
         v = item.out
         c.items[v] = item
         c.maps[v] = list(maps)
-        c.scalars += v.aval.size
+        c.scalars += v.aval.size if c.kind == "tiny" else self.written(c, item, maps)
         for m in maps:
+            c.unroll = c.unroll or any(a is not None and a[0] == "t" for a in m)
             if item.kind == "map":
                 for a, accesses in zip(item.inputs, item.accesses):
                     if isinstance(a, Var):
                         for access in accesses:
-                            self.use(a, c, tuple(m[e] if isinstance(e, int) else e for e in access))
+                            self.use(a, c, tuple(composed(e, m, c) for e in access))
             else:
                 self.use(item.inputs[0], c, self.operand_map(item, c, m))  # type: ignore[arg-type]
 
@@ -501,7 +575,7 @@ class Fusion:
         a.roots.update(b.roots)
         a.reduce_axes.update(b.reduce_axes)
         a.scalars += b.scalars
-        a.serial = a.serial or b.serial
+        a.serial, a.unroll = a.serial or b.serial, a.unroll or b.unroll
         b.into = a
         self.clusters.remove(b)
 

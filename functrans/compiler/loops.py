@@ -7,7 +7,7 @@ of its primitives for the elements of its results, and `source.py` writes the ne
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,13 +169,33 @@ class Lowering:
         return self.k.load(var, self.k.ravel(idx, shape), safe=inside)
 
     def reduction(self, item: Item, idx: tuple[Node, ...]) -> Node:
-        """A reduction in place, over loops of its own."""
-        variables = tuple(self.axis(a) for a in self.cluster.reduce_axes[item.out])
+        """A reduction in place, over loops of its own, or written out."""
+        own_axes = self.cluster.reduce_axes.get(item.out, ())
+        if self.cluster.kind == "tiny" or self.cluster.unroll and all(map(self.cluster.short, own_axes)):
+            return self.written_out(item, idx)
+        variables = tuple(self.axis(a) for a in own_axes)
         shape, kept, own = item.inputs[0].aval.shape, iter(idx), iter(variables)
         full = [
             next(kept) if d not in item.axes else self.zero if n == 1 else next(own) for d, n in enumerate(shape)
         ]
         return self.combine(item, tuple(full), variables, item.out.aval.dtype)
+
+    def written_out(self, item: Item, idx: tuple[Node, ...]) -> Node:
+        """A reduction over a few elements."""
+        operand, out = item.inputs[0], item.out
+        reduction = item.eqn.primitive.reduction
+        assert reduction is not None
+        total: Node | None = None
+        for reduced in np.ndindex(*[operand.aval.shape[d] for d in item.axes]):
+            kept, own = iter(idx), iter(reduced)
+            full = [
+                self.k.const(next(own), INT64) if d in item.axes else next(kept) for d in range(operand.aval.ndim)
+            ]
+            value = self.element(operand, full)
+            total = value if total is None else self.k.op(_COMBINE[reduction.combine], total, value)
+        if total is None:
+            return self.k.const(reduction.identity(out.aval.dtype), out.aval.dtype)
+        return self.k.convert(total, out.aval.dtype)
 
     def combine(
         self,
@@ -200,6 +220,19 @@ class Lowering:
         loops = [i for i in idx if i.kind == "var"]
         return Store(var, self.k.ravel(idx, var.aval.shape), self.element(var, idx), tuple(loops))
 
+    def turns(self, m: Map) -> Iterator[None]:
+        """Every index along the unrolled axes of a map, one after another; one turn where nothing is unrolled."""
+        if not self.cluster.unroll:
+            yield
+            return
+        named = [a for a in m if a is not None and a != OTHER]
+        short = sorted({b for a in named for b in (a[1] if a[0] == "t" else (a,)) if self.cluster.short(b)})
+        for values in np.ndindex(*[self.cluster.extent(a) for a in short]):
+            self.axes.update((a, self.k.const(i, INT64)) for a, i in zip(short, values))
+            yield
+        for a in short:
+            del self.axes[a]
+
     def items(self) -> list[Item]:
         return sorted(self.cluster.items.values(), key=lambda i: i.position)
 
@@ -207,7 +240,8 @@ class Lowering:
         """Elements of what is read in one place, in program order: keeps the recursion of rules shallow."""
         for item in self.items():
             for m in self.cluster.maps[item.out]:
-                if OTHER not in m and item.kind != "part" and len(m) == item.out.aval.ndim:
+                known = item.kind != "part" and not any(a == OTHER or (a is not None and a[0] == "t") for a in m)
+                for _ in self.turns(m) if known else ():
                     self.element(item.out, self.index(m))
 
 
@@ -216,15 +250,15 @@ class Lowering:
 
 def lower_map(c: Cluster) -> Nest:
     low = Lowering(c)
-    frame = [low.axis(("f", d)) for d in range(len(c.frame))]
+    frame = [low.axis(("f", d)) for d in (c.loops if c.unroll else range(len(c.frame)))]
     low.k.innermost = next((v for v in reversed(frame) if v.kind == "var"), None)
     low.prepare()
-    stores = [low.root_store(v, m) for v, m in c.roots.items() if v.aval.size]
+    stores = [low.root_store(v, m) for v, m in c.roots.items() if v.aval.size for _ in low.turns(m)]
     return Nest(low.k, stores, low.order, c.serial)
 
 
 def lower_tiny(c: Cluster) -> Nest:
-    low = TinyLowering(c)
+    low = Lowering(c)
     for item in low.items():
         for idx in np.ndindex(item.out.aval.shape):
             low.element(item.out, [low.k.const(i, INT64) for i in idx])
@@ -234,27 +268,6 @@ def lower_tiny(c: Cluster) -> Nest:
             nodes = [low.k.const(i, INT64) for i in idx]
             stores.append(Store(v, low.k.ravel(nodes, v.aval.shape), low.element(v, nodes), ()))
     return Nest(low.k, stores, [], True)
-
-
-class TinyLowering(Lowering):
-    """All indices are literal, and reductions are written out."""
-
-    def reduction(self, item: Item, idx: tuple[Node, ...]) -> Node:
-        operand, out = item.inputs[0], item.out
-        reduction = item.eqn.primitive.reduction
-        assert reduction is not None
-        total: Node | None = None
-        wide = np.dtype(np.float64) if out.aval.dtype.kind == "f" and reduction.combine == "add" else out.aval.dtype
-        for reduced in np.ndindex(*[operand.aval.shape[d] for d in item.axes]):
-            kept, own = iter(idx), iter(reduced)
-            full = [
-                self.k.const(next(own), INT64) if d in item.axes else next(kept) for d in range(operand.aval.ndim)
-            ]
-            value = self.k.convert(self.element(operand, full), wide)
-            total = value if total is None else self.k.op(_COMBINE[reduction.combine], total, value, dtype=wide)
-        if total is None:
-            return self.k.const(reduction.identity(out.aval.dtype), out.aval.dtype)
-        return self.k.convert(total, out.aval.dtype)
 
 
 _COMBINE = {"add": "{0} + {1}", "mul": "{0} * {1}", "max": "maximum({0}, {1})", "min": "minimum({0}, {1})",

@@ -9,6 +9,7 @@ not need each other share it, and so do stores.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -549,7 +550,9 @@ class Accumulator:
     def __post_init__(self) -> None:
         self.combine, self.identity, self.body, _ = self.node.args
         dtype = self.node.dtype
-        self.blocked = self.combine == "add" and dtype.kind in "fc"
+        extents = [self.writer.extents[v] for v in self.node.args[3] if v not in self.writer.merged]
+        short = all(n <= UNROLL_LIMIT for n in extents) and math.prod(extents) <= UNROLL_LIMIT**2
+        self.blocked = self.combine == "add" and dtype.kind in "fc" and not short
         self.wide = np.dtype({"f": np.float64, "c": np.complex128}[dtype.kind]) if self.blocked else dtype
         self.total = self.writer.fresh()
         self.part: str | None = None
