@@ -25,7 +25,8 @@ from functrans.compiler.plan import (
     SetCounter,
     nbytes,
 )
-from functrans.compiler.steps import Opaque
+from functrans.compiler.scalarloops import scan_kernel, while_kernel
+from functrans.compiler.steps import Kernel, Opaque
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 
 #: Equations that change some elements of their first operand.
@@ -123,6 +124,13 @@ def _replaced_operand(p: Planner, eqn: Eqn, result: Atom) -> Atom | None:
     return eqn.inputs[number + first + params.get("cond_nconsts", 0)]
 
 
+def call_loop(p: Planner, eqn: Eqn, kernel: Kernel) -> bool:
+    """Call a loop that is a kernel of its own."""
+    places = [p.read(a) for a in eqn.inputs]
+    p.call_at(kernel, [*places, *(p.write(v) for v in eqn.outvars)])
+    return True
+
+
 # ------------------------------------------------------------------ scan
 
 
@@ -131,6 +139,10 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     body: Jaxpr = params["jaxpr"]
     n_consts, n_carry, length = params["num_consts"], params["num_carry"], params["length"]
     consts, init, xs = _split(eqn.inputs, n_consts, n_carry)
+    block = p.analysis(body)
+    kernel = scan_kernel(eqn, body, block.working_steps, block.roots) if length else None
+    if kernel is not None:
+        return call_loop(p, eqn, kernel)
     if length == 0:
         for a, var in zip(init, eqn.outvars):
             p.copy(p.write(var), p.read(a), nbytes(a.aval))
@@ -194,6 +206,10 @@ def emit_while(p: Planner, eqn: Eqn) -> bool:
     cond: Jaxpr = params["cond_jaxpr"]
     body: Jaxpr = params["body_jaxpr"]
     cond_consts, body_consts, init = _split(eqn.inputs, params["cond_nconsts"], params["body_nconsts"])
+    blocks = [p.analysis(cond), p.analysis(body)]
+    kernel = while_kernel(eqn, tuple(b.working_steps for b in blocks), tuple(b.roots for b in blocks))
+    if kernel is not None:
+        return call_loop(p, eqn, kernel)
     cond_places = [p.read(a) for a in cond_consts]
     body_places = [p.read(a) for a in body_consts]
     arguments = body.invars[len(body_consts) :]

@@ -477,25 +477,27 @@ class Block:
     def __init__(self, steps: Sequence[Step], jaxpr: Jaxpr):
         self.steps = steps
         self.writer: dict[Var, int] = {}
-        self._root: dict[Var, Var] = {}
+        self.working_steps: list[Step] = []  # those that do more than give a value another shape
+        self.roots: dict[Var, Var] = {}
         self._last_read: dict[Var, int] = {}
         for number, step in enumerate(steps):
             alias = _alias(step)
             if alias is not None:
-                self._root[alias[0]] = self._root.get(alias[1], alias[1])
+                self.roots[alias[0]] = self.roots.get(alias[1], alias[1])
                 continue
+            self.working_steps.append(step)
             writes = step.writes if isinstance(step, Kernel) else step.eqn.outvars
             self.writer.update((v, number) for v in writes)
             for atom in step.buffers if isinstance(step, Kernel) else step.eqn.inputs:
                 if type(atom) is Var and atom not in writes:
-                    self._last_read[self._root.get(atom, atom)] = number
+                    self._last_read[self.roots.get(atom, atom)] = number
         for atom in jaxpr.outvars:
             if type(atom) is Var:
-                self._last_read[self._root.get(atom, atom)] = len(steps)
+                self._last_read[self.roots.get(atom, atom)] = len(steps)
 
     def root(self, atom: Atom) -> Atom:
         """The value whose memory a value is: it itself, unless it is only another shape of one."""
-        return self._root.get(atom, atom) if type(atom) is Var else atom
+        return self.roots.get(atom, atom) if type(atom) is Var else atom
 
     def is_last_read(self, atom: Atom, number: int) -> bool:
         """Whether a step reads a value's memory once, and nothing reads it later."""
