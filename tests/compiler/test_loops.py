@@ -18,6 +18,8 @@ from functrans.core.trace import stage
 from functrans.lax import broadcasting as B
 from functrans.lax import conversion as C
 from functrans.lax import elementwise as E
+from functrans.lax import indexing as I
+from functrans.lax import reductions as R
 from functrans.lax import structural as S
 
 _CALL = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
@@ -286,6 +288,26 @@ def test_empty_and_single_elements(shape):
     check(lambda x: [E.mul(x, 2.0), total(x), total(E.exp(x), *range(len(shape)))], normal(*shape))
 
 
+# ---------------------------------------------------------------- indices
+
+
+def gathered(x, i, mode="raise"):
+    return I.gather_p.bind(x, i, axes=(0,), mode=mode, fill_value=None)
+
+
+def test_rows_are_gathered():
+    i = np.random.default_rng(0).integers(-30, 30, 50)
+    (kernel,) = check(lambda x, i: E.mul(gathered(x, i), 2.0), normal(30, 20), i)
+    assert len(kernel.buffers) == 3
+
+
+def test_an_index_out_of_bounds_is_reported():
+    jaxpr, _ = traced(lambda x, i: E.mul(gathered(x, i), 2.0), normal(30, 20), np.zeros(50, np.int64))
+    for wrong in (30, -31, 1 << 62, -(1 << 62)):
+        with pytest.raises(IndexError, match="out of bounds"):
+            run(jaxpr, [normal(30, 20), np.full(50, wrong)])
+
+
 # ---------------------------------------------------------------- random programs
 
 _EXTENTS = [1, 2, 3, 5, 16, 17, 20, 33]
@@ -369,16 +391,40 @@ def _spread(r, x, values):
 def _reduce(r, x, values):
     n = x.aval.ndim
     axes = tuple(sorted(r.sample(range(n), r.randint(0, n))))
-    y = total(x, *axes) if axes else x
+    y = r.choice([B.reduce_sum_p, R.reduce_max_p, R.reduce_min_p]).bind(x, axes=axes) if axes else x
     kept = [d for d in range(n) if d not in axes]
     return B.broadcast_in_dim(y, x.aval.shape, kept) if r.random() < 0.6 else y
+
+
+def _gather(r, x, values):
+    numbers = r.choice(values)
+    if not x.aval.ndim or 0 in x.aval.shape:
+        return None
+    indices = C.convert_element_type(E.clamp(_of(-40, numbers), numbers, _of(40, numbers)), np.int64)
+    mode = r.choice(["clip", "wrap", "fill"])
+    axis = r.randrange(x.aval.ndim)
+    return I.gather_p.bind(x, indices, axes=(axis,), mode=mode, fill_value=7 if mode == "fill" else None)
+
+
+def _dynamic(r, x, values):
+    starts = [C.convert_element_type(total(r.choice(values)), np.int64) if r.random() < 0.5 else 1 for _ in x.aval.shape]
+    if any(getattr(v, "aval", v) is None or 0 in x.aval.shape for v in starts):
+        return None
+    starts = [np.int64(s) if isinstance(s, int) else E.clamp(np.int64(-5), s, np.int64(50)) for s in starts]
+    block = I.dynamic_slice_p.bind(x, *starts, slice_sizes=tuple(-(-n // 2) for n in x.aval.shape))
+    return block if r.random() < 0.5 else I.dynamic_update_slice_p.bind(x, E.add(block, 1), *starts)
+
+
+def _of(value, x):
+    dtype = x.aval.dtype
+    return dtype.type(max(value, 0) if dtype.kind == "u" else value)
 
 
 _STEPS = [
     lambda r, x, values: E.add(x, 2),
     lambda r, x, values: E.tanh(x) if x.aval.dtype.kind == "f" else E.mul(x, 3),
     lambda r, x, values: S.rev(x, range(x.aval.ndim)),
-    *[_binary] * 4, _slice, _pad, _concatenate, _transpose, _reshape, _spread, *[_reduce] * 3,
+    *[_binary] * 4, _slice, _pad, _concatenate, _transpose, _reshape, _spread, _gather, _dynamic, *[_reduce] * 3,
 ]  # fmt: skip
 
 
