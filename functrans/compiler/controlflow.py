@@ -25,7 +25,7 @@ from functrans.compiler.plan import (
     SetCounter,
     nbytes,
 )
-from functrans.compiler.scalarloops import scan_kernel, while_kernel
+from functrans.compiler.scalarloops import loop_kernel
 from functrans.compiler.steps import Kernel, Opaque
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 
@@ -139,8 +139,7 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     body: Jaxpr = params["jaxpr"]
     n_consts, n_carry, length = params["num_consts"], params["num_carry"], params["length"]
     consts, init, xs = _split(eqn.inputs, n_consts, n_carry)
-    block = p.analysis(body)
-    kernel = scan_kernel(eqn, body, block.working_steps, block.roots) if length else None
+    kernel = loop_kernel(eqn, p.analysis) if length else None
     if kernel is not None:
         return call_loop(p, eqn, kernel)
     if length == 0:
@@ -206,8 +205,7 @@ def emit_while(p: Planner, eqn: Eqn) -> bool:
     cond: Jaxpr = params["cond_jaxpr"]
     body: Jaxpr = params["body_jaxpr"]
     cond_consts, body_consts, init = _split(eqn.inputs, params["cond_nconsts"], params["body_nconsts"])
-    blocks = [p.analysis(cond), p.analysis(body)]
-    kernel = while_kernel(eqn, tuple(b.working_steps for b in blocks), tuple(b.roots for b in blocks))
+    kernel = loop_kernel(eqn, p.analysis)
     if kernel is not None:
         return call_loop(p, eqn, kernel)
     cond_places = [p.read(a) for a in cond_consts]

@@ -2,14 +2,15 @@
 
 The kernels of such a body are straight lines of text over elements at literal indices. Here they become the body of a
 `for` or `while`: elements of the carry and of what the body computes are local variables, so LLVM keeps them in
-registers; scanned operands and stacked results are read and written at the position of the turn.
+registers; scanned operands and stacked results are read and written at the position of the turn. Branches and loops
+inside are written the same way.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,115 +18,309 @@ from functrans.compiler.source import storage_token
 from functrans.compiler.steps import Kernel
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 
-#: Longer bodies stay apart from their loop.
+if TYPE_CHECKING:
+    from functrans.compiler.plan import Block
+
+#: Longer texts stay apart from their loop, and values of more elements stay in memory.
 MOST_LINES = 1200
+MOST_ELEMENTS = 64
 
 _POINTER = re.compile(r"(\w+) = pointer\(buffers, (\d+), \w+\)$")
+_SIZE = re.compile(r"(\w+) = size\(sizes, (\d+)\)$")
+_STATUS = re.compile(r"(\s*)status\[0\] = (\d+)$")
+_STORE = re.compile(r"(\s*)(\w+) = (.*)$")
 _ACCESS = re.compile(r"\b([A-Za-z_]\w*)\[")
 _NAME = re.compile(r"(?<![\w.])(t\d+|bad\d+)\b")
-_SIZE = re.compile(r"(\w+) = size\(sizes, (\d+)\)$")
 
 
 class NotScalar(Exception):
     """A body that cannot be written with local variables."""
 
 
-@dataclass
-class Text:
-    """The kernel under construction: what stands before the loop and in it."""
-
-    operands: list[Var]
-    names: dict[Var, str]
-    sizes: list[int]
-    checks: list[str]
-    imports: dict[str, None]
-    comments: list[str]
-    eqns: list[Eqn]
-    head: list[str]
-    local: dict[Var, str]  # values whose elements are local variables: the stem of their names
-    shifted: dict[Var, str]  # scanned operands: the variable with the position of the turn
-    roots: dict[Var, Var]  # values that are only another shape of one
-
-
-def scan_kernel(eqn: Eqn, body: Jaxpr, steps: Sequence[object], roots: dict[Var, Var]) -> Kernel | None:
-    """A scan as one kernel over `(*operands, *results)`; `None` if its body is not made of scalars."""
-    p = eqn.params
-    n_consts, n_carry, length = p["num_consts"], p["num_carry"], p["length"]
+def loop_kernel(eqn: Eqn, analysis: Callable[[Jaxpr], Block]) -> Kernel | None:
+    """A `scan` or `while` as one kernel over `(*operands, *results)`; `None` if its body is not made of scalars."""
     try:
-        text = _start(eqn, roots)
-        consts, carry, xs = _split(body.invars, n_consts, n_carry)
-        operands = text.operands
-        for var, operand in zip(consts, operands):
-            text.names[var] = text.names[operand]
-        for i, (var, operand) in enumerate(zip(carry, operands[n_consts:])):
-            _load_carry(text, f"c{i}", var, operand)
+        return Writer(eqn, analysis).kernel()
+    except NotScalar:
+        return None
+
+
+class Writer:
+    """Writes the text of one loop.
+
+    `memory` names what lies in buffers, with the position from which it is read (`shifted`); `local` has the stems of
+    local variables; `alias` says of a variable that it is another one, in another shape or as an argument.
+    """
+
+    def __init__(self, eqn: Eqn, analysis: Callable[[Jaxpr], Block]):
+        self.eqn = eqn
+        self.analysis = analysis
+        self.buffers = [*(a if type(a) is Var else Var(a.aval) for a in eqn.inputs), *eqn.outvars]
+        self.memory: dict[Var, str] = {}
+        self.shifted: dict[Var, str] = {}
+        self.local: dict[Var, str] = {}
+        self.tokens: dict[str, str] = {}  # the type of local variables, by stem
+        self.alias: dict[Var, Atom] = {}
+        self.sizes: list[int] = []
+        self.checks: list[str] = []
+        self.imports: dict[str, None] = {"from functrans.compiler.intrinsics import pointer, size": None}
+        self.comments: list[str] = []
+        self.eqns: list[Eqn] = []
+        self.lines = 0
+        self.count = 0
+
+    def kernel(self) -> Kernel:
+        head = []
+        for i, var in enumerate(self.buffers):
+            if var not in self.memory:
+                self.memory[var] = f"p{i}"
+                head.append(f"p{i} = pointer(buffers, {i}, {storage_token(var.aval.dtype)})")
+        operands = self.buffers[: len(self.eqn.inputs)]
+        loop = self.scan if self.eqn.primitive.name == "scan" else self.while_
+        lines, carry = loop(self.eqn, operands, self.eqn.outvars)
+        tail = [
+            f"{self.memory[out]}[{k}] = {stem}_{k}"
+            for stem, out in zip(carry, self.eqn.outvars)
+            for k in range(out.aval.size)
+        ]
+        if self.checks:
+            head.append(f"status = pointer(buffers, {len(self.buffers)}, int64)")
+        tokens = sorted({storage_token(v.aval.dtype) for v in self.buffers} | set(self.tokens.values()) | {"int64"})
+        self.imports[f"from numba.types import {', '.join(tokens)}"] = None
+        source = "\n".join([*self.comments, *self.imports, "", "", "def kernel(buffers, sizes, lo, hi):"])
+        source += "\n" + "".join(f"    {line}\n" for line in (*head, *lines, *tail))
+        turns = self.eqn.params.get("length", 1)
+        return Kernel(
+            source, tuple(self.buffers), frozenset(self.eqn.outvars), tuple(self.sizes), 1, False,
+            turns * len(lines), tuple(self.checks), tuple(self.eqns), "a loop over scalars",
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- values
+
+    def resolve(self, atom: Atom) -> Atom:
+        while type(atom) is Var and atom in self.alias:
+            atom = self.alias[atom]
+        return atom
+
+    def forget(self, var: Var) -> None:
+        """A body that is written a second time: its variables mean other things now."""
+        for table in (self.memory, self.shifted, self.local, self.alias):
+            table.pop(var, None)
+
+    def let(self, var: Var, atom: Atom) -> None:
+        atom = self.resolve(atom)
+        self.forget(var)
+        self.alias[var] = atom
+
+    def stem(self, prefix: str, var: Var) -> str:
+        """A name for the local variables of a value's elements."""
+        if var.aval.size > MOST_ELEMENTS:
+            raise NotScalar
+        self.count += 1
+        name = f"{prefix}{self.count}"
+        self.forget(var)
+        self.local[var] = name
+        self.tokens[name] = storage_token(var.aval.dtype)
+        return name
+
+    def element(self, atom: Atom, index: str) -> str:
+        """An element of a value as it is stored."""
+        atom = self.resolve(atom)
+        if type(atom) is Literal:
+            return self.literal(atom)
+        if atom in self.local:
+            if not index.isdigit():
+                raise NotScalar
+            return f"{self.local[atom]}_{index}"
+        if atom not in self.memory:
+            raise NotScalar
+        start = self.shifted.get(atom)
+        return f"{self.memory[atom]}[{index}]" if start is None else f"{self.memory[atom]}[{start} + ({index})]"
+
+    def elements(self, atom: Atom) -> list[str]:
+        if atom.aval.size > MOST_ELEMENTS:
+            raise NotScalar
+        return [self.element(atom, str(k)) for k in range(atom.aval.size)]
+
+    def literal(self, atom: Literal) -> str:
+        value = np.asarray(atom.value, atom.aval.dtype)
+        if value.dtype.kind not in "biu" and not (value.dtype in (np.float64, np.float32) and np.isfinite(value)):
+            raise NotScalar
+        token = storage_token(value.dtype)
+        self.tokens[f"literal {token}"] = token
+        return f"{token}({value.item()!r})"
+
+    def size(self, value: int) -> str:
+        """A size as a run-time argument, or as itself where it decides the text anyway."""
+        if value <= 16:
+            return str(value)
+        self.sizes.append(value)
+        return f"size(sizes, {len(self.sizes) - 1})"
+
+    # ---------------------------------------------------------------- loops and branches
+
+    def carry(self, variables: Sequence[Var], init: Sequence[Atom]) -> tuple[list[str], list[str]]:
+        """Local variables for a carry, with their first values: the lines, and the stems."""
+        values = [self.elements(a) for a in init]
+        stems = [self.stem("c", v) for v in variables]
+        return [f"{s}_{k} = {v}" for s, group in zip(stems, values) for k, v in enumerate(group)], stems
+
+    def assign(self, stems: Sequence[str], atoms: Sequence[Atom]) -> list[str]:
+        """Give local variables new values, all at once."""
+        values = [self.elements(a) for a in atoms]
+        fresh = [f"n_{s}_{k} = {v}" for s, group in zip(stems, values) for k, v in enumerate(group)]
+        return [*fresh, *(f"{s}_{k} = n_{s}_{k}" for s, group in zip(stems, values) for k in range(len(group)))]
+
+    def scan(self, eqn: Eqn, operands: Sequence[Atom], outs: Sequence[Var]) -> tuple[list[str], list[str]]:
+        p = eqn.params
+        body: Jaxpr = p["jaxpr"]
+        consts, init, xs = _split(operands, p["num_consts"], p["num_carry"])
+        const_vars, carry_vars, x_vars = _split(body.invars, p["num_consts"], p["num_carry"])
+        for var, operand in zip(const_vars, consts):
+            self.let(var, operand)  # type: ignore[arg-type]
+        lines, stems = self.carry(carry_vars, init)  # type: ignore[arg-type]
+        self.count += 1
+        i, n = f"i{self.count}", f"e{self.count}"
+        lines.append(f"{n} = {self.size(p['length'])}")
+        position = f"({n} - 1 - {i})" if p.get("reverse", False) else i
         turn = []
-        position = "(e - 1 - i)" if p.get("reverse", False) else "i"
-        text.head.append(f"e = {_size(text, length)}")
-        stacked = list(zip(body.outvars[n_carry:], eqn.outvars[n_carry:]))
-        for j, (var, operand) in enumerate(zip(xs, operands[n_consts + n_carry :])):
-            text.names[var] = text.names[operand]
-            text.shifted[var] = f"x{j}"
-            turn.append(f"x{j} = {position} * {_size(text, var.aval.size)}")
-        turn += _body(text, steps)
-        for j, (atom, out) in enumerate(stacked):
-            turn.append(f"y{j} = {position} * {_size(text, atom.aval.size)}")
-            turn += [
-                f"{text.names[out]}[y{j} + {k}] = {value}" for k, value in enumerate(_elements(text, atom))
-            ]
-        turn += _advance(text, body.outvars[:n_carry])
-    except NotScalar:
-        return None
-    loop = ["for i in range(e):", *("    " + line for line in turn)]
-    return _finish(text, eqn, loop, carry, length, f"a loop of {length} turns over scalars")
+        for var, operand in zip(x_vars, xs):
+            turn.append(self.along(var, self.resolve(operand), position))  # type: ignore[arg-type]
+        turn += self.body(body)
+        for atom, out in zip(body.outvars[p["num_carry"] :], outs[p["num_carry"] :]):
+            if out not in self.memory:
+                raise NotScalar
+            self.count += 1
+            turn.append(f"y{self.count} = {position} * {self.size(atom.aval.size)}")
+            turn += [f"{self.memory[out]}[y{self.count} + {k}] = {v}" for k, v in enumerate(self.elements(atom))]
+        turn += self.assign(stems, body.outvars[: p["num_carry"]])
+        return [*lines, f"for {i} in range({n}):", *_indented(turn)], stems
 
+    def along(self, var: Var, operand: Atom, position: str) -> str:
+        """The line that says where in memory the slice of a scanned operand begins."""
+        if type(operand) is Literal or operand not in self.memory:
+            raise NotScalar
+        start, name = self.shifted.get(operand), self.memory[operand]
+        self.forget(var)
+        self.count += 1
+        self.memory[var], self.shifted[var] = name, f"x{self.count}"
+        return f"x{self.count} = {'' if start is None else start + ' + '}{position} * {self.size(var.aval.size)}"
 
-def while_kernel(
-    eqn: Eqn, steps: tuple[Sequence[object], Sequence[object]], roots: tuple[dict[Var, Var], dict[Var, Var]]
-) -> Kernel | None:
-    """A while loop as one kernel over `(*operands, *results)`; `None` if it is not made of scalars."""
-    p = eqn.params
-    cond, body = p["cond_jaxpr"], p["body_jaxpr"]
-    n_cond, n_body = p["cond_nconsts"], p["body_nconsts"]
-    try:
-        text = _start(eqn, roots[0])
-        cond_consts, body_consts, init = _split(text.operands[: len(eqn.inputs)], n_cond, n_body)
+    def while_(self, eqn: Eqn, operands: Sequence[Atom], outs: Sequence[Var]) -> tuple[list[str], list[str]]:
+        p = eqn.params
+        cond, body = p["cond_jaxpr"], p["body_jaxpr"]
+        cond_consts, body_consts, init = _split(operands, p["cond_nconsts"], p["body_nconsts"])
         for var, operand in (*zip(cond.invars, cond_consts), *zip(body.invars, body_consts)):
-            text.names[var] = text.names[operand]
-        for i, (var, operand) in enumerate(zip(body.invars[n_body:], init)):
-            _load_carry(text, f"c{i}", var, operand)
-        text.local.update(zip(cond.invars[n_cond:], (f"c{i}" for i in range(len(init)))))
-        test = [*_body(text, steps[0])]
-        (holds,) = _elements(text, cond.outvars[0])
-        text.roots = roots[1]
-        turn = [*test, f"if {holds} == 0:", "    break", *_body(text, steps[1])]
-        turn += _advance(text, body.outvars)
-    except NotScalar:
-        return None
-    loop = ["while True:", *("    " + line for line in turn)]
-    return _finish(text, eqn, loop, body.invars[n_body:], 1, "a loop over scalars")
+            self.let(var, operand)
+        carry_vars = body.invars[len(body_consts) :]
+        lines, stems = self.carry(carry_vars, init)
+        for var, carry in zip(cond.invars[len(cond_consts) :], carry_vars):
+            self.let(var, carry)
+        test = self.body(cond)
+        (holds,) = self.elements(cond.outvars[0])
+        turn = [*test, f"if {holds} == 0:", "    break", *self.body(body), *self.assign(stems, body.outvars)]
+        return [*lines, "while True:", *_indented(turn)], stems
+
+    def cond(self, eqn: Eqn) -> list[str]:
+        index, *operands = eqn.inputs
+        (which,) = self.elements(index)
+        stems = [self.stem("b", v) for v in eqn.outvars]
+        branches: Sequence[Jaxpr] = eqn.params["branches"]
+        lines: list[str] = []
+        for number, branch in enumerate(branches):
+            for var, operand in zip(branch.invars, operands):
+                self.let(var, operand)
+            inside = [*self.body(branch), *self.assign(stems, branch.outvars)]
+            test = f"if {which} < {number + 1}:" if number == 0 else f"elif {which} < {number + 1}:"
+            lines += ["else:" if number == len(branches) - 1 else test, *_indented(inside or ["pass"])]
+        return lines
+
+    def body(self, jaxpr: Jaxpr) -> list[str]:
+        """The lines of a body's steps."""
+        block = self.analysis(jaxpr)
+        lines: list[str] = []
+        for var, origin in block.roots.items():
+            self.forget(var)
+            self.alias[var] = origin
+        for step in block.working_steps:
+            if isinstance(step, Kernel):
+                new = self.inlined(step)
+            elif step.eqn.primitive.name == "cond":
+                new = self.cond(step.eqn)
+            elif step.eqn.primitive.name in ("scan", "while"):
+                loop = self.scan if step.eqn.primitive.name == "scan" else self.while_
+                new, stems = loop(step.eqn, step.eqn.inputs, step.eqn.outvars)
+                for var, stem in zip(step.eqn.outvars, stems):
+                    self.forget(var)
+                    self.local[var] = stem
+            else:
+                raise NotScalar
+            lines += new
+            self.lines += len(new)
+            if self.lines > MOST_LINES:
+                raise NotScalar
+        return lines
+
+    # ---------------------------------------------------------------- kernels
+
+    def inlined(self, kernel: Kernel) -> list[str]:
+        """The lines of a kernel without loops, over local variables and under names of its own."""
+        if kernel.extent != 1 or "range(" in kernel.source or "while " in kernel.source:
+            raise NotScalar
+        self.count += 1
+        mark = f"k{self.count}_"
+        self.eqns += kernel.eqns
+        before, _, code = kernel.source.partition("def kernel(buffers, sizes, lo, hi):\n")
+        for line in before.splitlines():
+            if line.startswith("#"):
+                self.comments.append(line)
+            elif line:
+                self.imports[line] = None
+        for var in kernel.buffers:
+            if var in kernel.writes:
+                self.stem("v", var)
+        pointers: dict[str, Var] = {}
+        sizes: list[str] = []
+        checks = len(self.checks)
+        self.checks += kernel.checks
+        lines: list[str] = []
+        for line in code.splitlines():
+            line = line.removeprefix("    ")
+            if found := _POINTER.match(line):
+                if int(found[2]) < len(kernel.buffers):
+                    pointers[found[1]] = kernel.buffers[int(found[2])]
+            elif found := _SIZE.match(line):
+                self.sizes.append(kernel.sizes[int(found[2])])
+                sizes.append(found[1])
+                lines.append(f"{mark}{found[1]} = size(sizes, {len(self.sizes) - 1})")
+            elif found := _STATUS.match(line):
+                lines.append(f"{found[1]}status[0] = {int(found[2]) + checks}")
+            elif line.strip():
+                lines.append(self.rewritten(line, pointers, sizes, mark))
+        return lines
+
+    def rewritten(self, line: str, pointers: dict[str, Var], sizes: Sequence[str], mark: str) -> str:
+        """A line with marked names, and accesses of memory as accesses of what lies there now."""
+        line = _NAME.sub(lambda m: mark + m[1], line)
+        if sizes:
+            line = re.sub(rf"(?<![\w.])({'|'.join(sizes)})\b(?!\()", lambda m: mark + m[1], line)
+        out, position = "", 0
+        for m in _ACCESS.finditer(line):
+            if m[1] not in pointers:
+                continue
+            if m.start() < position:  # an access within the index of another
+                raise NotScalar
+            end = line.find("]", m.end())
+            index = line[m.end() : end]
+            out += line[position : m.start()] + self.element(pointers[m[1]], index)
+            position = end + 1
+        line = out + line[position:]
+        store = _STORE.match(line)
+        token = self.tokens.get(store[2].rpartition("_")[0]) if store else None
+        return f"{store[1]}{store[2]} = {token}({store[3]})" if store and token else line
 
 
-# ------------------------------------------------------------------ the parts
-
-
-def _start(eqn: Eqn, roots: dict[Var, Var]) -> Text:
-    """A text whose buffers are the operands and the results of a loop."""
-    operands = [a if type(a) is Var else Var(a.aval) for a in eqn.inputs]
-    every = [*operands, *eqn.outvars]
-    names: dict[Var, str] = {}
-    head = []
-    for i, var in enumerate(every):
-        name = names.setdefault(var, f"p{i}")
-        if name == f"p{i}":
-            head.append(f"p{i} = pointer(buffers, {i}, {storage_token(var.aval.dtype)})")
-    imports = dict.fromkeys(["from functrans.compiler.intrinsics import pointer, size"])
-    tokens = sorted({storage_token(v.aval.dtype) for v in every} | {"int64"})
-    imports[f"from numba.types import {', '.join(tokens)}"] = None
-    return Text(every, names, [], [], imports, [], [], head, {}, {}, roots)
-
-
-def _split(items: Sequence[Var], *sizes: int) -> list[Sequence[Var]]:
+def _split(items: Sequence[Atom], *sizes: int) -> list[Sequence[Atom]]:
     out, position = [], 0
     for n in sizes:
         out.append(items[position : position + n])
@@ -133,157 +328,5 @@ def _split(items: Sequence[Var], *sizes: int) -> list[Sequence[Var]]:
     return [*out, items[position:]]
 
 
-def _size(text: Text, value: int) -> str:
-    """A size as a run-time argument, or as itself where it decides the text anyway."""
-    if value <= 16:
-        return str(value)
-    text.sizes.append(value)
-    return f"size(sizes, {len(text.sizes) - 1})"
-
-
-def _load_carry(text: Text, stem: str, var: Var, operand: Var) -> None:
-    if var.aval.size > 64:
-        raise NotScalar
-    text.local[var] = stem
-    text.head += [f"{stem}_{k} = {text.names[operand]}[{k}]" for k in range(var.aval.size)]
-
-
-def _body(text: Text, steps: Sequence[object]) -> list[str]:
-    lines: list[str] = []
-    for step in steps:
-        if not isinstance(step, Kernel) or step.extent != 1 or "range(" in step.source or "while " in step.source:
-            raise NotScalar
-        lines += _inlined(text, step)
-        if len(lines) > MOST_LINES:
-            raise NotScalar
-    return lines
-
-
-def _inlined(text: Text, kernel: Kernel) -> list[str]:
-    """The lines of a kernel over local variables, under names of its own."""
-    mark = f"k{len(text.eqns)}_"
-    text.eqns += kernel.eqns
-    before, _, code = kernel.source.partition("def kernel(buffers, sizes, lo, hi):\n")
-    for line in before.splitlines():
-        if line.startswith("#"):
-            text.comments.append(line)
-        elif line:
-            text.imports[line] = None
-    pointers: dict[str, Var | None] = {}
-    lines: list[str] = []
-    checks = len(text.checks)
-    text.checks += kernel.checks
-    for line in code.splitlines():
-        line = line.removeprefix("    ")
-        found = _POINTER.match(line)
-        if found:
-            number = int(found[2])
-            pointers[found[1]] = kernel.buffers[number] if number < len(kernel.buffers) else None
-            continue
-        found = _SIZE.match(line)
-        if found:
-            text.sizes.append(kernel.sizes[int(found[2])])
-            lines.append(f"{mark}{found[1]} = size(sizes, {len(text.sizes) - 1})")
-            pointers[found[1]] = None
-            continue
-        if line.strip():
-            lines.append(_rewritten(text, kernel, line, pointers, mark, checks))
-    return lines
-
-
-def _rewritten(
-    text: Text, kernel: Kernel, line: str, pointers: dict[str, Var | None], mark: str, checks: int
-) -> str:
-    found = re.match(r"(\s*)status\[0\] = (\d+)$", line)
-    if found:
-        return f"{found[1]}status[0] = {int(found[2]) + checks}"
-    line = _NAME.sub(lambda m: mark + m[1], line)
-    sizes = [name for name, var in pointers.items() if var is None]
-    if sizes:
-        line = re.sub(rf"(?<![\w.])({'|'.join(map(re.escape, sizes))})\b(?!\()", lambda m: mark + m[1], line)
-    out = ""
-    position = 0
-    for m in _ACCESS.finditer(line):
-        if m.start() < position or m[1] not in pointers:
-            continue
-        var = pointers[m[1]]
-        assert var is not None
-        end = _closing(line, m.end())
-        index = line[m.end() : end]
-        out += line[position : m.start()] + _element(text, kernel, var, index)
-        position = end + 1
-    line = out + line[position:]
-    store = re.match(r"(\s*)(\w+_\d+) = (.*)$", line)
-    if store and not store[2].startswith(mark):
-        var = next(v for v, stem in text.local.items() if stem == store[2].rsplit("_", 1)[0])
-        line = f"{store[1]}{store[2]} = {storage_token(var.aval.dtype)}({store[3]})"
-    return line
-
-
-def _closing(line: str, start: int) -> int:
-    depth = 1
-    for i in range(start, len(line)):
-        depth += {"[": 1, "]": -1}.get(line[i], 0)
-        if not depth:
-            return i
-    raise NotScalar
-
-
-def _element(text: Text, kernel: Kernel, var: Var, index: str) -> str:
-    """An element of a buffer of an inlined kernel."""
-    var = text.roots.get(var, var)
-    if var in kernel.writes and var not in text.local:
-        text.local[var] = f"v{len(text.local)}"
-    if var in text.local:
-        if not index.isdigit():
-            raise NotScalar
-        return f"{text.local[var]}_{index}"
-    if var not in text.names:
-        raise NotScalar
-    if var in text.shifted:
-        return f"{text.names[var]}[{text.shifted[var]} + ({index})]"
-    return f"{text.names[var]}[{index}]"
-
-
-def _elements(text: Text, atom: Atom) -> list[str]:
-    """The elements of a result, as they are stored."""
-    if type(atom) is Literal:
-        value = np.asarray(atom.value, atom.aval.dtype)
-        if value.dtype.kind not in "biu" and not (value.dtype in (np.float64, np.float32) and np.isfinite(value)):
-            raise NotScalar
-        return [f"{storage_token(value.dtype)}({value.item()!r})"]
-    var = text.roots.get(atom, atom)  # type: ignore[arg-type, call-overload]
-    if var.aval.size > 64:
-        raise NotScalar
-    if var in text.local:
-        return [f"{text.local[var]}_{k}" for k in range(var.aval.size)]
-    if var not in text.names:
-        raise NotScalar
-    shift = f"{text.shifted[var]} + " if var in text.shifted else ""
-    return [f"{text.names[var]}[{shift}{k}]" for k in range(var.aval.size)]
-
-
-def _advance(text: Text, outs: Sequence[Atom]) -> list[str]:
-    """The next carry, all of it at once."""
-    values = [_elements(text, a) for a in outs]
-    fresh = [f"n{i}_{k} = {v}" for i, group in enumerate(values) for k, v in enumerate(group)]
-    return [*fresh, *(f"c{i}_{k} = n{i}_{k}" for i, group in enumerate(values) for k in range(len(group)))]
-
-
-def _finish(
-    text: Text, eqn: Eqn, loop: list[str], carry: Sequence[Var], turns: int, note: str
-) -> Kernel:
-    tail = [
-        f"{text.names[out]}[{k}] = c{i}_{k}"
-        for i, (var, out) in enumerate(zip(carry, eqn.outvars))
-        for k in range(var.aval.size)
-    ]
-    if text.checks:
-        text.head.append(f"status = pointer(buffers, {len(text.operands)}, int64)")
-    lines = [*text.head, *loop, *tail]
-    source = "\n".join([*text.comments, *text.imports, "", "", "def kernel(buffers, sizes, lo, hi):"])
-    source += "\n" + "".join(f"    {line}\n" for line in lines)
-    return Kernel(
-        source, tuple(text.operands), frozenset(eqn.outvars), tuple(text.sizes), 1, False, turns * len(loop),
-        tuple(text.checks), tuple(text.eqns), note,
-    )  # fmt: skip
+def _indented(lines: Sequence[str]) -> list[str]:
+    return ["    " + line for line in lines]
