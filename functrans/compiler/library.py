@@ -9,6 +9,7 @@ import numpy as np
 from functrans.compiler.contractions import emit_contraction
 from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
 from functrans.compiler.plan import CallPython, Emitter, Planner, nbytes
+from functrans.compiler.running import emit_argument, emit_cumulative
 from functrans.compiler.scatter import emit_scatter, emit_update
 from functrans.core.jaxpr import Eqn
 
@@ -60,5 +61,7 @@ NATIVE: dict[str, Emitter] = {
     "dot_general": emit_contraction,
     "constant": emit_constant,
     "dynamic_update_slice": emit_update,
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), emit_cumulative),
+    **dict.fromkeys(("argmax", "argmin"), emit_argument),
     **dict.fromkeys(("scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min"), emit_scatter),
 }

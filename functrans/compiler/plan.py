@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -445,6 +445,8 @@ class Planner:
 
     def call_at(self, kernel: Kernel, places: Sequence[Place]) -> None:
         """Call a kernel with its buffers in these places."""
+        if kernel.checks:
+            kernel = replace(kernel, checks=tuple(_with_line(c, kernel.eqns) for c in kernel.checks))
         self.kernels.append(kernel)
         self.count(kernel.work, *(v.aval for v in kernel.buffers))
         self.emit(CallKernel(kernel, tuple(p.slot for p in places)), *places)
@@ -456,6 +458,16 @@ class Planner:
 
     def operand(self, place: Place, aval: ShapedArray) -> Operand:
         return Operand(place.slot, aval.shape, aval.dtype)
+
+
+def _with_line(check: str, eqns: Sequence[Eqn]) -> str:
+    """The message of a check with the line of the user's program that reads or writes there."""
+    for eqn in eqns:
+        if eqn.params.get("mode") == "raise" and eqn.source:
+            shape = eqn.inputs[0].aval.shape
+            if any(check.endswith(f"axis {a} with size {shape[a]}") for a in eqn.params["axes"]):
+                return f"{check}, at {eqn.source}"
+    return check
 
 
 def _alias(step: Step) -> tuple[Var, Var] | None:

@@ -47,11 +47,11 @@ def emit_scatter(p: Planner, eqn: Eqn) -> bool:
     aval = operand.aval
     mode = str(eqn.params.get("mode", "raise"))
     simple = aval.dtype.kind in "biu" or aval.dtype in (np.float32, np.float64, np.complex64, np.complex128)
+    if any(i.aval.dtype == np.uint64 for i in indices):
+        return False
     if mode not in _BEYOND or not (simple or (aval.dtype == np.float16 and eqn.primitive.name == "scatter")):
         return False
     if aval.dtype.kind == "c" and eqn.primitive.name in ("scatter_max", "scatter_min"):
-        return False
-    if any(i.aval.dtype != np.int64 for i in indices):
         return False
     (out,) = eqn.outvars
     sources = [p.read(a) for a in (updates, *indices)]
@@ -92,10 +92,9 @@ def scatter_kernel(eqn: Eqn) -> Kernel:
     for a, axis in enumerate(axes):
         size(f"n{a}", shape[axis])
         size(f"s{a}", strides[axis])
-        body += [f"j{a} = i{a}[b]", f"if j{a} < 0:", f"    j{a} += n{a}"]
+        body += [f"j{a} = int64(i{a}[b])", f"if j{a} < 0:", f"    j{a} += n{a}"]
         if mode == "raise":
-            message = f"an index is out of bounds for axis {axis} with size {shape[axis]}"
-            checks.append(message + (f", at {eqn.source}" if eqn.source else ""))
+            checks.append(f"index out of bounds for axis {axis} with size {shape[axis]}")
             head.append(f"bad{len(checks)} = False")
         body += [line.format(a=a, code=len(checks)) for line in _BEYOND[mode]]
     body.append("x0 = " + (" + ".join(f"j{a} * s{a}" for a in range(len(axes))) or "0"))
@@ -114,7 +113,8 @@ def scatter_kernel(eqn: Eqn) -> Kernel:
     body.append(f"{indent}{x} = " + combine.format(old=x, new=u))
     token = storage_token(dtype)
     pointers = [f"x = pointer(buffers, 0, {token})", f"updates = pointer(buffers, 1, {token})"]
-    pointers += [f"i{a} = pointer(buffers, {2 + a}, int64)" for a in range(len(axes))]
+    kinds = [storage_token(i.aval.dtype) for i in indices]
+    pointers += [f"i{a} = pointer(buffers, {2 + a}, {kind})" for a, kind in enumerate(kinds)]
     tail = []
     if checks:
         pointers.append(f"status = pointer(buffers, {2 + len(axes)}, int64)")
@@ -125,7 +125,7 @@ def scatter_kernel(eqn: Eqn) -> Kernel:
     source = (
         f"# {eqn.primitive.name}, indices beyond the end: {mode}\n"
         "from functrans.compiler.intrinsics import pointer, size\n"
-        f"{scalars}from numba.types import {', '.join(sorted({token, 'int64'}))}\n\n\n"
+        f"{scalars}from numba.types import {', '.join(sorted({token, 'int64', *kinds}))}\n\n\n"
         "def kernel(buffers, sizes, lo, hi):\n" + "".join(f"    {line}\n" for line in lines)
     )
     count = int(np.prod(indices[0].aval.shape, dtype=np.int64)) if indices else 1

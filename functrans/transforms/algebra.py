@@ -103,6 +103,34 @@ def add_of_neg(b: Builder, eqn: Eqn) -> Atom | None:
     return None
 
 
+def add_of_update(b: Builder, eqn: Eqn) -> Atom | None:
+    """`x` plus zeros with some elements set or added to is an update of `x`, as backward passes of indexing make them.
+
+    (Up to the sign of zeros, and the order of the sums where an element is added to twice.)
+    """
+    for x, y in (eqn.inputs, eqn.inputs[::-1]):
+        scattered = b.defined_by(y, "scatter_add")
+        if scattered is not None and _is_zeros(b, scattered.inputs[0]) and fits(x, out_aval(eqn)):
+            inputs = (x, *scattered.inputs[1:])
+            return b.bind("scatter_add", *inputs, aval=out_aval(eqn), source=eqn.source, **scattered.params)
+        block = b.defined_by(y, "dynamic_update_slice")
+        if block is None or not _is_zeros(b, block.inputs[0]) or not fits(x, out_aval(eqn)):
+            continue
+        _, update, *starts = block.inputs
+        if update.aval.size * 4 > x.aval.size:
+            continue
+        aval = update.aval
+        old = b.bind("dynamic_slice", x, *starts, aval=aval, source=eqn.source, slice_sizes=aval.shape)
+        new = b.bind("add", old, update, aval=aval, source=eqn.source)
+        return b.bind("dynamic_update_slice", x, new, *starts, aval=out_aval(eqn), source=eqn.source)
+    return None
+
+
+def _is_zeros(b: Builder, atom: Atom) -> bool:
+    literal = b.splat_literal(atom)
+    return literal is not None and literal_value(literal) == 0
+
+
 def sub_of_neg(b: Builder, eqn: Eqn) -> Atom | None:
     """`x - (-y)` is x + y."""
     neg = b.defined_by(eqn.inputs[1], "neg")
@@ -385,7 +413,7 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 RULES: dict[str, Rule] = {
-    "add": first(neutral(-0.0, 0), add_of_neg),
+    "add": first(neutral(-0.0, 0), add_of_neg, add_of_update),
     "sub": first(neutral(0.0, 0, right_only=True), sub_of_neg),
     "mul": first(neutral(1.0, 1), absorbing(0, "iu"), times_minus_one, product_of_negs),
     "div": first(neutral(1.0, 1, right_only=True), product_of_negs),

@@ -13,10 +13,10 @@ from functrans.compiler import program
 from functrans.core.array import Array
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import evaluate
-from functrans.core.primitive import Primitive
+from functrans.core.primitive import Primitive, lookup
 from functrans.core.trace import stage
 from functrans.errors import IndexOutOfBoundsError
-from functrans.lax import elementwise as e, structural
+from functrans.lax import elementwise as e, indexing, reductions, structural
 
 TOLERANCE = {"f": 1e-12, "c": 1e-12}
 
@@ -207,6 +207,73 @@ def test_random_programs(data):
     check(fun, np.linspace(0, 1, 9).reshape(3, 3), np.linspace(1, 0, 9).reshape(3, 3) ** 2)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "u1", "?", "c16", "f2"])
+def test_cumulative_reductions(name, dtype, reverse):
+    if (dtype in ("i4", "u1", "?", "c16") and name == "cumlogsumexp") or (dtype == "c16" and name[:4] == "cumm"):
+        pytest.skip("not defined")
+    x = (np.random.default_rng(0).normal(size=(3, 5, 2)) * 3).astype(dtype)
+    for axis in range(3):
+        fun = lambda x, axis=axis: [lookup(name).bind(x, axis=axis, reverse=reverse)]
+        jaxpr, consts = staged(fun, x)
+        compiled = program.compile(jaxpr, consts)
+        (got,), (want,) = compiled(x), evaluate(jaxpr, consts, [x])
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+        assert ("NumPy" in compiled.as_text()) == (dtype == "f2")
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "u1", "?"])
+def test_places_of_extrema(dtype):
+    x = np.random.default_rng(0).integers(0, 3, (4, 5, 3)).astype(dtype)
+    if dtype[0] == "f":
+        x[1, 2, 1] = x[1, 3, 1] = x[0, 0, 0] = np.nan
+    for axis in range(3):
+        compiled = check(lambda x, axis=axis: [reductions.argmax(x, axis), reductions.argmin(x, axis, np.int32)], x)
+        assert "NumPy" not in compiled.as_text()
+
+
+@pytest.mark.parametrize("mode", ["raise", "clip", "wrap", "drop", "promise_in_bounds"])
+@pytest.mark.parametrize("kind", ["scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min"])
+def test_scatters(kind, mode):
+    rng = np.random.default_rng(hash((kind, mode)) % 1000)
+    for _ in range(6):
+        shape = tuple(rng.integers(1, 5, rng.integers(1, 4)))
+        axes = tuple(map(int, rng.permutation(len(shape))[: rng.integers(1, len(shape) + 1)]))
+        batch = [(), (4,), (2, 3), (0,)][rng.integers(0, 4)]
+        far = 0 if mode in ("raise", "promise_in_bounds") else 6
+        indices = [rng.integers(-shape[a] - far, shape[a] + far, batch) for a in axes]
+        dtype = rng.choice(["f8", "f4", "i4", "?"])
+        x = rng.integers(0, 9, shape).astype(dtype)
+        updates = rng.integers(0, 9, (*batch, *(n for d, n in enumerate(shape) if d not in axes))).astype(dtype)
+        fun = lambda x, u, *i, axes=axes: [lookup(kind).bind(x, u, *i, axes=axes, mode=mode), x]
+        compiled = check(fun, x, updates, *indices)
+        assert "NumPy" not in compiled.as_text()
+
+
+def test_a_write_out_of_bounds_changes_nothing_outside():
+    fun = lambda x, i: [lookup("scatter").bind(x, e.exp(W), i, axes=(0,), mode="raise")]
+    compiled = check(fun, np.zeros(100), np.array([0, 99, -100]))
+    for bad in (100, -101, 2**62):
+        with pytest.raises(IndexOutOfBoundsError, match=r"axis 0 with size 100, at .*test_program.py"):
+            compiled(np.zeros(100), np.array([0, bad, 1]))
+
+
+def test_arrays_are_updated_in_place_in_loops():
+    def fun(x):
+        def body(c):
+            i, a, b = c
+            a = indexing.dynamic_update_slice(a, structural.reshape(e.add(b, 1.0), (1, 1)), (i, 0))
+            return e.add(i, 1), a, lookup("scatter_add").bind(a, b, i, i, axes=(0, 1), mode="clip")[0, 0]
+
+        return [*lax.while_loop(lambda c: e.lt(c[0], 5), body, (0, x, 0.0))]
+
+    compiled = check(fun, np.ones((40, 3)))
+    inside = compiled.lowered.as_text("plan").partition("L0:")[2].partition("jump L0")[0]
+    assert inside.count("copy") <= 1  # the array that the sum is taken of is another one
+
+
 def test_threads_share_a_program():
     jaxpr, consts = staged(nested, X, np.int64(3))
     compiled = program.compile(jaxpr, consts)
@@ -229,7 +296,7 @@ def test_threads_share_a_program():
 
 def test_an_index_out_of_bounds_names_the_line():
     def fun(x, i):
-        return [lax.gather(e.sin(x), i, axes=(0,), mode="raise", fill_value=None)]
+        return [indexing.gather(e.sin(x), [i], (0,))]
 
     compiled = check(fun, W, np.array([0, 2, -1]))
     with pytest.raises(IndexOutOfBoundsError, match="test_program.py"):
