@@ -591,23 +591,26 @@ class Fusion:
         for c in self.clusters:
             groups.setdefault((c.kind, c.frame, c.part, c.serial), []).append(c)
         for group in groups.values():
-            if len(group) > 64 or len(group) < 2:
-                continue
+            reads = {c: self.inputs(c) for c in group} if len(group) <= 64 else {}
             kept: list[Cluster] = []
-            for c in group:
+            for c in reads:
                 for other in kept:
-                    large = self.inputs(other) & self.inputs(c)
-                    count = len(other.items) + len(c.items)
-                    buffers = len(self.inputs(other) | self.inputs(c)) + len(other.roots) + len(c.roots)
-                    shares = c.kind == "tiny" or any(v.aval.size > 1 for v in large)
-                    fits = count <= MOST_ITEMS and buffers <= 16 and other.scalars + c.scalars <= MOST_SCALARS * (
-                        1 if c.kind == "tiny" else 1 << 40
-                    )
-                    if shares and fits and not self.reaches(other, c) and not self.reaches(c, other):
+                    if self.are_siblings(other, c, reads[other], reads[c]):
                         self.merge(other, c)
+                        reads[other] |= reads[c]
                         break
                 else:
                     kept.append(c)
+
+    def are_siblings(self, a: Cluster, b: Cluster, reads_a: set[Var], reads_b: set[Var]) -> bool:
+        shares = a.kind == "tiny" or any(v.aval.size > 1 for v in reads_a & reads_b)
+        if not shares or len(a.items) + len(b.items) > MOST_ITEMS:
+            return False
+        if len(reads_a | reads_b) + len(a.roots) + len(b.roots) > 16 and a.kind != "tiny":
+            return False
+        if a.scalars + b.scalars > MOST_SCALARS and (a.kind == "tiny" or a.unroll or b.unroll):
+            return False
+        return not self.reaches(a, b) and not self.reaches(b, a)
 
     def in_order(self) -> list[Vertex]:
         """All vertices in an order in which each finds what it needs; effects in their own order."""

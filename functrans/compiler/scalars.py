@@ -236,7 +236,6 @@ maximum = _binary("maximum", _same, _extremum(">", "llvm.maximum"))
 minimum = _binary("minimum", _same, _extremum("<", "llvm.minimum"))
 fmax = _binary("fmax", _same, _passing_nan(">"))
 fmin = _binary("fmin", _same, _passing_nan("<"))
-max, min = maximum, minimum
 
 # ---------------------------------------------------------------- sign, parts, rounding
 
@@ -250,10 +249,6 @@ def _absolute(context: Any, builder: Any, t: Any, x: Any) -> Any:
 
 
 _absolute_real = _unary("_absolute_real", _same, _absolute)
-
-
-def absolute(x: Any) -> Any:
-    """The absolute value; of a complex number without overflow on the way."""
 
 
 def _sign(context: Any, builder: Any, t: Any, x: Any) -> Any:
@@ -381,7 +376,6 @@ for _width in (32, 64):
     globals()[f"fmod_f{_width}"] = _fmod_float
     globals()[f"absolute_f{_width}"] = _absolute_real
     globals()[f"sign_f{_width}"] = _sign_real
-del absolute
 
 bitwise_count = _unary(
     "bitwise_count",
@@ -462,6 +456,15 @@ def _floor_divide(x: Any, y: Any) -> Any:
     return where(y == 0, divide(x, y), result)
 
 
+@register_jitable
+def _sign_complex(x: Any) -> Any:
+    """`x / |x|`, as in NumPy 2."""
+    size = abs(x)
+    zero = size == 0
+    return complex(where(zero, x.real * 0, divide(x.real, size)), where(zero, x.imag * 0, divide(x.imag, size)))
+
+
+sign_c128 = sign_c64 = _sign_complex
 remainder_f64 = remainder_f32 = _remainder
 floor_divide_f64 = floor_divide_f32 = _floor_divide
 divide_c128 = divide_c64 = _divide_complex

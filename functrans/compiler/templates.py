@@ -73,6 +73,8 @@ def _float(value: float) -> str:
 @lru_cache(maxsize=None)
 def resolve(template: str, compute: np.dtype, result: np.dtype) -> Resolved:
     """The text of a template whose operand 0 has dtype `compute`, with a value of dtype `result`."""
+    if not template or compute == np.float16 and template.startswith(("nextafter", "spacing")):
+        raise NotImplementedError(f"no scalar form of {template} for {compute}")
     tree = ast.parse(re.sub(r"\{(\d+)\}", r"_\1", template).strip(), mode="eval")
     rewriter = _Rewriter(compute_dtype(compute))
     body = rewriter.visit(tree.body)
@@ -95,7 +97,7 @@ def _needs_cast(body: ast.expr, compute: np.dtype, result: np.dtype) -> bool:
         logic = isinstance(body, (ast.Compare, ast.Call)) or compute.kind == "b"
         return not (logic or isinstance(body, ast.UnaryOp) and isinstance(body.op, ast.Not))
     if isinstance(body, ast.Call) and isinstance(body.func, ast.Name):
-        return body.func.id.startswith(("math_", "cmath_"))
+        return body.func.id.startswith(("math_", "cmath_", "complex", "abs", "bitwise_count"))
     return result.kind in "iu" and result != np.int64
 
 
@@ -123,7 +125,7 @@ class _Rewriter(ast.NodeTransformer):
             name = "left_shift" if isinstance(node.op, ast.LShift) else "right_shift"
             return self.visit_Call(ast.Call(ast.Name(name), [node.left, node.right], []))
         if isinstance(node.op, ast.Pow):
-            return self.visit_Call(ast.Call(ast.Name("power"), [node.left, node.right], []))
+            return self.visit_Call(ast.Call(ast.Name("pow"), [node.left, node.right], []))
         if isinstance(node.op, ast.Div):  # Numba's own raises an error for a zero divisor
             return self.visit_Call(ast.Call(ast.Name("divide"), [node.left, node.right], []))
         self.cost += _OPERATORS[type(node.op)] * (3 if self.compute.kind == "c" else 1)
@@ -150,9 +152,14 @@ class _Rewriter(ast.NodeTransformer):
             self.cost += 1
             return ast.Call(ast.Attribute(self.visit(node.func.value), node.func.attr), [], [])
         assert isinstance(node.func, ast.Name)
-        name = node.func.id
-        if name == "reciprocal" and self.compute.kind in "fc":
-            return self.visit(ast.BinOp(ast.Constant(1), ast.Div(), node.args[0]))
+        name = _ALIASES.get(node.func.id, node.func.id)
+        if name in _BUILTINS and (name == "complex" or self.compute.kind == "c"):
+            self.cost += 1
+            call = ast.Call(ast.Name("abs" if name == "absolute" else name), [self.visit(a) for a in node.args], [])
+            return ast.Call(ast.Attribute(call.args[0], "conjugate"), [], []) if name == "conj" else call
+        macro = _MACROS.get((name, self.compute.kind))
+        if macro is not None and not (MATHEMATICS, f"{name}_{suffix(self.compute)}") == _find(name, self.compute):
+            return self.visit(_expanded(macro, node.args))
         if name == "real":  # a number of the real part's dtype
             real = np.dtype(f"f{self.compute.itemsize // 2}") if self.compute.kind == "c" else self.compute
             return _Rewriter(real).visit(node.args[0])
@@ -164,24 +171,65 @@ class _Rewriter(ast.NodeTransformer):
         return ast.Call(ast.Name(local), args, [])
 
 
-@lru_cache(maxsize=None)
 def implementation(name: str, compute: np.dtype) -> tuple[str, str]:
     """The module and the name of the function that computes `name` on values of a dtype."""
+    found = _find(name, compute)
+    if found is None:
+        raise NotImplementedError(f"no scalar implementation of {name} for {compute}")
+    return found
+
+
+@lru_cache(maxsize=None)
+def _find(name: str, compute: np.dtype) -> tuple[str, str] | None:
     typed = f"{name}_{suffix(compute)}"
     if typed in _names(MATHEMATICS):
         return MATHEMATICS, typed
     for candidate in (typed, name):
-        if candidate in _names(SCALARS):
+        if candidate in _names(SCALARS) and not (candidate == "sqrt" or candidate.startswith("_")):
             return SCALARS, candidate
     plain = _PYTHON_NAMES.get(name, name)
-    module = cmath if compute.kind == "c" else math
-    if hasattr(module, plain):
-        return module.__name__, plain
-    raise NotImplementedError(f"no scalar implementation of {name} for {compute}")
+    if compute.kind == "c" and plain in _CMATH:
+        return "cmath", plain
+    return ("math", plain) if compute.kind == "f" and plain in _MATH else None
 
 
+#: What Numba compiles of `math` on floats and of `cmath`.
+_MATH = frozenset(
+    "acos acosh asin asinh atan atan2 atanh cos cosh erf erfc exp expm1 gamma hypot ldexp lgamma log log10 log1p log2 "
+    "nextafter pow sin sinh tan tanh".split()
+)
+_CMATH = frozenset("acos acosh asin asinh atan atanh cos cosh exp log log10 sin sinh sqrt tan tanh".split())
 _PYTHON_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
-                 "arccosh": "acosh", "arctanh": "atanh"}  # fmt: skip
+                 "arccosh": "acosh", "arctanh": "atanh", "power": "pow"}  # fmt: skip
+_ALIASES = {"abs": "absolute", "fabs": "absolute", "max": "maximum", "min": "minimum", "popcount": "bitwise_count",
+            "mod": "remainder", "conjugate": "conj", "power": "pow"}  # fmt: skip
+_BUILTINS = {"complex", "conj", "absolute"}
+
+#: Functions written in terms of others, for the kinds of dtypes where nothing better exists.
+_MACROS = {
+    ("reciprocal", "f"): "1 / {0}",
+    ("reciprocal", "c"): "1 / {0}",
+    ("conj", "f"): "{0}",
+    ("heaviside", "f"): "where({0} < 0, 0, where({0} == 0, {1}, where({0} > 0, 1, {0})))",
+    ("logistic", "f"): "1 / (1 + exp(-{0}))",
+    ("logaddexp", "f"): "where({0} == {1}, {0} + 0.6931471805599453, maximum({0}, {1}) + log1p(exp(-abs({0} - {1}))))",
+    ("logaddexp2", "f"): (
+        "where({0} == {1}, {0} + 1, maximum({0}, {1}) + log1p(exp2(-abs({0} - {1}))) * 1.4426950408889634)"
+    ),
+    ("exp2", "f"): "pow(2, {0})",
+}
+
+
+def _expanded(macro: str, args: list[ast.expr]) -> ast.expr:
+    """A macro's expression with operands in place."""
+    import copy
+
+    class Fill(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            number = node.id.removeprefix("_arg")
+            return copy.deepcopy(args[int(number)]) if number.isdigit() and node.id.startswith("_arg") else node
+
+    return Fill().visit(ast.parse(re.sub(r"\{(\d+)\}", r"_arg\1", macro), mode="eval").body)
 
 
 @lru_cache(maxsize=None)
