@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import functrans.numpy.methods  # noqa: F401 - operators of traced arrays
 from functrans import lax
 from functrans.compiler import program
 from functrans.core.array import Array
@@ -46,6 +47,13 @@ def check(fun, *args):
         for j, b in enumerate(everything):
             assert i == j or not np.shares_memory(a, b)
     return compiled
+
+
+def row(x, i):
+    """Row (or element) `i` of a traced array."""
+    shape = aval_of(x).shape
+    part = structural.slice(x, (i, *[0] * (len(shape) - 1)), (i + 1, *shape[1:]))
+    return structural.reshape(part, shape[1:])
 
 
 X = np.linspace(0.1, 1.0, 12).reshape(4, 3)
@@ -191,12 +199,12 @@ def test_random_programs(data):
             if op == "dot":
                 out = lax.dot(a, structural.transpose(b, (1, 0)))
             elif op == "sum":
-                out = e.add(lax.reduce_sum(a, axes=(draw(st.integers(0, 1)),))[0], b)
+                out = e.add(row(lax.reduce_sum(a, axes=(draw(st.integers(0, 1)),)), 0), b)
             elif op == "scan":
-                c, ys = lax.scan(lambda c, row: (e.sin(e.add(c, row)), c), a[0], b)
+                c, ys = lax.scan(lambda c, row: (e.sin(e.add(c, row)), c), row(a, 0), b)
                 out = e.add(ys, c)
             elif op == "cond":
-                out = lax.cond(e.gt(a[0, 0], 0.5), lambda a, b: e.neg(b), lambda a, b: e.add(a, b), a, b)
+                out = lax.cond(e.gt(row(row(a, 0), 0), 0.5), lambda a, b: e.neg(b), lambda a, b: e.add(a, b), a, b)
             elif op == "reshape":
                 out = structural.reshape(structural.reshape(a, (9,)), (3, 3))
             else:
@@ -265,13 +273,14 @@ def test_arrays_are_updated_in_place_in_loops():
         def body(c):
             i, a, b = c
             a = indexing.dynamic_update_slice(a, structural.reshape(e.add(b, 1.0), (1, 1)), (i, 0))
-            return e.add(i, 1), a, lookup("scatter_add").bind(a, b, i, i, axes=(0, 1), mode="clip")[0, 0]
+            return e.add(i, 1), lookup("scatter_add").bind(a, b, i, i, axes=(0, 1), mode="clip"), row(row(a, 0), 0)
 
-        return [*lax.while_loop(lambda c: e.lt(c[0], 5), body, (0, x, 0.0))]
+        return [*lax.while_loop(lambda c: e.lt(c[0], 5), body, (np.int64(0), x, np.float64(0.0)))]
 
     compiled = check(fun, np.ones((40, 3)))
     inside = compiled.lowered.as_text("plan").partition("L0:")[2].partition("jump L0")[0]
-    assert inside.count("copy") <= 1  # the array that the sum is taken of is another one
+    assert "scatter_add" in inside
+    assert "copy" not in inside
 
 
 def test_threads_share_a_program():
