@@ -9,6 +9,7 @@ from functrans.lax.broadcasting import (
     iota,
 )
 from functrans.lax.contraction import dot, dot_general
+from functrans.lax.control import cond, switch
 from functrans.lax.conversion import bitcast_convert_type, convert_element_type
 from functrans.lax.elementwise import (
     abs,
@@ -105,6 +106,7 @@ from functrans.lax.reductions import (
     reduce_sum,
     reduce_xor,
 )
+from functrans.lax.scan import associative_scan, map, scan
 from functrans.lax.structural import (
     concatenate,
     expand_dims,
@@ -116,3 +118,4 @@ from functrans.lax.structural import (
     squeeze,
     transpose,
 )
+from functrans.lax.while_loop import fori_loop, while_loop

@@ -1,0 +1,227 @@
+"""Branches: `cond` and `switch`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from functrans.core.array import wrap
+from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.jaxpr import Jaxpr, evaluate
+from functrans.core.primitive import Axis, Primitive, zeros
+from functrans.core.pytree import flatten, structure_error, unflatten
+from functrans.core.trace import Tracer, stage
+from functrans.core.tracebacks import api_boundary
+from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.lax import elementwise as ew
+from functrans.lax.conversion import convert_element_type
+from functrans.lax.flat import common_consts, function_name, stage_function
+from functrans.lax.structural import reshape
+from functrans.transforms.batching import batch_first, batch_jaxpr
+from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize_jaxpr, tangent_aval
+from functrans.transforms.transpose import is_linear, transpose_jaxpr_full
+
+Branches = tuple[Jaxpr, ...]
+
+
+@api_boundary
+def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
+    """`true_fun(*operands)` where the scalar `pred` holds, `false_fun(*operands)` otherwise; only one of them runs.
+
+    Both must return the same structure, shapes and dtypes. Under `vmap` with a batched `pred` both run, and results are
+    selected.
+
+    >>> import functrans as ft
+    >>> ft.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 1.0)
+    Array(2.)
+    """
+    aval = aval_of(pred)
+    if aval.shape != ():
+        raise ShapeError(
+            f"cond takes a scalar predicate, got {aval}; use functrans.numpy.where for a choice of elements, or vmap"
+        )
+    if aval.dtype.kind not in "biuf":
+        raise DTypeError(f"cond takes a boolean or a number as predicate, got {aval}")
+    if not callable(true_fun) or not callable(false_fun):
+        raise ArgumentError("cond takes two functions, for true and for false: cond(pred, true_fun, false_fun, *operands)")
+    index = pred if aval.dtype.kind == "b" else ew.ne(pred, 0)
+    return _choose("cond", index, (false_fun, true_fun), ("false_fun", "true_fun"), operands)
+
+
+@api_boundary
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """`branches[index](*operands)`, with the integer `index` clamped to the branches; only one of them runs.
+
+    >>> import functrans as ft
+    >>> ft.lax.switch(7, [lambda x: x, lambda x: -x], 1.0)
+    Array(-1.)
+    """
+    aval = aval_of(index)
+    if aval.shape != () or aval.dtype.kind not in "iu":
+        raise DTypeError(f"switch takes an integer scalar as index, got {aval}")
+    if not branches:
+        raise ArgumentError("switch needs at least one branch")
+    names = [f"branch {i} ({function_name(b)})" for i, b in enumerate(branches)]
+    return _choose("switch", index, tuple(branches), names, operands)
+
+
+def _choose(what: str, index: Any, functions: Sequence[Any], names: Sequence[str], operands: Any) -> Any:
+    if not isinstance(index, Tracer):
+        chosen = functions[min(max(int(index), 0), len(functions) - 1)]
+        leaves, tree = flatten(chosen(*operands))
+        return unflatten(tree, [x if isinstance(x, Tracer) else wrap(x) for x in leaves])
+    leaves, tree = flatten(operands)
+    avals = [aval_of(x) for x in leaves]
+    staged = [stage_function(f, avals, tree, f"{name} of {what}") for f, name in zip(functions, names)]
+    out_tree = staged[0][2]
+    for (_, _, other), name in zip(staged[1:], names[1:]):
+        if other != out_tree:
+            raise structure_error(
+                f"the results of {names[0]} and {name} of {what}", out_tree, other, (names[0], name)
+            ) or ArgumentError(f"the branches of {what} return different structures")
+    jaxprs = _one_type(what, names, [j for j, _, _ in staged])
+    jaxprs, consts = common_consts([(j, c) for j, (_, c, _) in zip(jaxprs, staged)])
+    index = convert_element_type(index, np.int64)
+    outs = cond_p.bind(index, *consts, *leaves, branches=tuple(jaxprs))
+    return unflatten(out_tree, outs)
+
+
+def _one_type(what: str, names: Sequence[str], jaxprs: list[Jaxpr]) -> list[Jaxpr]:
+    """The branches with equal result types: weak results take the dtype of the others."""
+    wanted: list[ShapedArray] = []
+    for i, atoms in enumerate(zip(*[j.outvars for j in jaxprs])):
+        avals = [a.aval for a in atoms]
+        shapes = {a.shape for a in avals}
+        strong = {a.dtype for a in avals if not a.weak}
+        if len(shapes) > 1 or len(strong) > 1:
+            lines = "\n".join(f"  {name}: {a}" for name, a in zip(names, avals))
+            raise (ShapeError if len(shapes) > 1 else DTypeError)(
+                f"the branches of {what} must return equal shapes and dtypes, but result {i} is\n{lines}"
+            )
+        dtype = strong.pop() if strong else np.result_type(*[a.dtype for a in avals])
+        wanted.append(ShapedArray(avals[0].shape, dtype, all(a.weak for a in avals)))
+    return [_converted(j, wanted) for j in jaxprs]
+
+
+def _converted(jaxpr: Jaxpr, wanted: Sequence[ShapedArray]) -> Jaxpr:
+    if [(a.dtype, a.weak) for a in jaxpr.out_avals] == [(w.dtype, w.weak) for w in wanted]:
+        return jaxpr
+
+    def fun(*args: Any) -> list[Any]:
+        outs = evaluate(jaxpr, (), args)
+        return [convert_element_type(o, w.dtype, w.weak) for o, w in zip(outs, wanted)]
+
+    return close_over(*stage(fun, jaxpr.in_avals))
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _spread(values: Sequence[Any], mask: Sequence[bool]) -> list[Any]:
+    rest = iter(values)
+    return [next(rest) if m else None for m in mask]
+
+
+def _impl(index: Any, *operands: Any, branches: Branches) -> list[Any]:
+    return evaluate(branches[min(max(int(index), 0), len(branches) - 1)], (), operands)
+
+
+def _abstract(index: ShapedArray, *avals: ShapedArray, branches: Branches) -> list[ShapedArray]:
+    return branches[0].out_avals
+
+
+def _jvp(primals: Any, tangents: Any, *, branches: Branches) -> Any:
+    nonzero = [t is not None for t in tangents[1:]]
+    lives = [jvp_jaxpr(b, nonzero)[1] for b in branches]
+    force = [any(live[i] for live in lives) for i in range(len(branches[0].outvars))]
+    inner = tuple(jvp_jaxpr(b, nonzero, force)[0] for b in branches)
+    outs = cond_p.bind(*primals, *(t for t in tangents[1:] if t is not None), branches=inner)
+    n = len(branches[0].outvars)
+    return outs[:n], _spread(outs[n:], force)
+
+
+def _linearize(primals: Any, tangents: Any, *, branches: Branches) -> Any:
+    """Each branch saves residuals of its own; the places of the others' are filled with zeros."""
+    index, *operands = primals
+    nonzero = [t is not None for t in tangents[1:]]
+    splits = [linearize_jaxpr(b, nonzero) for b in branches]
+    n_outs = len(branches[0].outvars)
+    force = [any(s.nonzero_outs[i] for s in splits) for i in range(n_outs)]
+    saved_avals = [[a.aval for a in s.forward.outvars[n_outs:]] for s in splits]
+    n_saved = sum(map(len, saved_avals))
+
+    def forward(number: int) -> Jaxpr:
+        def fun(*args: Any) -> list[Any]:
+            results = evaluate(splits[number].forward, (), args)
+            blocks = [[zeros(a.strong()) for a in avals] for avals in saved_avals]
+            blocks[number] = results[n_outs:]
+            return [*results[:n_outs], *(r for block in blocks for r in block)]
+
+        return close_over(*stage(fun, branches[number].in_avals))
+
+    start = [sum(map(len, saved_avals[:i])) for i in range(len(branches))]
+
+    def linear(number: int) -> Jaxpr:
+        split = splits[number]
+
+        def fun(*args: Any) -> list[Any]:
+            saved, own, tangents_in = args[:n_saved], args[n_saved : n_saved + len(operands)], args[n_saved + len(operands) :]
+            mine = saved[start[number] : start[number] + len(saved_avals[number])]
+            outs = evaluate(split.linear, (), [*split.residuals(own, mine), *tangents_in])
+            found = _spread(outs, split.nonzero_outs)
+            avals = [ShapedArray(a.shape, a.dtype) for a in branches[number].out_avals]
+            return [zeros(a) if t is None else t for t, a, f in zip(found, avals, force) if f]
+
+        tangent_avals = [tangent_aval(v) for v, nz in zip(branches[number].invars, nonzero) if nz]
+        flat_avals = [a.strong() for avals in saved_avals for a in avals]
+        return close_over(*stage(fun, [*flat_avals, *branches[number].in_avals, *tangent_avals]))
+
+    outs = cond_p.bind(index, *operands, branches=tuple(forward(i) for i in range(len(branches))))
+    out_tangents = cond_p.bind(
+        index, *outs[n_outs:], *operands, *(t for t in tangents[1:] if t is not None),
+        branches=tuple(linear(i) for i in range(len(branches))),
+    )  # fmt: skip
+    return outs[:n_outs], _spread(out_tangents, force)
+
+
+def _transpose(cts: Sequence[Any], index: Any, *operands: Any, branches: Branches) -> list[Any]:
+    linear = [is_linear(x) for x in operands]
+    filled = [zeros(a.strong()) if ct is None else ct for ct, a in zip(cts, branches[0].out_avals)]
+    inner = tuple(transpose_jaxpr_full(b, linear) for b in branches)
+    outs = cond_p.bind(index, *(x for x in operands if not is_linear(x)), *filled, branches=inner)
+    return [None, *_spread(outs, linear)]
+
+
+def _batch(axis: Axis, args: list[Any], dims: list[Any], *, branches: Branches) -> Any:
+    index, *operands = args
+    batched = [d is not None for d in dims[1:]]
+    operands = [batch_first(axis, x, d) if d is not None else x for x, d in zip(operands, dims[1:])]
+    lives = [batch_jaxpr(b, axis, batched)[1] for b in branches]
+    if dims[0] is None:
+        force = [any(live[i] for live in lives) for i in range(len(branches[0].outvars))]
+        inner = tuple(batch_jaxpr(b, axis, batched, force)[0] for b in branches)
+        return cond_p.bind(index, *operands, branches=inner), [0 if f else None for f in force]
+    force = [True] * len(branches[0].outvars)
+    results = [evaluate(batch_jaxpr(b, axis, batched, force)[0], (), operands) for b in branches]
+    index = batch_first(axis, index, dims[0])
+    outs = results[-1]
+    for number in range(len(branches) - 2, -1, -1):  # below the first is the first, beyond the last the last
+        outs = [_select(ew.le(index, number), a, b) for a, b in zip(results[number], outs)]
+    return outs, [0] * len(outs)
+
+
+def _select(mask: Any, x: Any, y: Any) -> Any:
+    ndim = aval_of(x).ndim
+    mask = reshape(mask, (*aval_of(mask).shape, *[1] * (ndim - aval_of(mask).ndim)))
+    return ew.select_n.bind(mask, y, x)
+
+
+cond_p = Primitive("cond", multiple_results=True)
+cond_p.impl = _impl
+cond_p.abstract_eval = _abstract
+cond_p.jvp = _jvp
+cond_p.linearize = _linearize
+cond_p.transpose = _transpose
+cond_p.batch = _batch
