@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from functrans.compiler.plan import (
+    UPDATES,
     AddCounter,
     Buffer,
     Jump,
@@ -28,9 +29,6 @@ from functrans.compiler.plan import (
 from functrans.compiler.scalarloops import loop_kernel
 from functrans.compiler.steps import Kernel, Opaque
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
-
-#: Equations that change some elements of their first operand.
-UPDATES = frozenset({"scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min", "dynamic_update_slice"})
 
 
 @dataclass(frozen=True)

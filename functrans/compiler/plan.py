@@ -21,8 +21,12 @@ import numpy as np
 from functrans.compiler.steps import Kernel, Opaque, Step
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+from functrans.transforms.simplify import has_effect
 
 ALIGNMENT = 64
+
+#: Equations that change some elements of their first operand.
+UPDATES = frozenset({"scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min", "dynamic_update_slice"})
 
 #: Equations whose result has the elements of their operand in the same order: no instruction, the same memory.
 ALIASES = frozenset({"reshape", "optimization_barrier", "copy", "stop_gradient"})
@@ -483,11 +487,40 @@ def _alias(step: Step) -> tuple[Var, Var] | None:
     return None
 
 
+def _reads(step: Step) -> Iterable[Atom]:
+    return (v for v in step.buffers if v not in step.writes) if isinstance(step, Kernel) else step.eqn.inputs
+
+
+def _writes(step: Step) -> Iterable[Var]:
+    return step.writes if isinstance(step, Kernel) else step.eqn.outvars
+
+
+def readers_first(steps: Sequence[Step]) -> Sequence[Step]:
+    """The steps with what reads an array before what changes it, where nothing forbids: it can change in place then."""
+    order = list(steps)
+    for update in [s for s in steps if isinstance(s, Opaque) and s.eqn.primitive.name in UPDATES]:
+        start = order.index(update)
+        late = [i for i in range(start + 1, len(order)) if update.eqn.inputs[0] in _reads(order[i])]
+        if not late:
+            continue
+        needed = {late[-1], *late}
+        wanted: set[Atom] = {a for i in late for a in _reads(order[i])}
+        for i in range(late[-1], start, -1):
+            if i in needed or not wanted.isdisjoint(_writes(order[i])):
+                needed.add(i)
+                wanted.update(_reads(order[i]))
+        moved = [order[i] for i in sorted(needed)]
+        if wanted.isdisjoint(_writes(update)) and not any(isinstance(s, Opaque) and has_effect(s.eqn) for s in moved):
+            rest = [s for i, s in enumerate(order) if i > start and i not in needed]
+            order[start:] = [*moved, update, *rest]
+    return order
+
+
 class Block:
     """The steps of a jaxpr, with the step that writes each value, and the last one that reads its memory."""
 
     def __init__(self, steps: Sequence[Step], jaxpr: Jaxpr):
-        self.steps = steps
+        self.steps = steps = readers_first(steps)
         self.writer: dict[Var, int] = {}
         self.working_steps: list[Step] = []  # those that do more than give a value another shape
         self.roots: dict[Var, Var] = {}
@@ -498,10 +531,9 @@ class Block:
                 self.roots[alias[0]] = self.roots.get(alias[1], alias[1])
                 continue
             self.working_steps.append(step)
-            writes = step.writes if isinstance(step, Kernel) else step.eqn.outvars
-            self.writer.update((v, number) for v in writes)
-            for atom in step.buffers if isinstance(step, Kernel) else step.eqn.inputs:
-                if type(atom) is Var and atom not in writes:
+            self.writer.update((v, number) for v in _writes(step))
+            for atom in _reads(step):
+                if type(atom) is Var:
                     self._last_read[self.roots.get(atom, atom)] = number
         for atom in jaxpr.outvars:
             if type(atom) is Var:
