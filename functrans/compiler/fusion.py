@@ -18,6 +18,7 @@ read: for each axis of the variable an axis of the cluster, None (size one) or O
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -231,7 +232,12 @@ def items_of(jaxpr: Jaxpr) -> list[Item]:
 
 def _items_of_eqn(eqn: Eqn, position: int) -> list[Item]:
     p = eqn.primitive
-    if p.effect or p.multiple_results or not eqn.outvars or any(not _supported(v.aval) for v in (*eqn.inputs, *eqn.outvars)):
+    if (
+        p.effect
+        or p.multiple_results
+        or not eqn.outvars
+        or any(not _supported(v.aval) for v in (*eqn.inputs, *eqn.outvars))
+    ):
         return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
     if p.reduction is not None and "axes" in eqn.params and len(eqn.inputs) == 1 and isinstance(eqn.inputs[0], Var):
         return _reduction_items(eqn, position)
@@ -242,7 +248,7 @@ def _items_of_eqn(eqn: Eqn, position: int) -> list[Item]:
 
 
 def _supported(aval: ShapedArray) -> bool:
-    return aval.dtype.kind in "biuf" and aval.dtype.itemsize <= 8 or aval.dtype in (np.complex64, np.complex128)
+    return (aval.dtype.kind in "biuf" and aval.dtype.itemsize <= 8) or aval.dtype in (np.complex64, np.complex128)
 
 
 def _reduction_items(eqn: Eqn, position: int) -> list[Item]:
@@ -264,13 +270,15 @@ def _reduction_items(eqn: Eqn, position: int) -> list[Item]:
             return [whole]
     else:
         elements = PART
-        if kept >= 64 or reduced <= 4 * PART and kept > 1:
+        if kept >= 64 or (reduced <= 4 * PART and kept > 1):
             return [whole]
     wide = _wide(out.aval.dtype) if eqn.primitive.reduction.combine == "add" else out.aval.dtype  # type: ignore[union-attr]
     parts = max(-(-reduced // elements), UNROLL_LIMIT + 1)  # their number is a run-time size
     elements = -(-reduced // parts)
     partial = Var(ShapedArray((parts, *kept_shape), wide))
-    first = Item(position, "part", eqn, eqn.inputs, [partial], axes=axes, elements=elements, column=column, tree=math.inf)
+    first = Item(
+        position, "part", eqn, eqn.inputs, [partial], axes=axes, elements=elements, column=column, tree=math.inf
+    )
     second = Item(position + 1, "reduce", eqn, [partial], eqn.outvars, axes=(0,), tree=math.inf)
     return [first, second]
 
@@ -398,7 +406,7 @@ class Fusion:
         return math.prod(n for n in item.out.aval.shape if n <= UNROLL_LIMIT)
 
     def is_prefix(self, c: Cluster, m: Map, item: Item) -> bool:
-        """Whether a reduction read under a map belongs right inside the first loops of the frame, once for each turn."""
+        """Whether a reduction read under a map belongs inside the first loops of the frame, once for each turn."""
         if OTHER in m or any(a is not None and a[0] != "f" for a in m):
             return False
         used = {a[1] for a in m if a is not None}
@@ -544,31 +552,32 @@ class Fusion:
         return False
 
     def merge_all(self, clusters: list[Cluster]) -> Cluster | None:
-        """One cluster in place of several, if they run over the same frame and none needs another."""
-        first = clusters[0]
-        for c in clusters[1:]:
-            if not self.may_merge(first, c):
-                return None
-        for position, a in enumerate(clusters):
-            for b in clusters[position + 1 :]:
-                if self.reaches(a, b) or self.reaches(b, a):
-                    return None
-        if sum(len(c.items) for c in clusters) > MOST_ITEMS:
+        """One cluster in place of several, if their loops fit together and none needs another."""
+        host, *others = sorted(clusters, key=lambda c: -len(c.frame))
+        if sum(len(c.items) for c in clusters) > MOST_ITEMS or not all(self.may_merge(host, c) for c in others):
             return None
-        for c in clusters[1:]:
-            # merging two at a time may close a cycle through a third
-            if find(c) is not find(first):
-                if self.reaches(c, first) or self.reaches(first, c):
-                    return None
-                self.merge(first, c)
-        return first
+        for position, a in enumerate(clusters):
+            if any(self.reaches(a, b) or self.reaches(b, a) for b in clusters[position + 1 :]):
+                return None
+        for c in others:
+            if self.reaches(c, host) or self.reaches(host, c):  # by way of one that was merged just now
+                return None
+            self.merge(host, c)
+        return host
 
-    def may_merge(self, a: Cluster, b: Cluster) -> bool:
-        if a.kind != b.kind or a.part != b.part:
+    def may_merge(self, host: Cluster, c: Cluster) -> bool:
+        """Whether the loops of a cluster are those of another, or its first ones: rows, and scalars for each row."""
+        if host.kind != c.kind or host.part != c.part or host.serial != c.serial:
             return False
-        return a.kind == "tiny" or a.frame == b.frame and a.serial == b.serial
+        if host.kind == "tiny" or host.frame == c.frame:
+            return True
+        n = len(c.frame)
+        rows = host.kind == "map" and 0 < n < len(host.frame) and host.frame[:n] == c.frame
+        return rows and not host.serial and not host.unroll and not c.unroll and math.prod(c.frame) > 1
 
     def merge(self, a: Cluster, b: Cluster) -> None:
+        if a.frame != b.frame:
+            self.share_loops(a, b)
         for v, item in b.items.items():
             a.maps[v] = list(dict.fromkeys([*a.maps.get(v, []), *b.maps[v]]))
             a.items[v] = item
@@ -579,6 +588,26 @@ class Fusion:
         b.into = a
         self.clusters.remove(b)
 
+    def share_loops(self, a: Cluster, b: Cluster) -> None:
+        """Let the reductions of `b`, whose frame is the first axes of that of `a`, run over the other axes of `a`."""
+        new: dict[Axis, Axis] = {}
+        free = list(range(len(b.frame), len(a.frame)))
+        for axis in dict.fromkeys(x for axes in b.reduce_axes.values() for x in axes if x[0] == "r"):
+            place = next((d for d in free if a.frame[d] == axis[1]), None)
+            if place is not None:
+                free = [d for d in free if d > place]
+                new[axis] = ("f", place)
+
+        def moved(m: Map) -> Map:
+            return tuple(new.get(x, x) if x is None or x[0] != "t" else x for x in m)
+
+        b.reduce_axes = {v: moved(m) for v, m in b.reduce_axes.items()}
+        b.maps = {v: [moved(m) for m in maps] for v, maps in b.maps.items()}
+        b.roots = {v: moved(m) for v, m in b.roots.items()}
+        for var in {x for item in b.items.values() for x in item.inputs if isinstance(x, Var)}:
+            uses = self.uses.get(var, [])
+            uses[:] = [(c, moved(m) if find(c) is b else m) for c, m in uses]
+
     def inputs(self, c: Cluster) -> set[Var]:
         out: set[Var] = set()
         for item in c.items.values():
@@ -588,14 +617,14 @@ class Fusion:
     def merge_siblings(self) -> None:
         """Clusters over one frame that read the same memory become one."""
         groups: dict[Any, list[Cluster]] = {}
-        for c in self.clusters:
-            groups.setdefault((c.kind, c.frame, c.part, c.serial), []).append(c)
+        for c in sorted(self.clusters, key=lambda c: -len(c.frame)):
+            groups.setdefault((c.kind, c.frame[:1], c.part, c.serial), []).append(c)
         for group in groups.values():
             reads = {c: self.inputs(c) for c in group} if len(group) <= 64 else {}
             kept: list[Cluster] = []
             for c in reads:
                 for other in kept:
-                    if self.are_siblings(other, c, reads[other], reads[c]):
+                    if self.may_merge(other, c) and self.are_siblings(other, c, reads[other], reads[c]):
                         self.merge(other, c)
                         reads[other] |= reads[c]
                         break
@@ -616,10 +645,10 @@ class Fusion:
         """All vertices in an order in which each finds what it needs; effects in their own order."""
         vertices: list[Vertex] = [*self.clusters, *[i for i in self.items if i.kind == "opaque"]]
         vertices = [v for v in vertices if isinstance(v, Item) or v.roots]
-        waiting: dict[Vertex, int] = {v: 0 for v in vertices}
+        waiting: dict[Vertex, int] = dict.fromkeys(vertices, 0)
         next_: dict[Vertex, list[Vertex]] = {v: list(dict.fromkeys(self.successors(v))) for v in vertices}
         effects = [i for i in self.items if i.kind == "opaque" and i.eqn.primitive.effect]
-        for a, b in zip(effects, effects[1:]):
+        for a, b in itertools.pairwise(effects):
             next_[a].append(b)
         for targets in next_.values():
             for t in targets:

@@ -85,10 +85,10 @@ def comments(eqns: Sequence[Eqn]) -> list[str]:
     return lines
 
 
-def is_argument(value: np.generic) -> bool:
+def is_argument(value: Any) -> bool:
     """Whether a literal is passed as an argument rather than written: whole numbers that may be sizes."""
     fits = value.dtype.kind in "iuf" and value.dtype.itemsize >= 4
-    return bool(fits and UNROLL_LIMIT < value < 1 << 24 and value == int(value))  # type: ignore[call-overload, operator]
+    return bool(fits and UNROLL_LIMIT < value < 1 << 24 and value == int(value))
 
 
 # ---------------------------------------------------------------- elements
@@ -171,13 +171,11 @@ class Lowering:
     def reduction(self, item: Item, idx: tuple[Node, ...]) -> Node:
         """A reduction in place, over loops of its own, or written out."""
         own_axes = self.cluster.reduce_axes.get(item.out, ())
-        if self.cluster.kind == "tiny" or self.cluster.unroll and all(map(self.cluster.short, own_axes)):
+        if self.cluster.kind == "tiny" or (self.cluster.unroll and all(map(self.cluster.short, own_axes))):
             return self.written_out(item, idx)
         variables = tuple(self.axis(a) for a in own_axes)
         shape, kept, own = item.inputs[0].aval.shape, iter(idx), iter(variables)
-        full = [
-            next(kept) if d not in item.axes else self.zero if n == 1 else next(own) for d, n in enumerate(shape)
-        ]
+        full = [next(kept) if d not in item.axes else self.zero if n == 1 else next(own) for d, n in enumerate(shape)]
         return self.combine(item, tuple(full), variables, item.out.aval.dtype)
 
     def written_out(self, item: Item, idx: tuple[Node, ...]) -> Node:
@@ -188,9 +186,7 @@ class Lowering:
         total: Node | None = None
         for reduced in np.ndindex(*[operand.aval.shape[d] for d in item.axes]):
             kept, own = iter(idx), iter(reduced)
-            full = [
-                self.k.const(next(own), INT64) if d in item.axes else next(kept) for d in range(operand.aval.ndim)
-            ]
+            full = [self.k.const(next(own), INT64) if d in item.axes else next(kept) for d in range(operand.aval.ndim)]
             value = self.element(operand, full)
             total = value if total is None else self.k.op(_COMBINE[reduction.combine], total, value)
         if total is None:
@@ -303,7 +299,7 @@ def _lower_part(c: Cluster, flat: bool) -> Nest | None:
         run = low.loop(total)
         for d, i in zip(axes, low.k.unravel(run, extents)):
             low.axes["f", d] = i
-        reduced = (run,)
+        reduced: tuple[Node, ...] = (run,)
     else:
         reduced = tuple(low.axis(("f", d)) for d in axes)
     for d in kept:

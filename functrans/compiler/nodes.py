@@ -32,10 +32,11 @@ The builder
 `k.clip(i, lo, hi)`
     An index clamped to [lo, hi].
 
-Index nodes are int64 nodes and carry `+ - * // % < <= > >= == != & | ~` (and `.eq`, `.ne`). `//` and `%` are Python's; their divisor is
-positive. An integer node of data is an index after `k.convert(node, np.dtype("int64"))`; an index node is data (int64)
-wherever a node is expected. Arithmetic on index nodes is that of polynomials in loop variables and sizes, so that
-`ravel(unravel(flat))` is `flat` again, and conditions that hold (or fail) over the whole loop are decided here.
+Index nodes are int64 nodes and carry `+ - * // % < <= > >= == != & | ~` (and `.eq`, `.ne`). `//` and `%` are
+Python's; their divisor is positive. An integer node of data is an index after `k.convert(node, np.dtype("int64"))`; an
+index node is data (int64) wherever a node is expected. Arithmetic on index nodes is that of polynomials in loop
+variables and sizes, so that `ravel(unravel(flat))` is `flat` again, and conditions that hold (or fail) over the whole
+loop are decided here.
 
 Templates
 ---------
@@ -106,7 +107,14 @@ class Node:
         cost: int,
         bounds: Bounds,
     ):
-        self.builder, self.kind, self.args, self.dtype, self.cost, self.bounds = builder, kind, args, dtype, cost, bounds
+        self.builder, self.kind, self.args, self.dtype, self.cost, self.bounds = (
+            builder,
+            kind,
+            args,
+            dtype,
+            cost,
+            bounds,
+        )
         self.serial = builder.serial()
         self.deps: frozenset[Node] = frozenset().union(*[n.deps for n in operands]) if operands else frozenset()
         self.rank = max((n.rank for n in operands), default=0)  # how many reductions come before

@@ -135,8 +135,12 @@ def _comparison(x: Any, y: Any, operator: str, emit: Any) -> Any:
 
 def _truth(context: Any, builder: Any, t: Any, x: Any) -> Any:
     if isinstance(t, types.Complex):
-        return builder.or_(*[builder.fcmp_unordered("!=", p, p.type(0.0)) for p in
-                             (builder.extract_value(x, 0), builder.extract_value(x, 1))])
+        return builder.or_(
+            *[
+                builder.fcmp_unordered("!=", p, p.type(0.0))
+                for p in (builder.extract_value(x, 0), builder.extract_value(x, 1))
+            ]
+        )
     if _is_float(t):
         return builder.fcmp_unordered("!=", x, x.type(0.0))
     return builder.icmp_unsigned("!=", x, x.type(0))
@@ -174,9 +178,7 @@ def _infinity(x: Any) -> Any:
 
 
 isnan = _unary("isnan", _boolean, _float_test(_is_nan, False))
-isinf = _unary(
-    "isinf", _boolean, _float_test(lambda b, x: b.fcmp_ordered("==", _magnitude(b, x), _infinity(x)), False)
-)
+isinf = _unary("isinf", _boolean, _float_test(lambda b, x: b.fcmp_ordered("==", _magnitude(b, x), _infinity(x)), False))
 isfinite = _unary(
     "isfinite",
     _boolean,
@@ -206,7 +208,11 @@ def _extremum(operator: str, intrinsic_name: str) -> Any:
         if isinstance(t, types.Complex):
             nan = _float_test(_is_nan, False)(context, builder, t, x)
             less_or_equal = _less(True)
-            wins = less_or_equal(context, builder, t, y, x) if operator == ">" else less_or_equal(context, builder, t, x, y)
+            wins = (
+                less_or_equal(context, builder, t, y, x)
+                if operator == ">"
+                else less_or_equal(context, builder, t, x, y)
+            )
             return builder.select(builder.or_(wins, nan), x, y)
         if _is_float(t):
             return _call(builder, intrinsic_name, x.type, x, y)
@@ -338,7 +344,8 @@ def _divide_integers(want_quotient: bool) -> Any:
         quotient = builder.sdiv(x, divisor)
         rest = builder.sub(x, builder.mul(quotient, divisor))
         crosses = builder.and_(
-            builder.icmp_signed("!=", rest, rest.type(0)), builder.icmp_signed("<", builder.xor(rest, divisor), rest.type(0))
+            builder.icmp_signed("!=", rest, rest.type(0)),
+            builder.icmp_signed("<", builder.xor(rest, divisor), rest.type(0)),
         )
         if want_quotient:
             result = builder.select(crosses, builder.sub(quotient, x.type(1)), quotient)

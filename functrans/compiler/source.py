@@ -257,7 +257,9 @@ class Writer:
     def buffer(self, var: Var) -> str:
         name = self.buffers.get(var)
         if name is None:
-            name = self.buffers[var] = f"{'abcdefgh'[len(self.buffers)] if len(self.buffers) < 8 else 'a' + str(len(self.buffers))}"
+            name = self.buffers[var] = (
+                f"{'abcdefgh'[len(self.buffers)] if len(self.buffers) < 8 else 'a' + str(len(self.buffers))}"
+            )
         return name
 
     # ---------------------------------------------------------------- stores
@@ -306,7 +308,8 @@ class Writer:
         free = [v for v in s.loops[depth:] if v not in set(s.reduced)]
         with self.loops(free):
             dtype = s.var.aval.dtype
-            self.line(f"{self.buffer(s.var)}[{self.index_text(s.offset)}] = {stored(constant_text(s.identity, dtype), dtype, self)}")
+            value = stored(constant_text(s.identity, dtype), dtype, self)
+            self.line(f"{self.buffer(s.var)}[{self.index_text(s.offset)}] = {value}")
 
     @contextmanager
     def loops(self, variables: Sequence[Node]) -> Iterator[None]:

@@ -7,10 +7,9 @@ that dtype, function names those of the implementation for it, so that Numba nev
 from __future__ import annotations
 
 import ast
-import cmath
 import math
 import re
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,10 +69,10 @@ def _float(value: float) -> str:
     return repr(value)  # `inf` and `nan` are names
 
 
-@lru_cache(maxsize=None)
+@cache
 def resolve(template: str, compute: np.dtype, result: np.dtype) -> Resolved:
     """The text of a template whose operand 0 has dtype `compute`, with a value of dtype `result`."""
-    if not template or compute == np.float16 and template.startswith(("nextafter", "spacing")):
+    if not template or (compute == np.float16 and template.startswith(("nextafter", "spacing"))):
         raise NotImplementedError(f"no scalar form of {template} for {compute}")
     tree = ast.parse(re.sub(r"\{(\d+)\}", r"_\1", template).strip(), mode="eval")
     rewriter = _Rewriter(compute_dtype(compute))
@@ -95,7 +94,7 @@ def _needs_cast(body: ast.expr, compute: np.dtype, result: np.dtype) -> bool:
         return False
     if result.kind == "b":
         logic = isinstance(body, (ast.Compare, ast.Call)) or compute.kind == "b"
-        return not (logic or isinstance(body, ast.UnaryOp) and isinstance(body.op, ast.Not))
+        return not (logic or (isinstance(body, ast.UnaryOp) and isinstance(body.op, ast.Not)))
     if isinstance(body, ast.Call) and isinstance(body.func, ast.Name):
         return body.func.id.startswith(("math_", "cmath_", "complex", "abs", "bitwise_count"))
     return result.kind in "iu" and result != np.int64
@@ -179,7 +178,7 @@ def implementation(name: str, compute: np.dtype) -> tuple[str, str]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _find(name: str, compute: np.dtype) -> tuple[str, str] | None:
     typed = f"{name}_{suffix(compute)}"
     if typed in _names(MATHEMATICS):
@@ -232,7 +231,7 @@ def _expanded(macro: str, args: list[ast.expr]) -> ast.expr:
     return Fill().visit(ast.parse(re.sub(r"\{(\d+)\}", r"_arg\1", macro), mode="eval").body)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _names(module: str) -> frozenset[str]:
     import importlib
 

@@ -6,8 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from functrans.compiler import kernels
 from functrans.compiler.loops import schedule
@@ -15,12 +14,14 @@ from functrans.compiler.steps import Kernel, Opaque
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Jaxpr, Literal, evaluate
 from functrans.core.trace import stage
-from functrans.lax import broadcasting as B
-from functrans.lax import conversion as C
-from functrans.lax import elementwise as E
-from functrans.lax import indexing as I
-from functrans.lax import reductions as R
-from functrans.lax import structural as S
+from functrans.lax import (
+    broadcasting as B,
+    conversion as C,
+    elementwise as E,
+    indexing as I,
+    reductions as R,
+    structural as S,
+)
 
 _CALL = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
 _MARGIN = 4096
@@ -216,7 +217,7 @@ def test_elementwise_texts_do_not_depend_on_rank():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape, axes", [((3_000_000,), (0,)), ((300_000, 10), (0,)), ((10, 300_000), (1,))])
+@pytest.mark.parametrize(("shape", "axes"), [((3_000_000,), (0,)), ((300_000, 10), (0,)), ((10, 300_000), (1,))])
 def test_sums_are_accurate(dtype, shape, axes):
     x = np.random.default_rng(0).uniform(size=shape).astype(dtype)
     jaxpr, _ = traced(lambda x: total(x, *axes), x)
@@ -407,7 +408,9 @@ def _gather(r, x, values):
 
 
 def _dynamic(r, x, values):
-    starts = [C.convert_element_type(total(r.choice(values)), np.int64) if r.random() < 0.5 else 1 for _ in x.aval.shape]
+    starts = [
+        C.convert_element_type(total(r.choice(values)), np.int64) if r.random() < 0.5 else 1 for _ in x.aval.shape
+    ]
     if any(getattr(v, "aval", v) is None or 0 in x.aval.shape for v in starts):
         return None
     starts = [np.int64(s) if isinstance(s, int) else E.clamp(np.int64(-5), s, np.int64(50)) for s in starts]
