@@ -38,11 +38,8 @@ class Carry:
     now: Place
     next: Place
     spare: Place
-    stored: tuple[Buffer, ...]  # the two buffers, without the initial value's
-
-    @property
-    def in_place(self) -> bool:
-        return self.now is self.next
+    stored: tuple[Buffer, ...]  # the buffers, without the initial value's
+    in_place: bool = False
 
 
 def enter_carry(p: Planner, operand: Atom, var: Var, in_place: bool) -> Carry:
@@ -54,7 +51,7 @@ def enter_carry(p: Planner, operand: Atom, var: Var, in_place: bool) -> Carry:
             init = p.read(operand)
             place = p.write(var)
             p.copy(place, init, size)
-        return Carry(place, place, place, place.buffers)
+        return Carry(place, place, place, place.buffers, in_place=True)
     init = p.read(operand)
     pair = [p.temporary(size, var.aval) for _ in range(2)]
     stored = (*pair[0].buffers, *pair[1].buffers)
@@ -149,8 +146,12 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     read = [p.read(a) for a in consts]
     arguments = body.invars[n_consts : n_consts + n_carry]
     in_place = carries_in_place(p, body, arguments, body.outvars[:n_carry])
-    carries = [enter_carry(p, a, v, flag) for a, v, flag in zip(init, eqn.outvars, in_place)]
+    stacked_as = [_stacked_as(p, body, n_carry, i) if not flag else None for i, flag in enumerate(in_place)]
     stacks = [p.write(v) for v in eqn.outvars[n_carry:]]
+    carries = [
+        enter_carry(p, a, v, flag) if j is None else follow_stack(p, a, eqn.outvars[n_carry + j])
+        for a, v, flag, j in zip(init, eqn.outvars, in_place, stacked_as)
+    ]
     stack_avals = [v.aval for v in eqn.outvars[n_carry:]]
     reverse = params.get("reverse", False)
     along_xs = [Along(p, p.read(a), nbytes(a.aval) // length, length, reverse) for a in xs]
@@ -160,10 +161,16 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     p.enter_loop(length)
     p.emit(Mark(top))
     places = [*read, *(c.now for c in carries), *(a.place for a in along_xs)]
-    targets = [*(c.next for c in carries), *(a.place for a in along_ys)]
+    targets = [
+        *(c.next if j is None else None for c, j in zip(carries, stacked_as)),
+        *(a.place for a in along_ys),
+    ]
     p.block(body, dict(zip(body.invars, places)), targets, [a for a, flag in zip(arguments, in_place) if flag])
-    for carry in carries:
-        advance_carry(p, carry)
+    for carry, j in zip(carries, stacked_as):
+        if j is None:
+            advance_carry(p, carry)
+        else:
+            p.emit(MoveSlot(carry.now.slot, along_ys[j].place.slot, 0), carry.now, along_ys[j].place)
     for along in (*along_xs, *along_ys):
         along.step(p)
     p.emit(AddCounter(counter, 1))
@@ -172,6 +179,25 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     for carry, var in zip(carries, eqn.outvars):
         leave_carry(p, carry, var, Place(carry.now.slot, carry.stored))
     return True
+
+
+def _stacked_as(p: Planner, body: Jaxpr, n_carry: int, i: int) -> int | None:
+    """The number of the stacked result that is the next value of a carry: the carry is read from there then."""
+    block = p.analysis(body)
+    value = block.root(body.outvars[i])
+    if value not in block.writer or value.aval.size == 0:  # type: ignore[operator]
+        return None
+    same = [j for j, atom in enumerate(body.outvars[n_carry:]) if block.root(atom) is value]
+    first = not any(block.root(atom) is value for atom in body.outvars[:i])
+    return same[0] if same and first else None
+
+
+def follow_stack(p: Planner, operand: Atom, stacked: Var) -> Carry:
+    """The slot of a carry whose values are all stacked: its initial value is read where it is, the others there."""
+    init, stack = p.read(operand), p.share(stacked)
+    now = Place(p.slot(), (*init.buffers, *stack.buffers))
+    p.emit(MoveSlot(now.slot, init.slot, 0), now)
+    return Carry(now, now, now, stack.buffers)
 
 
 class Along:

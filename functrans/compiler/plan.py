@@ -333,6 +333,11 @@ class Planner:
         self._env[var] = place
         return place
 
+    def share(self, var: Var) -> Place:
+        """Where a value is, another part of which gets a name of its own: its memory must not be overwritten."""
+        self._owned.discard(var)
+        return self._env[var]
+
     def wanted(self, var: Var) -> Place | None:
         """The place that wants a value, if there is one."""
         return self._wanted.get(var)

@@ -152,28 +152,55 @@ def nested(x, n):
         _, r = lax.while_loop(lambda c: e.lt(c[0], n), lambda c: (e.add(c[0], 1), e.add(e.sin(c[1]), row)), (0, a))
         z, ys = lax.scan(lambda c, v: (e.add(c, e.mul(v, r)), c), r, x, reverse=True)
         q = lax.cond(e.gt(n, 1), lambda a, b: a, lambda a, b: e.add(a, b), z, r)
-        return (b, q), (structural.reshape(ys, (12,)), q)
+        return (b, q), (structural.reshape(ys, (aval_of(x).size,)), q)
 
-    carry, ys = lax.scan(outer, (W, e.neg(W)), x)
+    w = e.sin(row(x, 0))
+    carry, ys = lax.scan(outer, (w, e.neg(w)), x)
     return [*carry, *ys]
 
 
+WIDE = np.linspace(0.1, 1.0, 4 * 30).reshape(4, 30)  # too wide for a loop over scalars
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 5])
-def test_nested_loops(n):
-    check(nested, X, np.int64(n))
+@pytest.mark.parametrize("x", [X, WIDE])
+def test_nested_loops(n, x):
+    check(nested, x, np.int64(n))
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("length", [0, 1, 2, 7])
-def test_scans(reverse, length):
+@pytest.mark.parametrize("width", [3, 30])
+def test_scans(reverse, length, width):
     def fun(x, w):
         def body(c, row):
-            return (c[1], e.add(e.mul(c[0], row), w), c[2]), (c[0], e.sin(row), 1.5)
+            a = e.add(e.mul(c[0], row), w)
+            return (c[1], a, c[2], a, e.cos(c[3])), (c[0], e.sin(row), 1.5, a, a, c[4])
 
-        carry, ys = lax.scan(body, (w, e.neg(w), 3), x, reverse=reverse)
-        return [*carry, *ys]
+        carry, ys = lax.scan(body, (w, e.neg(w), 3, w, e.neg(w)), x, reverse=reverse)
+        return [*carry, *ys, e.add(carry[3], ys[4])]
 
-    check(fun, np.linspace(0, 1, 3 * length).reshape(length, 3), W)
+    check(fun, np.linspace(0, 1, width * length).reshape(length, width), np.linspace(-1.0, 1.0, width))
+
+
+@pytest.mark.parametrize("width", [2, 20])
+def test_loops_of_loops_that_update_in_place(width):
+    add = lookup("scatter_add").bind
+
+    def fun(x):
+        def outer(c, _):
+            def inner(c, _):
+                i, a, b = c
+                a = add(a, e.sin(row(b, 0)), e.rem(i, width), axes=(0,), mode="clip")
+                return (e.add(i, 1), a, add(b, row(a, 1), i, axes=(0,), mode="drop")), None
+
+            (i, a, b), _ = lax.scan(inner, (np.int64(0), c, c), None, length=3)
+            return add(b, 1.0, i, axes=(0,), mode="wrap"), (a, b)
+
+        c, ys = lax.scan(outer, x, None, length=4)
+        return [c, *ys, x]
+
+    check(fun, np.linspace(0, 1, width))
 
 
 @pytest.mark.parametrize("i", [-3, 0, 1, 2, 9])
@@ -185,7 +212,22 @@ def test_branches(i):
     check(fun, np.int64(i), W)
 
 
-@settings(max_examples=30, deadline=None)
+def loop(draw, x, y):
+    """A scan over the rows of `x` and `y` whose carry, stacked results and constants are drawn."""
+
+    def body(carry, rows):
+        values = [*carry, *rows, row(y, 0)]
+        for _ in range(draw(st.integers(0, 3))):
+            a, b = (values[draw(st.integers(0, len(values) - 1))] for _ in range(2))
+            values.append(e.sin(e.add(a, b)))
+        pick = lambda n: tuple(values[draw(st.integers(0, len(values) - 1))] for _ in range(n))
+        return pick(2), pick(2)
+
+    carry, ys = lax.scan(body, (row(x, 0), row(y, 1)), (x, y), reverse=draw(st.booleans()))
+    return e.add(e.add(ys[0], carry[0]), e.add(e.cos(ys[1]), carry[1]))
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_random_programs(data):
     draw = data.draw
@@ -201,18 +243,18 @@ def test_random_programs(data):
             elif op == "sum":
                 out = e.add(row(lax.reduce_sum(a, axes=(draw(st.integers(0, 1)),)), 0), b)
             elif op == "scan":
-                c, ys = lax.scan(lambda c, row: (e.sin(e.add(c, row)), c), row(a, 0), b)
-                out = e.add(ys, c)
+                out = loop(draw, a, b)
             elif op == "cond":
                 out = lax.cond(e.gt(row(row(a, 0), 0), 0.5), lambda a, b: e.neg(b), lambda a, b: e.add(a, b), a, b)
             elif op == "reshape":
-                out = structural.reshape(structural.reshape(a, (9,)), (3, 3))
+                out = structural.reshape(structural.reshape(a, (aval_of(a).size,)), aval_of(a).shape)
             else:
                 out = e.sin(a) if op == "sin" else getattr(e, op)(a, b)
             values.append(out)
         return [pick() for _ in range(draw(st.integers(1, 3)))]
 
-    check(fun, np.linspace(0, 1, 9).reshape(3, 3), np.linspace(1, 0, 9).reshape(3, 3) ** 2)
+    n = 3 * draw(st.sampled_from([1, 8]))
+    check(fun, np.linspace(0, 1, n * n).reshape(n, n), np.linspace(1, 0, n * n).reshape(n, n) ** 2)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -284,9 +326,9 @@ def test_arrays_are_updated_in_place_in_loops():
 
 
 def test_threads_share_a_program():
-    jaxpr, consts = staged(nested, X, np.int64(3))
+    jaxpr, consts = staged(nested, WIDE, np.int64(3))
     compiled = program.compile(jaxpr, consts)
-    inputs = [X * (i + 1) for i in range(4)]
+    inputs = [WIDE * (i + 1) for i in range(4)]
     expected = [compiled(x, np.int64(3)) for x in inputs]
     wrong = []
 
