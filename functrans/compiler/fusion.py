@@ -46,6 +46,8 @@ SMALL = 1 << 15
 MEMORY_COST, KERNEL_COST = 6, 2000
 #: Elements in one part of a reduction in parts; rows in a part of a reduction over leading axes.
 PART, PART_ROWS = 1 << 14, 64
+#: From so many columns on a reduction over leading axes is split by columns; so many rows are added up without parts.
+BLOCKED_COLUMNS, ROWS_AT_ONCE = 2048, 1024
 
 
 @dataclass(eq=False)
@@ -61,7 +63,7 @@ class Item:
     cost: int = 0  # of one element, operands given
     tree: float = 0  # of one element, from memory
     axes: tuple[int, ...] = ()
-    elements: int = 0  # part: how many of the reduced elements (or rows) make one
+    elements: int = 0  # part: how many of the reduced elements (or rows) make one; 0: results by blocks of columns
     column: bool = False  # part: the last axis is kept, so results accumulate in memory row by row
 
     @property
@@ -265,6 +267,8 @@ def _reduction_items(eqn: Eqn, position: int) -> list[Item]:
         return [whole]
     column = real[-1] not in axes
     if column:
+        if kept >= BLOCKED_COLUMNS and (reduced <= ROWS_AT_ONCE or out.aval.dtype.itemsize >= 8):
+            return [Item(position, "part", eqn, eqn.inputs, eqn.outvars, axes=axes, column=True, tree=math.inf)]
         elements = max(PART_ROWS, PART // max(kept, 1))
         if reduced <= UNROLL_LIMIT and kept > SMALL:
             return [whole]

@@ -64,6 +64,8 @@ def note(c: Cluster) -> str:
     if c.kind == "tiny":
         return "scalars, written out"
     if c.kind == "part":
+        if not c.part[1]:
+            return "reductions over leading axes, by blocks of columns"
         return "partial results of reductions over " + ("leading axes" if c.part[2] else "all of an array")
     return f"one loop nest over {c.frame}" + (", with reductions inside" if c.reduce_axes else "")
 
@@ -211,9 +213,9 @@ class Lowering:
         node = self.k.reduce(reduction.combine, identity, body, variables, within) if variables else body
         return self.k.convert(node, dtype)
 
-    def root_store(self, var: Var, m: Map) -> Store:
+    def root_store(self, var: Var, m: Map, loops: Sequence[Node] | None = None) -> Store:
         idx = self.index(m)
-        loops = [i for i in idx if i.kind == "var"]
+        loops = [i for i in idx if i.kind == "var"] if loops is None else loops
         return Store(var, self.k.ravel(idx, var.aval.shape), self.element(var, idx), tuple(loops))
 
     def turns(self, m: Map) -> Iterator[None]:
@@ -271,9 +273,47 @@ _COMBINE = {"add": "{0} + {1}", "mul": "{0} * {1}", "max": "maximum({0}, {1})", 
 
 
 def lower_part(c: Cluster) -> Nest:
-    """Parts of reductions: the reduced axes as one flat axis if every index allows it."""
-    nest = _lower_part(c, flat=True)
-    return nest if nest is not None else _lower_part(c, flat=False)  # type: ignore[return-value]
+    """Parts of reductions: the axis that is cut into parts is several as one if every index allows it."""
+    lower = _lower_part if c.part[1] else _lower_columns
+    nest = lower(c, True)
+    return nest if nest is not None else lower(c, False)  # type: ignore[return-value]
+
+
+def _lower_columns(c: Cluster, flat: bool) -> Nest | None:
+    """Reductions over leading axes: blocks of columns, in each all rows after one another."""
+    axes = tuple(d for d in c.part[0] if c.frame[d] != 1)
+    low = Lowering(c)
+    last = [d for d in range(axes[-1] + 1, len(c.frame)) if c.frame[d] != 1]
+    last = last if flat else last[-1:]
+    outer = [d for d in range(len(c.frame)) if d not in axes and d not in last and c.frame[d] != 1]
+    extents = [c.frame[d] for d in last]
+    columns = math.prod(extents)
+    rows_first = math.prod(c.frame[d] for d in outer) >= UNROLL_LIMIT
+    for d in outer if rows_first else ():
+        low.axis(("f", d))
+    block = low.loop(-(-columns // COLUMNS))
+    for d in (*outer, *axes):
+        low.axis(("f", d))
+    reduced = tuple(low.axis(("f", d)) for d in axes)
+    run = low.loop(columns)
+    for d, i in zip(last, low.k.unravel(run, extents)):
+        low.axes["f", d] = i
+    low.k.innermost = run
+    low.prepare()
+    stores = []
+    for v, item in c.items.items():
+        if item.kind == "part":
+            stores.append(_part_store(low, c, v, None, reduced))
+    stores += [low.root_store(v, m, low.order) for v, m in c.roots.items() if c.items[v].kind != "part"]
+    if flat and len(last) > 1 and _divides(stores, run):
+        return None
+    return Nest(low.k, stores, low.order, False, {run: (block, COLUMNS)} if block.kind == "var" else {})
+
+
+def _divides(stores: Sequence[Store], variable: Node) -> bool:
+    """Whether an index has to take a loop variable apart."""
+    nodes = reachable([n for s in stores for n in (s.offset, s.value)])
+    return any(n.kind == "floordiv" and variable in n.deps for n in nodes)
 
 
 def _lower_part(c: Cluster, flat: bool) -> Nest | None:
@@ -307,24 +347,18 @@ def _lower_part(c: Cluster, flat: bool) -> Nest | None:
     low.k.innermost = low.order[-1]
     low.prepare()
     stores = [_part_store(low, c, v, part, reduced) for v in partials]
-    stores += [
-        Store(v, low.k.ravel(low.index(m), v.aval.shape), low.element(v, low.index(m)), tuple(low.order))
-        for v, m in c.roots.items()
-        if v not in partials
-    ]
-    if flat and len(axes) > 1:
-        nodes = reachable([n for s in stores for n in (s.offset, s.value)])
-        if any(n.kind == "floordiv" and reduced[0] in n.deps for n in nodes):
-            return None
+    stores += [low.root_store(v, m, low.order) for v, m in c.roots.items() if v not in partials]
+    if flat and len(axes) > 1 and _divides(stores, reduced[0]):
+        return None
     return Nest(low.k, stores, low.order, False, {reduced[0]: (part, elements)})
 
 
-def _part_store(low: Lowering, c: Cluster, v: Var, part: Node, reduced: tuple[Node, ...]) -> Store:
+def _part_store(low: Lowering, c: Cluster, v: Var, part: Node | None, reduced: tuple[Node, ...]) -> Store:
     item = c.items[v]
     full = tuple(low.zero if n == 1 else low.axis(("f", d)) for d, n in enumerate(c.frame))
     kept = [i for d, i in enumerate(full) if d not in item.axes]
-    offset = low.k.ravel([part, *kept], v.aval.shape)
-    if not c.part[2]:
+    offset = low.k.ravel(kept if part is None else [part, *kept], v.aval.shape)
+    if not c.part[2] and part is not None:
         value = low.combine(item, full, reduced, v.aval.dtype, (part,))
         loops = tuple(n for n in low.order if not any(n is r for r in reduced))
         return Store(v, offset, value, loops)

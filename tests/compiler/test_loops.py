@@ -182,6 +182,15 @@ def test_a_long_chain_is_cut_into_few_texts():
     assert len({k.source for k in kernels_}) <= 3
 
 
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((20, 3000), (0,)), ((30, 40, 50), (1,)), ((2, 30, 3000), (1,)), ((30, 40, 50), (0,)), ((5, 40, 6, 500), (0, 2))],
+)
+def test_reductions_over_leading_axes(shape, axes):
+    check(lambda x: [E.mul(x, 2.0), total(E.mul(x, 2.0), *axes), R.reduce_max_p.bind(x, axes=axes)], normal(*shape))
+    check(lambda x: total(S.transpose(x, range(len(shape))[::-1]), *axes), normal(*shape[::-1]))
+
+
 # ---------------------------------------------------------------- texts and sizes
 
 
