@@ -7,15 +7,26 @@ transposed into place. Contractions of integers, and tiny ones, become a product
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from functrans.compiler.plan import Gemm, Place, Planner, Zero, nbytes
+from functrans.compiler.plan import (
+    AddCounter,
+    Gemm,
+    JumpIfLess,
+    Mark,
+    MoveSlot,
+    Place,
+    Planner,
+    SetCounter,
+    Zero,
+    nbytes,
+)
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
-from functrans.core.primitive import lookup
+from functrans.core.primitive import Primitive, lookup
 
 BLAS_DTYPES = frozenset(map(np.dtype, "fdFD"))
 
@@ -63,28 +74,71 @@ def _size(shape: Sequence[int], dims: Dims) -> int:
 
 def emit_contraction(p: Planner, eqn: Eqn) -> bool:
     """The instructions of a contraction of floats or complex numbers."""
-    out = eqn.outvars[0]
-    if out.aval.dtype not in BLAS_DTYPES or any(a.aval.dtype != out.aval.dtype for a in eqn.inputs):
+    if not _is_for_blas(eqn, eqn.inputs):
         return False
-    c = contraction_of(eqn)
-    places = [p.read(a) for a in eqn.inputs]
-    target = p.write(out)
-    if out.aval.size == 0:
-        return True
-    if c.k == 0:
-        p.emit(Zero(target.slot, nbytes(out.aval)), target)
-        return True
-    order = _contract_order(eqn, c)
-    contract = [tuple(c.contract_dims[i][j] for j in order) for i in range(2)]
-    a_place, a = _operand(p, eqn.inputs[0], places[0], c.batch_dims[0], c.free_dims[0], contract[0])
-    b_place, b = _operand(p, eqn.inputs[1], places[1], c.batch_dims[1], contract[1], c.free_dims[1])
-    instruction = Gemm(
-        out.aval.dtype, a_place.slot, b_place.slot, target.slot, c.m, c.n, c.k, a.transposed, b.transposed,
-        a.leading, b.leading, c.n, c.batch, a.batch_stride, b.batch_stride, c.m * c.n,
-    )  # fmt: skip
-    p.emit(instruction, a_place, b_place, target)
-    p.count(2.0 * c.batch * c.m * c.n * c.k, out.aval, *(x.aval for x in eqn.inputs))
+    sources = [p.read(a) for a in eqn.inputs]
+    target = p.write(eqn.outvars[0])
+    if contraction_of(eqn).k == 0:
+        p.emit(Zero(target.slot, nbytes(eqn.outvars[0].aval)), target)
+    else:
+        _multiply(p, eqn, sources, target, accumulate=False)
     return True
+
+
+def emit_accumulation(p: Planner, eqn: Eqn) -> bool:
+    """A sum `x + a @ b`: the product is added to `x` where it lies, or to a copy of it."""
+    x, *factors = eqn.inputs
+    product = eqn.replace(inputs=factors)
+    sources = [p.read(a) for a in factors]
+    target = p.updated(x, eqn.outvars[0])
+    if contraction_of(product).k:
+        _multiply(p, product, sources, target, accumulate=True)
+    return True
+
+
+def _is_for_blas(eqn: Eqn, factors: Sequence[Atom]) -> bool:
+    dtype = eqn.outvars[0].aval.dtype
+    return dtype in BLAS_DTYPES and all(a.aval.dtype == dtype and type(a) is Var for a in factors)
+
+
+def _multiply(p: Planner, eqn: Eqn, sources: Sequence[Place], target: Place, accumulate: bool) -> None:
+    """Matrix products, one for each element of the batch; by a loop where a batch has no single stride."""
+    out, c = eqn.outvars[0].aval, contraction_of(eqn)
+    if out.size == 0:
+        return
+    layout = min(_layouts(eqn, c), key=lambda found: found.copied)
+    operands = []
+    for i, (atom, place, dims) in enumerate(zip(eqn.inputs, sources, layout.dims)):
+        x = layout.operands[i]
+        if x is None:
+            place, x = _transposed(p, atom, place, dims)
+        operands.append((place, x))
+    (a_place, a), (b_place, b) = operands
+    outer, inner = layout.outer, c.batch // max(layout.outer, 1)
+    strides = [a.outer_stride, b.outer_stride, inner * c.m * c.n]
+    places = [a_place, b_place, target]
+    if outer > 1:
+        own = [Place(p.slot(), place.buffers) for place in places]
+        for new, place in zip(own, places):
+            p.emit(MoveSlot(new.slot, place.slot, 0), place)
+        counter, top = p.counter(), p.label()
+        p.emit(SetCounter(counter, 0))
+        p.enter_loop(outer)
+        p.emit(Mark(top))
+        places = own
+    product = Gemm(
+        out.dtype, places[0].slot, places[1].slot, places[2].slot, c.m, c.n, c.k, a.transposed, b.transposed,
+        a.leading, b.leading, c.n, inner, a.batch_stride, b.batch_stride, c.m * c.n, accumulate,
+    )  # fmt: skip
+    p.emit(product, *places)
+    p.count(2.0 * inner * c.m * c.n * c.k)
+    if outer > 1:
+        for place, stride in zip(places, strides):
+            p.emit(MoveSlot(place.slot, place.slot, stride * out.dtype.itemsize), place)
+        p.emit(AddCounter(counter, 1))
+        p.emit(JumpIfLess(counter, outer, top))
+        p.leave_loop()
+    p.count(0.0, out, *(x.aval for x in eqn.inputs))
 
 
 @dataclass(frozen=True)
@@ -94,41 +148,70 @@ class Matrices:
     transposed: bool
     leading: int
     batch_stride: int
+    outer_stride: int
 
 
-def _operand(
-    p: Planner, atom: Atom, place: Place, batch: Dims, rows: Dims, columns: Dims
-) -> tuple[Place, Matrices]:
-    """An operand as matrices where it lies, or a copy of it with its axes in order."""
-    found = matrices(atom.aval.shape, batch, rows, columns)
-    if found is None:
-        order = (*batch, *rows, *columns)
-        shape = tuple(atom.aval.shape[d] for d in order)
-        x, y = Var(atom.aval), Var(ShapedArray(shape, atom.aval.dtype))
-        move = Eqn(lookup("transpose"), (x,), (y,), {"permutation": order})
-        (place,) = p.block(Jaxpr((), (x,), (move,), (y,)), {x: place}, [None])
-        nb, nr = len(batch), len(rows)
-        dims = tuple(range(len(order)))
-        found = matrices(shape, dims[:nb], dims[nb : nb + nr], dims[nb + nr :])
-        assert found is not None
+@dataclass(frozen=True)
+class Layout:
+    """A way to do a contraction: axes of the operands in order, how each can be read in place, elements to copy."""
+
+    dims: tuple[tuple[Dims, Dims, Dims, Dims], ...]  # for each operand: outer batch, batch, rows, columns
+    operands: tuple[Matrices | None, ...]
+    outer: int
+    copied: int
+
+
+def _layouts(eqn: Eqn, c: Contraction) -> Iterator[Layout]:
+    """Ways to do a contraction: contracted axes in another order, the first batch axes in a loop; best first."""
+    shapes = [a.aval.shape for a in eqn.inputs]
+    count = range(len(c.contract_dims[0]))
+    orders: list[Sequence[int]] = [count]
+    orders += [sorted(count, key=lambda j, i=i: c.contract_dims[i][j]) for i in range(2)]  # type: ignore[misc]
+    for split in range(len(c.batch_dims[0]) + 1):
+        for order in orders:
+            dims = []
+            for i in range(2):
+                contract = tuple(c.contract_dims[i][j] for j in order)
+                matrix = (c.free_dims[0], contract) if i == 0 else (contract, c.free_dims[1])
+                dims.append((c.batch_dims[i][:split], c.batch_dims[i][split:], *matrix))
+            found = [matrices(shape, *group) for shape, group in zip(shapes, dims)]
+            copied = sum(_size(s, tuple(range(len(s)))) for s, x in zip(shapes, found) if x is None)
+            yield Layout(tuple(dims), tuple(found), _size(shapes[0], c.batch_dims[0][:split]), copied)
+            if not copied:
+                return
+
+
+def _transposed(p: Planner, atom: Atom, place: Place, dims: tuple[Dims, ...]) -> tuple[Place, Matrices]:
+    """A copy of an operand with its axes in order."""
+    order = tuple(d for group in dims for d in group)
+    shape = tuple(atom.aval.shape[d] for d in order)
+    x, y = Var(atom.aval), Var(ShapedArray(shape, atom.aval.dtype))
+    move = Eqn(lookup("transpose"), (x,), (y,), {"permutation": order})
+    (place,) = p.block(Jaxpr((), (x,), (move,), (y,)), {x: place}, [None])
+    groups, position = [], 0
+    for group in dims:
+        groups.append(tuple(range(position, position + len(group))))
+        position += len(group)
+    found = matrices(shape, *groups)
+    assert found is not None
     return place, found
 
 
-def matrices(shape: Sequence[int], batch: Dims, rows: Dims, columns: Dims) -> Matrices | None:
-    """How BLAS can read a contiguous array as a batch of matrices; `None` if it cannot."""
+def matrices(shape: Sequence[int], outer: Dims, batch: Dims, rows: Dims, columns: Dims) -> Matrices | None:
+    """How BLAS can read a contiguous array as batches of matrices; `None` if it cannot."""
     strides = _strides(shape)
-    runs = [_merge(shape, strides, dims) for dims in (batch, rows, columns)]
+    runs = [_merge(shape, strides, dims) for dims in (outer, batch, rows, columns)]
     if any(run is None for run in runs):
         return None
-    (_, batch_stride), (m, row_stride), (n, column_stride) = runs  # type: ignore[misc]
+    (_, outer_stride), (_, batch_stride), (m, row_stride), (n, column_stride) = runs  # type: ignore[misc]
     if n == 1 or column_stride == 1:
         leading = row_stride if m > 1 else n
         if leading >= n:
-            return Matrices(False, leading, batch_stride)
+            return Matrices(False, leading, batch_stride, outer_stride)
     if m == 1 or row_stride == 1:
         leading = column_stride if n > 1 else m
         if leading >= m:
-            return Matrices(True, leading, batch_stride)
+            return Matrices(True, leading, batch_stride, outer_stride)
     return None
 
 
@@ -151,25 +234,49 @@ def _merge(shape: Sequence[int], strides: Sequence[int], dims: Dims) -> tuple[in
     return size, stride
 
 
-def _contract_order(eqn: Eqn, c: Contraction) -> Sequence[int]:
-    """The order of the contracted axes in which the operands can be read in place, if there is one."""
-    count = range(len(c.contract_dims[0]))
-    shapes = [a.aval.shape for a in eqn.inputs]
-    orders: list[Sequence[int]] = [
-        count,
-        sorted(count, key=lambda j: c.contract_dims[0][j]),
-        sorted(count, key=lambda j: c.contract_dims[1][j]),
-    ]
+# ------------------------------------------------------------------ sums of products
 
-    def copies(order: Sequence[int]) -> int:
-        left, right = (tuple(c.contract_dims[i][j] for j in order) for i in range(2))
-        a = matrices(shapes[0], c.batch_dims[0], c.free_dims[0], left)
-        b = matrices(shapes[1], c.batch_dims[1], right, c.free_dims[1])
-        return (a is None) * _size(shapes[0], range(len(shapes[0]))) + (b is None) * _size(  # type: ignore[arg-type]
-            shapes[1], range(len(shapes[1]))  # type: ignore[arg-type]
-        )
 
-    return min(orders, key=copies)
+class Accumulation(Primitive):
+    """`x + dot_general(a, b)`, a primitive of the compiler alone: not registered."""
+
+    def __init__(self, product: Primitive):
+        self.__dict__.update(product.__dict__)
+        self.name = "dot_general_add"
+        self.impl = lambda x, a, b, **params: x + product.impl(a, b, **params)
+
+
+def with_accumulation(jaxpr: Jaxpr) -> Jaxpr:
+    """The program with `x + a @ b` as one equation, where `x` lies in memory anyway and nothing fuses with the sum."""
+    uses: dict[Atom, int] = {}
+    for atom in (*(a for e in jaxpr.eqns for a in e.inputs), *jaxpr.outvars):
+        uses[atom] = uses.get(atom, 0) + 1
+    arguments, results = set(jaxpr.invars), set(jaxpr.outvars)
+    products: dict[Atom, Eqn] = {}
+    stored: set[Atom] = set()  # results of products, of which nothing else is made
+    replaced: dict[Eqn, Eqn | None] = {}
+    for eqn in jaxpr.eqns:
+        out = eqn.outvars[0] if eqn.outvars else None
+        if eqn.primitive.name == "dot_general" and not wants_loops(eqn) and uses.get(out, 0) == 1:  # type: ignore[arg-type]
+            products[out] = eqn  # type: ignore[index]
+            stored.add(out)  # type: ignore[arg-type]
+        elif eqn.primitive.name == "add" and out is not None:
+            for x, y in (eqn.inputs, eqn.inputs[::-1]):
+                if y not in products or x.aval.shape != out.aval.shape or type(x) is not Var:
+                    continue
+                if x in stored or (x in arguments and out in results):
+                    product = products.pop(y)
+                    new = Accumulation(product.primitive)
+                    replaced[product] = None
+                    replaced[eqn] = Eqn(new, (x, *product.inputs), eqn.outvars, product.params, eqn.source)
+                    products.pop(x, None)
+                    if uses.get(out, 0) == 1:
+                        stored.add(out)
+                    break
+    if not replaced:
+        return jaxpr
+    eqns = [new for e in jaxpr.eqns if (new := replaced.get(e, e)) is not None]
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
 
 
 # ------------------------------------------------------------------ loops

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.compiler.contractions import emit_contraction
+from functrans.compiler.contractions import emit_accumulation, emit_contraction
 from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
 from functrans.compiler.plan import CallPython, Emitter, Planner, nbytes
 from functrans.compiler.running import emit_argument, emit_cumulative
@@ -59,6 +59,7 @@ NATIVE: dict[str, Emitter] = {
     "while": emit_while,
     "cond": emit_cond,
     "dot_general": emit_contraction,
+    "dot_general_add": emit_accumulation,
     "constant": emit_constant,
     "dynamic_update_slice": emit_update,
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), emit_cumulative),

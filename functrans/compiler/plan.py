@@ -26,7 +26,9 @@ from functrans.transforms.simplify import has_effect
 ALIGNMENT = 64
 
 #: Equations that change some elements of their first operand.
-UPDATES = frozenset({"scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min", "dynamic_update_slice"})
+UPDATES = frozenset({"scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min", "dynamic_update_slice"}) | {
+    "dot_general_add"
+}
 
 #: Equations whose result has the elements of their operand in the same order: no instruction, the same memory.
 ALIASES = frozenset({"reshape", "optimization_barrier", "copy", "stop_gradient"})
@@ -92,7 +94,7 @@ class CallKernel(Instruction):
 
 @dataclass(frozen=True)
 class Gemm(Instruction):
-    """`c[b] = op(a[b]) @ op(b[b])` for row-major matrices, over a batch with strides in elements."""
+    """`c[b] = op(a[b]) @ op(b[b])` (or `+=`) for row-major matrices, over a batch with strides in elements."""
 
     dtype: np.dtype
     a: int
@@ -110,6 +112,7 @@ class Gemm(Instruction):
     stride_a: int
     stride_b: int
     stride_c: int
+    accumulate: bool = False
 
 
 @dataclass(frozen=True)
@@ -332,6 +335,15 @@ class Planner:
             self._owned.add(var)
         self._env[var] = place
         return place
+
+    def updated(self, operand: Atom, out: Var) -> Place:
+        """A place for a result that holds the operand: its own, if nothing reads it any more, or one with a copy."""
+        target = self.overwrite(operand, out)
+        if target is None:
+            before = self.read(operand)
+            target = self.write(out)
+            self.copy(target, before, nbytes(operand.aval))
+        return target
 
     def share(self, var: Var) -> Place:
         """Where a value is, another part of which gets a name of its own: its memory must not be overwritten."""

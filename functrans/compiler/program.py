@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.compiler.contractions import with_loops
+from functrans.compiler.contractions import with_accumulation, with_loops
 from functrans.compiler.loops import schedule
 from functrans.compiler.plan import Plan, make_plan, nbytes
 from functrans.compiler.scatter import with_updates_apart
@@ -50,7 +50,7 @@ def _with_constants_apart(jaxpr: Jaxpr) -> tuple[Jaxpr, list[np.ndarray]]:
 
 
 def _schedule(jaxpr: Jaxpr) -> Sequence[Step]:
-    return schedule(with_updates_apart(with_loops(jaxpr)))
+    return schedule(with_updates_apart(with_loops(with_accumulation(jaxpr))))
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from functrans.compiler.plan import Place, Planner, nbytes
+from functrans.compiler.plan import Planner
 from functrans.compiler.source import storage_token
 from functrans.compiler.steps import Kernel
-from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
+from functrans.core.jaxpr import Eqn, Jaxpr, Var
 from functrans.core.primitive import Primitive
 
 _COMBINE = {
@@ -55,21 +55,11 @@ def emit_scatter(p: Planner, eqn: Eqn) -> bool:
         return False
     (out,) = eqn.outvars
     sources = [p.read(a) for a in (updates, *indices)]
-    target = updated(p, operand, out)
+    target = p.updated(operand, out)
     kernel = scatter_kernel(eqn)
     if (kernel.extent and updates.aval.size and aval.size) or (kernel.checks and kernel.extent):
         p.call_at(kernel, [target, *sources])
     return True
-
-
-def updated(p: Planner, operand: Atom, out: Var) -> Place:
-    """A place for a result that holds the operand: its own, if nothing reads it any more, or one with a copy."""
-    target = p.overwrite(operand, out)
-    if target is None:
-        before = p.read(operand)
-        target = p.write(out)
-        p.copy(target, before, nbytes(operand.aval))
-    return target
 
 
 def scatter_kernel(eqn: Eqn) -> Kernel:
@@ -189,7 +179,7 @@ def emit_update(p: Planner, eqn: Eqn) -> bool:
     if any(s.aval.dtype.kind not in "iu" for s in starts):
         return False
     sources = [p.read(a) for a in (update, *starts)]
-    target = updated(p, operand, eqn.outvars[0])
+    target = p.updated(operand, eqn.outvars[0])
     if update.aval.size:
         p.call_at(update_kernel(eqn), [target, *sources])
     return True

@@ -80,7 +80,8 @@ def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
         case Gemm():
             batch = f" x {ins.batch}" if ins.batch != 1 else ""
             a, b = (f"%{s}{'.T' if t else ''}" for s, t in ((ins.a, ins.transpose_a), (ins.b, ins.transpose_b)))
-            return f"%{ins.c} = BLAS gemm {a} @ {b}  # {ins.dtype} ({ins.m}, {ins.k}) @ ({ins.k}, {ins.n}){batch}"
+            sign = "+=" if ins.accumulate else "="
+            return f"%{ins.c} {sign} BLAS gemm {a} @ {b}  # {ins.dtype} ({ins.m}, {ins.k}) @ ({ins.k}, {ins.n}){batch}"
         case Copy(target, source, n):
             return f"%{target} = copy %{source}  # {n} bytes"
         case Zero(target, n):

@@ -89,7 +89,7 @@ def gemm(g, slots):
     a = operand(g.a, g.m, g.k, g.transpose_a, g.lda, g.stride_a)
     b = operand(g.b, g.k, g.n, g.transpose_b, g.ldb, g.stride_b)
     c = operand(g.c, g.m, g.n, False, g.ldc, g.stride_c)
-    c[...] = a @ b
+    c[...] = a @ b + (c if g.accumulate else 0)
 
 
 def opaque_schedule(jaxpr):
