@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 import functrans.numpy.methods  # noqa: F401 - operators of traced arrays
 from functrans import lax
-from functrans.compiler import program
+from functrans.compiler import contractions, program
 from functrans.core.array import Array
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import evaluate
@@ -120,7 +120,10 @@ def test_matrix_products(dtype, size):
         np.testing.assert_allclose(got, want, rtol=rtol)
 
 
-def test_random_contractions():
+@pytest.mark.parametrize("blas", [False, True])
+def test_random_contractions(blas, monkeypatch):
+    if blas:
+        monkeypatch.setattr(contractions, "SMALL", -1)
     rng = np.random.default_rng(1)
     for trial in range(40):
         nb, nl, nr, nk = rng.integers(0, 3, 4)
@@ -142,6 +145,29 @@ def test_random_contractions():
             return [lax.dot_general(a, b, dimension_numbers=numbers)]
 
         check(fun, np.asarray(a), np.asarray(b))
+
+
+def test_attention_needs_no_copies():
+    q, k, v = np.random.default_rng(0).normal(size=(3, 2, 20, 3, 16))
+
+    def fun(q, k, v):
+        scores = lax.dot_general(q, k, (((3,), (3,)), ((0, 2), (0, 2))))
+        return [lax.dot_general(e.exp(scores), v, (((3,), (1,)), ((0, 1), (0, 2))))]
+
+    text = check(fun, q, k, v).lowered.as_text("loops")
+    assert text.count("kernel") == 1
+    assert text.count("gemm") == 2
+
+
+def test_sums_of_products_are_products_that_add():
+    def fun(a, b, c):
+        total, _ = lax.scan(lambda t, x: (e.add(t, lax.dot(x, b)), None), c, structural.reshape(a, (4, 10, 40)))
+        x = e.add(lax.dot(a, b), lax.dot(a, e.sin(b)))
+        return [total, e.tanh(x), e.add(c, lax.dot(c, b))]
+
+    a, b, c = (np.linspace(-1, 1, n * 40).reshape(n, 40) for n in (40, 40, 10))
+    text = check(fun, a, b, c).lowered.as_text("loops")
+    assert text.count("+= BLAS gemm") == 3
 
 
 def nested(x, n):
