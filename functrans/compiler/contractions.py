@@ -24,6 +24,7 @@ from functrans.compiler.plan import (
     Zero,
     nbytes,
 )
+from functrans.compiler.rewriting import Variant
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from functrans.core.primitive import Primitive, lookup
@@ -237,13 +238,10 @@ def _merge(shape: Sequence[int], strides: Sequence[int], dims: Dims) -> tuple[in
 # ------------------------------------------------------------------ sums of products
 
 
-class Accumulation(Primitive):
-    """`x + dot_general(a, b)`, a primitive of the compiler alone: not registered."""
-
-    def __init__(self, product: Primitive):
-        self.__dict__.update(product.__dict__)
-        self.name = "dot_general_add"
-        self.impl = lambda x, a, b, **params: x + product.impl(a, b, **params)
+def _accumulation(product: Primitive) -> Primitive:
+    """`x + dot_general(a, b)`."""
+    impl = lambda x, a, b, **params: x + product.impl(a, b, **params)
+    return Variant(product, name="dot_general_add", impl=impl)
 
 
 def with_accumulation(jaxpr: Jaxpr) -> Jaxpr:
@@ -266,7 +264,7 @@ def with_accumulation(jaxpr: Jaxpr) -> Jaxpr:
                     continue
                 if x in stored or (x in arguments and out in results):
                     product = products.pop(y)
-                    new = Accumulation(product.primitive)
+                    new = _accumulation(product.primitive)
                     replaced[product] = None
                     replaced[eqn] = Eqn(new, (x, *product.inputs), eqn.outvars, product.params, eqn.source)
                     products.pop(x, None)
@@ -275,7 +273,7 @@ def with_accumulation(jaxpr: Jaxpr) -> Jaxpr:
                     break
     if not replaced:
         return jaxpr
-    eqns = [new for e in jaxpr.eqns if (new := replaced.get(e, e)) is not None]
+    eqns = [kept for e in jaxpr.eqns if (kept := replaced.get(e, e)) is not None]
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
 
 

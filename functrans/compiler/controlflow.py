@@ -185,7 +185,7 @@ def _stacked_as(p: Planner, body: Jaxpr, n_carry: int, i: int) -> int | None:
     """The number of the stacked result that is the next value of a carry: the carry is read from there then."""
     block = p.analysis(body)
     value = block.root(body.outvars[i])
-    if value not in block.writer or value.aval.size == 0:  # type: ignore[operator]
+    if value not in block.writer or value.aval.size == 0:
         return None
     same = [j for j, atom in enumerate(body.outvars[n_carry:]) if block.root(atom) is value]
     first = not any(block.root(atom) is value for atom in body.outvars[:i])

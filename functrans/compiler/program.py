@@ -12,7 +12,7 @@ import numpy as np
 from functrans.compiler.contractions import with_accumulation, with_loops
 from functrans.compiler.loops import schedule
 from functrans.compiler.plan import Plan, make_plan, nbytes
-from functrans.compiler.scatter import with_updates_apart
+from functrans.compiler.rewriting import with_effects_marked, with_updates_apart
 from functrans.compiler.steps import Step
 from functrans.compiler.text import format_kernels, format_loops, format_plan
 from functrans.core.jaxpr import Jaxpr
@@ -50,7 +50,9 @@ def _with_constants_apart(jaxpr: Jaxpr) -> tuple[Jaxpr, list[np.ndarray]]:
 
 
 def _schedule(jaxpr: Jaxpr) -> Sequence[Step]:
-    return schedule(with_updates_apart(with_loops(with_accumulation(jaxpr))))
+    for rewrite in (with_accumulation, with_loops, with_updates_apart, with_effects_marked):
+        jaxpr = rewrite(jaxpr)
+    return schedule(jaxpr)
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,7 @@ def _kernel(
     imports: Iterable[tuple[str, str]] = (),
 ) -> Kernel:
     (x,), (out,) = eqn.inputs, eqn.outvars
+    assert type(x) is Var
     tokens = [storage_token(v.aval.dtype) for v in (x, out)]
     source = (
         f"# {eqn.primitive.name}\n"
@@ -136,4 +137,4 @@ def _kernel(
     return Kernel(
         source, (x, out), frozenset({out}), sizes, extent, parallel, x.aval.size, (), (eqn,),
         f"a loop along one axis, {extent} times",
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip

@@ -14,8 +14,7 @@ import numpy as np
 from functrans.compiler.plan import Planner
 from functrans.compiler.source import storage_token
 from functrans.compiler.steps import Kernel
-from functrans.core.jaxpr import Eqn, Jaxpr, Var
-from functrans.core.primitive import Primitive
+from functrans.core.jaxpr import Eqn, Var
 
 _COMBINE = {
     "scatter": "{new}",
@@ -148,29 +147,6 @@ def _runs(shape: Sequence[int], strides: Sequence[int], dims: Sequence[int]) -> 
 
 
 # ------------------------------------------------------------------ updates of a slice
-
-
-class Unfused(Primitive):
-    """A primitive that is not to be fused: the same but for its loop form, and not registered."""
-
-    def __init__(self, primitive: Primitive):
-        self.__dict__.update(primitive.__dict__)
-        self.lower = None
-
-
-def with_updates_apart(jaxpr: Jaxpr) -> Jaxpr:
-    """The program with updates of small slices as equations that no kernel takes in: they can happen in place."""
-    if not any(_is_small_update(e) for e in jaxpr.eqns):
-        return jaxpr
-    eqns = [e.replace(primitive=Unfused(e.primitive)) if _is_small_update(e) else e for e in jaxpr.eqns]
-    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
-
-
-def _is_small_update(eqn: Eqn) -> bool:
-    if eqn.primitive.name != "dynamic_update_slice":
-        return False
-    operand, update = eqn.inputs[0].aval, eqn.inputs[1].aval
-    return operand.size >= 64 and update.size * 4 <= operand.size
 
 
 def emit_update(p: Planner, eqn: Eqn) -> bool:

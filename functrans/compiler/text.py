@@ -103,8 +103,8 @@ def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
         case JumpIfLess(c, limit, label):
             return f"jump L{label} if #{c} < {limit}"
         case CallPython():
-            outs, args = (", ".join(f"%{o.slot}" for o in group) for group in (ins.outs, ins.ins))
-            return f"{outs} = NumPy {ins.name}({args})" + (f"  # at {ins.source}" if ins.source else "")
+            left, right = (", ".join(f"%{o.slot}" for o in group) for group in (ins.outs, ins.ins))
+            return f"{left} = NumPy {ins.name}({right})" + (f"  # at {ins.source}" if ins.source else "")
         case CallLibrary(routine, slots, integers):
             return f"{routine}({', '.join(f'%{s}' for s in slots)}; {', '.join(map(str, integers))})"
     return repr(ins)

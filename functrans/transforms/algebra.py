@@ -368,7 +368,7 @@ def with_swapped_products(jaxpr: Jaxpr) -> Jaxpr:
     for eqn in jaxpr.eqns:
         if eqn.primitive.name != "transpose" or eqn.inputs[0] not in products or uses[eqn.inputs[0]] != 1:
             continue
-        product = products[eqn.inputs[0]]  # type: ignore[index]
+        product = products[eqn.inputs[0]]
         new = _swapped(product, tuple(eqn.params["permutation"]))
         if new is not None:
             swapped[product] = new.replace(outvars=eqn.outvars)

@@ -76,7 +76,7 @@ class Builder:
         if name in INLINED:
             return self.inline(eqn.params["jaxpr"], eqn.inputs)
         if name != "optimization_barrier" and not eqn.primitive.effect:
-            equal = self._without_splats(eqn) if is_elementwise(eqn) else None
+            equal: Atom | Sequence[Atom] | None = self._without_splats(eqn) if is_elementwise(eqn) else None
             if equal is None:
                 rule = self.rules.get(name)
                 equal = None if rule is None else rule(self, eqn)

@@ -17,7 +17,7 @@ from functrans.core.jaxpr import evaluate
 from functrans.core.primitive import Primitive, lookup
 from functrans.core.trace import stage
 from functrans.errors import IndexOutOfBoundsError
-from functrans.lax import elementwise as e, indexing, reductions, structural
+from functrans.lax import broadcast_to, elementwise as e, indexing, reductions, structural
 
 TOLERANCE = {"f": 1e-12, "c": 1e-12}
 
@@ -416,7 +416,10 @@ def test_effects_keep_their_order():
     p.effect = True
 
     def fun(x):
-        p.bind(e.add(x, 1.0))
+        y = x
+        for _ in range(5):
+            y = lax.reduce_max(e.sin(broadcast_to(y, (40,))), (0,))
+        p.bind(e.add(e.mul(y, 0.0), 1.0))
         p.bind(x)
         lax.scan(lambda c, _: (p.bind(c), e.add(c, 1.0))[1:] * 2, e.add(x, 10.0), None, length=3)
         return [x]
