@@ -7,12 +7,13 @@ of its primitives for the elements of its results, and `source.py` writes the ne
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from functrans.compiler.fusion import OTHER, SMALL, Axis, Cluster, Fusion, Item, Map
+from functrans.compiler.fusion import OTHER, Axis, Cluster, Fusion, Item, Map
 from functrans.compiler.nodes import INT64, UNROLL_LIMIT, KernelBuilder, Node
 from functrans.compiler.source import Nest, Store, reachable, write
 from functrans.compiler.steps import Kernel, Opaque
@@ -23,41 +24,88 @@ from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 COLUMNS = 512
 
 
+#: From so many operations on a kernel is worth several threads (tens of microseconds on one).
+PARALLEL = 1 << 17
+#: Most loop nests in one kernel, and the most equations in them.
+MOST_NESTS, MOST_EQUATIONS = 6, 100
+
+
 def schedule(jaxpr: Jaxpr) -> list[Kernel | Opaque]:
     """The steps of a program, in execution order."""
     steps: list[Kernel | Opaque] = []
+    clusters: dict[int, Cluster] = {}
     for vertex in Fusion(jaxpr).run():
         if isinstance(vertex, Item):
             steps.append(Opaque(vertex.eqn))
+        elif any(v.aval.size for v in vertex.roots):
+            clusters[len(steps)] = vertex
+            steps.append(kernel_of([vertex]))
+    return in_sequence(steps, clusters)
+
+
+def in_sequence(steps: list[Kernel | Opaque], clusters: dict[int, Cluster]) -> list[Kernel | Opaque]:
+    """Small kernels that follow one another as one, unless their text serves several of them: fewer to compile."""
+    texts = Counter(step.source for step in steps if isinstance(step, Kernel))
+    out: list[Kernel | Opaque] = []
+    run: list[int] = []
+
+    def close() -> None:
+        if len(run) > 1:
+            out.append(kernel_of([clusters[i] for i in run]))
         else:
-            kernel = kernel_of(vertex)
-            if kernel is not None:
-                steps.append(kernel)
-    return steps
+            out.extend(steps[i] for i in run)
+        run.clear()
+
+    for i, step in enumerate(steps):
+        if isinstance(step, Opaque) or step.parallel or texts[step.source] > 1 or clusters[i].kind == "part":
+            close()
+            out.append(step)
+            continue
+        size = len(step.eqns) + sum(len(steps[j].eqns) for j in run)  # type: ignore[union-attr]
+        if len(run) == MOST_NESTS or size > MOST_EQUATIONS:
+            close()
+        run.append(i)
+    close()
+    return out
 
 
-def kernel_of(cluster: Cluster) -> Kernel | None:
-    """The kernel of a cluster; None if nothing it computes has an element."""
-    if not any(v.aval.size for v in cluster.roots):
-        return None
-    nest = _LOWERINGS[cluster.kind](cluster)
-    items = sorted(cluster.items.values(), key=lambda i: i.position)
-    eqns = tuple(dict.fromkeys(i.eqn for i in items))
-    text = write(nest, comments(eqns))
-    work = cluster.total() * max(sum(i.cost for i in items), 1) if cluster.kind != "tiny" else cluster.scalars
-    work = max([work, *[i.inputs[0].aval.size for i in items if i.kind in ("reduce", "part")]])
+def kernel_of(clusters: Sequence[Cluster]) -> Kernel:
+    """The kernel of a cluster, or of several that run one after another on one thread."""
+    nests = [_LOWERINGS[c.kind](c) for c in clusters]
+    if len(nests) > 1:
+        for nest in nests:
+            nest.serial = True
+    eqns = tuple(dict.fromkeys(i.eqn for c in clusters for i in in_program_order(c)))
+    text = write(nests, comments(eqns))
+    work = sum(map(work_of, clusters))
     return Kernel(
         source=text.source,
         buffers=text.buffers,
         writes=text.writes,
         sizes=text.sizes,
         extent=text.extent,
-        parallel=text.extent > 1 and work > SMALL,
+        parallel=text.extent > 1 and work > PARALLEL,
         work=work,
         checks=text.checks,
         eqns=eqns,
-        note=note(cluster),
+        note="; ".join(map(note, clusters)),
     )
+
+
+def in_program_order(c: Cluster) -> list[Item]:
+    return sorted(c.items.values(), key=lambda i: i.position)
+
+
+def work_of(c: Cluster) -> int:
+    """About how many scalar operations a cluster makes, a read or a write of memory counted as one."""
+    items = c.items.values()
+    operations = sum(max(i.cost, i.kind != "map") * max(i.out.aval.size, _reduced_size(i)) for i in items)
+    read = {a for i in items for a in i.inputs if isinstance(a, Var) and a not in c.items}
+    return operations + sum(v.aval.size for v in (*read, *c.roots))
+
+
+def _reduced_size(item: Item) -> int:
+    return 0 if item.kind == "map" else item.inputs[0].aval.size
 
 
 def note(c: Cluster) -> str:
@@ -231,12 +279,9 @@ class Lowering:
         for a in short:
             del self.axes[a]
 
-    def items(self) -> list[Item]:
-        return sorted(self.cluster.items.values(), key=lambda i: i.position)
-
     def prepare(self) -> None:
         """Elements of what is read in one place, in program order: keeps the recursion of rules shallow."""
-        for item in self.items():
+        for item in in_program_order(self.cluster):
             for m in self.cluster.maps[item.out]:
                 known = item.kind != "part" and not any(a == OTHER or (a is not None and a[0] == "t") for a in m)
                 for _ in self.turns(m) if known else ():
@@ -257,7 +302,7 @@ def lower_map(c: Cluster) -> Nest:
 
 def lower_tiny(c: Cluster) -> Nest:
     low = Lowering(c)
-    for item in low.items():
+    for item in in_program_order(c):
         for idx in np.ndindex(item.out.aval.shape):
             low.element(item.out, [low.k.const(i, INT64) for i in idx])
     stores = []

@@ -72,31 +72,87 @@ class Scope:
     branch: bool = False
 
 
-def write(nest: Nest, comments: Sequence[str] = ()) -> Text:
-    """The kernel's text and the tables of its arguments."""
-    return Writer(nest).write(comments)
+@dataclass
+class Tables:
+    """What the nests of one kernel share: the tables of its arguments, its imports, the names in use."""
+
+    buffers: dict[Var, str] = field(default_factory=dict)
+    sizes: dict[int, str] = field(default_factory=dict)
+    checks: list[str] = field(default_factory=list)
+    imports: dict[str, set[str]] = field(default_factory=lambda: {INTRINSICS: {"pointer"}})
+    count: int = 0
+
+
+def write(nests: Sequence[Nest], comments: Sequence[str] = ()) -> Text:
+    """The text of a kernel that runs some nests one after another, and the tables of its arguments."""
+    tables, lines, extent = Tables(), list[str](), 1
+    for nest in nests:
+        writer = Writer(nest, tables)
+        lines += writer.write()
+        extent = 1 if writer.first is None else writer.extents[writer.first]
+    return Text(
+        assemble(tables, lines, comments),
+        tuple(tables.buffers),
+        frozenset(s.var for nest in nests for s in nest.stores),
+        tuple(tables.sizes),
+        extent,
+        tuple(tables.checks),
+    )
+
+
+def assemble(tables: Tables, lines: Sequence[str], comments: Sequence[str]) -> str:
+    body = ["    " + line for line in lines]
+    head = []
+    for number, (var, name) in enumerate(tables.buffers.items()):
+        head.append(f"    {name} = pointer(buffers, {number}, {storage_token(var.aval.dtype)})")
+    if tables.sizes:
+        tables.imports[INTRINSICS].add("size")
+    head += [f"    {name} = size(sizes, {number})" for number, name in enumerate(tables.sizes.values())]
+    if tables.checks:
+        head.append(f"    status = pointer(buffers, {len(tables.buffers)}, int64)")
+        head += [f"    bad{code} = False" for code in range(1, len(tables.checks) + 1)]
+        for code in range(1, len(tables.checks) + 1):
+            body += [f"    if bad{code}:", f"        status[0] = {code}"]
+    text = "\n".join(head + body)
+    top = [f"# {c}" for c in comments]
+    for module in sorted(tables.imports):
+        names = sorted(tables.imports[module])
+        if module in ("math", "cmath"):
+            top += [f"from {module} import {n} as {module}_{n}" for n in names]
+        elif names:
+            top.append(f"from {module} import {', '.join(names)}")
+    words = set(_words(text))
+    if words & {"inf", "nan"}:
+        top.append(f"from math import {', '.join(sorted(words & {'inf', 'nan'}))}")
+    if words & _TOKENS:
+        top.append(f"from numba.types import {', '.join(sorted(words & _TOKENS))}")
+    return "\n".join([*top, "", "", "def kernel(buffers, sizes, lo, hi):", text, ""])
 
 
 class Writer:
-    def __init__(self, nest: Nest):
+    """Writes one nest."""
+
+    def __init__(self, nest: Nest, tables: Tables):
         self.nest = nest
+        self.tables = tables
+        self.buffers, self.sizes, self.checks, self.imports = (
+            tables.buffers,
+            tables.sizes,
+            tables.checks,
+            tables.imports,
+        )
         self.k = nest.builder
         self.merged: dict[Node, Node] = {}  # loop variables that another loop runs through
         self.extents: dict[Node, int] = {v: v.args[0] for v in nest.order}
         self.scopes = [Scope(None)]
-        self.buffers: dict[Var, str] = {}
-        self.sizes: dict[int, str] = {}
-        self.checks: list[str] = []
-        self.imports: dict[str, set[str]] = {INTRINSICS: {"pointer"}}
-        self.dtypes: set[str] = set()
         self.loop_names: dict[Node, str] = {}
-        self.count = 0
+        self.first: Node | None = None  # the loop over [lo, hi)
         self.pending: list[Store] = []
         self.groups: dict[tuple[object, ...], list[Node]] = {}
 
     # ---------------------------------------------------------------- the whole
 
-    def write(self, comments: Sequence[str]) -> Text:
+    def write(self) -> list[str]:
         self.nodes = reachable([n for s in self.nest.stores for n in (s.offset, s.value)])
         self.merge_loops()
         for node in self.nodes:
@@ -110,46 +166,7 @@ class Writer:
         outermost = {s.loops[0] if s.loops else None for s in self.pending}
         self.first = order[0] if order and not self.nest.serial and outermost == {order[0]} else None
         self.block(list(self.pending), 0)
-        extent = 1 if self.first is None else self.extents[self.first]
-        return Text(
-            self.assemble(comments),
-            tuple(self.buffers),
-            frozenset(s.var for s in self.nest.stores),
-            tuple(self.sizes),
-            extent,
-            tuple(self.checks),
-        )
-
-    def assemble(self, comments: Sequence[str]) -> str:
-        body = ["    " + line for line in self.scopes[0].lines]
-        head = []
-        for number, (var, name) in enumerate(self.buffers.items()):
-            head.append(f"    {name} = pointer(buffers, {number}, {storage_token(var.aval.dtype)})")
-            self.dtypes.add(storage_token(var.aval.dtype))
-        if self.sizes:
-            self.imports[INTRINSICS].add("size")
-        head += [f"    {name} = size(sizes, {number})" for number, name in enumerate(self.sizes.values())]
-        if self.checks:
-            self.dtypes.add("int64")
-            head.append(f"    status = pointer(buffers, {len(self.buffers)}, int64)")
-            head += [f"    bad{code} = False" for code in range(1, len(self.checks) + 1)]
-            for code in range(1, len(self.checks) + 1):
-                body += [f"    if bad{code}:", f"        status[0] = {code}"]
-        text = "\n".join(head + body)
-        lines = [f"# {c}" for c in comments]
-        for module in sorted(self.imports):
-            if module in ("math", "cmath"):
-                lines += [f"from {module} import {n} as {module}_{n}" for n in sorted(self.imports[module])]
-            elif self.imports[module]:
-                lines.append(f"from {module} import {', '.join(sorted(self.imports[module]))}")
-        words = set(_words(text))
-        numbers = sorted(words & {"inf", "nan"})
-        if numbers:
-            lines.append(f"from math import {', '.join(numbers)}")
-        tokens = sorted(words & _TOKENS)
-        if tokens:
-            lines.append(f"from numba.types import {', '.join(tokens)}")
-        return "\n".join([*lines, "", "", "def kernel(buffers, sizes, lo, hi):", text, ""])
+        return self.scopes[0].lines
 
     # ---------------------------------------------------------------- loops that run as one
 
@@ -220,8 +237,8 @@ class Writer:
         return self.scopes[self.level(node)]
 
     def fresh(self) -> str:
-        self.count += 1
-        return f"t{self.count}"
+        self.tables.count += 1
+        return f"t{self.tables.count}"
 
     def range_of(self, variable: Node) -> tuple[str, str]:
         if variable is self.first:
