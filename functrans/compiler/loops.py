@@ -61,8 +61,8 @@ def in_sequence(steps: list[Kernel | Opaque], clusters: dict[int, Cluster]) -> l
             close()
             out.append(step)
             continue
-        size = len(step.eqns) + sum(len(steps[j].eqns) for j in run)  # type: ignore[union-attr]
-        if len(run) == MOST_NESTS or size > MOST_EQUATIONS:
+        equations = sum(len(clusters[j].items) for j in (*run, i))
+        if len(run) == MOST_NESTS or equations > MOST_EQUATIONS:
             close()
         run.append(i)
     close()

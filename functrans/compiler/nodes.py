@@ -447,11 +447,17 @@ class KernelBuilder:
         if not a.unsafe and not b.unsafe:
             return self.where(c, a, b)
         if a.kind == b.kind == "load" and a.args[0] is b.args[0] and self.innermost not in c.deps:
-            node = self.load(a.args[0], self.where(c, a.args[1], b.args[1]), safe=True)
-            return node
+            return self.load(a.args[0], self.choose_index(c, a.args[1], b.args[1]), safe=True)
         node = self._node(("guard", c.serial, a.serial, b.serial), (c, a, b), a.dtype, (c, a, b), 2)
         node.unsafe = c.unsafe
         return node
+
+    def choose_index(self, c: Node, a: Node, b: Node) -> Node:
+        """`where(c, a, b)`, with what the two indices have in common added afterwards: it may belong further inside."""
+        ours, theirs = self._terms(a), self._terms(b)
+        common = {key: t for key, t in ours.items() if key in theirs and theirs[key][0] == t[0]}
+        shared = self._poly(common)
+        return self.where(c, self.add(a, shared, -1), self.add(b, shared, -1)) + shared
 
     def checked(self, i: Node, n: Any, what: str) -> Node:
         limit = self.index(n)
