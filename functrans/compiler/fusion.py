@@ -40,6 +40,8 @@ Map = tuple[Axis, ...]
 MOST_ITEMS = 120
 #: Most scalars in a kernel without loops.
 MOST_SCALARS = 600
+#: Joining more arrays than this is not done element by element.
+MOST_OPERANDS = 12
 #: Operations for which one kernel alone is fast enough on one thread.
 SMALL = 1 << 15
 #: What memory costs in operations: for each element, and for one more kernel.
@@ -240,6 +242,8 @@ def _items_of_eqn(eqn: Eqn, position: int) -> list[Item]:
         or not eqn.outvars
         or any(not _supported(v.aval) for v in (*eqn.inputs, *eqn.outvars))
     ):
+        return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
+    if len(eqn.inputs) > MOST_OPERANDS and eqn.outvars[0].aval.size > UNROLL_LIMIT:
         return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
     if p.reduction is not None and "axes" in eqn.params and len(eqn.inputs) == 1 and isinstance(eqn.inputs[0], Var):
         return _reduction_items(eqn, position)

@@ -234,11 +234,12 @@ class Lowering:
         reduction = item.eqn.primitive.reduction
         assert reduction is not None
         total: Node | None = None
+        template = (_COMBINE_BOOL if out.aval.dtype.kind == "b" else _COMBINE)[reduction.combine]
         for reduced in np.ndindex(*[operand.aval.shape[d] for d in item.axes]):
             kept, own = iter(idx), iter(reduced)
             full = [self.k.const(next(own), INT64) if d in item.axes else next(kept) for d in range(operand.aval.ndim)]
             value = self.element(operand, full)
-            total = value if total is None else self.k.op(_COMBINE[reduction.combine], total, value)
+            total = value if total is None else self.k.op(template, total, value)
         if total is None:
             return self.k.const(reduction.identity(out.aval.dtype), out.aval.dtype)
         return self.k.convert(total, out.aval.dtype)
@@ -413,6 +414,8 @@ def _part_store(low: Lowering, c: Cluster, v: Var, part: Node | None, reduced: t
     value = low.element(item.inputs[0], full)
     return Store(v, offset, value, tuple(low.order), reduction.combine, identity, reduced)
 
+
+_COMBINE_BOOL = {**_COMBINE, **dict.fromkeys(("add", "max"), "{0} | {1}"), **dict.fromkeys(("mul", "min"), "{0} & {1}")}
 
 _LOWERINGS = {"map": lower_map, "tiny": lower_tiny, "part": lower_part}
 

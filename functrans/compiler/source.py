@@ -365,6 +365,8 @@ class Writer:
         return text
 
     def combined(self, combine: str, a: str, b: str, dtype: np.dtype) -> str:
+        if dtype.kind == "b":
+            combine = {"add": "or", "max": "or", "mul": "and", "min": "and"}.get(combine, combine)
         if combine in ("max", "min"):
             name = {"max": "maximum", "min": "minimum"}[combine]
             self.imports.setdefault(SCALARS, set()).add(name)

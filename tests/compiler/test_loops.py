@@ -201,6 +201,24 @@ def test_reductions_over_leading_axes(shape, axes):
     check(lambda x: total(S.transpose(x, range(len(shape))[::-1]), *axes), normal(*shape[::-1]))
 
 
+_REDUCTIONS = [B.reduce_sum_p, R.reduce_prod_p, R.reduce_max_p, R.reduce_min_p]
+_LOGICAL = [R.reduce_and_p, R.reduce_or_p, R.reduce_xor_p]
+
+
+@pytest.mark.parametrize("dtype", "?bBiIqQefdFD")
+def test_reductions_of_every_dtype(dtype):
+    dtype = np.dtype(dtype)
+    x = np.random.default_rng(0).integers(0, 3, (40, 30)).astype(dtype)
+    if dtype.kind in "fc":
+        x[3, 4], x[5, 6] = np.nan, -np.inf
+    for p in _REDUCTIONS + (_LOGICAL if dtype.kind in "biu" else []):
+        for axes in ((0,), (1,), (0, 1)):
+            check(lambda x, p=p, axes=axes: p.bind(x, axes=axes), x, rtol=1e-2 if dtype.kind in "fc" else 0)
+    check(lambda x: [p.bind(x, axes=(0,)) for p in _REDUCTIONS], x[:3, :4])
+    large = np.repeat(x, 40, axis=0)
+    check(lambda x: [p.bind(x, axes=(0,)) for p in _REDUCTIONS[2:]], large)
+
+
 # ---------------------------------------------------------------- texts and sizes
 
 
