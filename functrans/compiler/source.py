@@ -589,8 +589,11 @@ class Accumulator:
 
     def end_block(self) -> None:
         if self.part is not None:
-            self.writer.line(f"{self.total} += {self.wide}({self.part})")
+            self.writer.line(f"{self.total} += {self.widened(self.part)}")
             self.part = None
+
+    def widened(self, value: str) -> str:
+        return value if self.wide == self.node.dtype else f"{self.wide}({value})"
 
     def add(self) -> None:
         writer, dtype = self.writer, compute_dtype(self.node.dtype)
@@ -601,7 +604,7 @@ class Accumulator:
             writer.imports[INTRINSICS].add(function)
             writer.line(f"{target} = {function}({target}, {value})")
         elif self.blocked and self.part is None:
-            writer.line(f"{target} += {self.wide}({value})")
+            writer.line(f"{target} += {self.widened(value)}")
         else:
             writer.line(f"{target} = {writer.combined(self.combine, target, value, self.node.dtype)}")
 

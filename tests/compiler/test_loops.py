@@ -321,6 +321,15 @@ def test_conversions(of, to):
     ) else None
 
 
+@pytest.mark.parametrize(("of", "to"), ["fI", "If", "dq", "Qd", "eH", "He", "bB", "hH"])
+def test_bits(of, to):
+    x = np.random.default_rng(0).integers(0, 256, 24 * np.dtype(of).itemsize).astype(np.uint8).view(of)
+    x = np.where(np.isnan(x), 1, x).astype(of) if of in "fde" else x
+    jaxpr, _ = traced(lambda x: C.bitcast_p.bind(x, new_dtype=np.dtype(to)), x)
+    (got,) = run(jaxpr, [x])
+    np.testing.assert_array_equal(got.view(f"u{got.itemsize}"), x.view(f"u{x.itemsize}"))
+
+
 @pytest.mark.parametrize("shape", [(0,), (0, 20), (20, 0), (1, 1), ()])
 def test_empty_and_single_elements(shape):
     check(lambda x: [E.mul(x, 2.0), total(x), total(E.exp(x), *range(len(shape)))], normal(*shape))
