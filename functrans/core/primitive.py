@@ -64,8 +64,8 @@ class Primitive:
         """Apply the primitive: by the innermost trace among the operands, or by NumPy if there is none."""
         trace: Trace | None = None
         for a in args:
-            if isinstance(a, Tracer) and (trace is None or a.trace.level > trace.level):
-                trace = a.trace
+            if isinstance(a, Tracer) and (trace is None or a._trace.level > trace.level):
+                trace = a._trace
         if trace is None:
             return self.impl(*args, **params)
         return trace.process(self, args, params)

@@ -46,11 +46,11 @@ class Trace:
 class Tracer:
     """A value inside a transformed function: it behaves as an array, and records or differentiates what is done."""
 
-    __slots__ = ("__weakref__", "trace")
+    __slots__ = ("__weakref__", "_trace")
     __array_priority__ = 1000.0
     __hash__ = None  # type: ignore[assignment]
 
-    trace: Trace
+    _trace: Trace
     aval: ShapedArray
 
     def concrete(self, error: type[errors.ConcretizationError], need: str) -> Any:
@@ -130,10 +130,10 @@ class StagedTracer(Tracer):
 
     __slots__ = ("aval", "var")
 
-    trace: StagingTrace
+    _trace: StagingTrace
 
     def __init__(self, trace: StagingTrace, var: Var):
-        self.trace = trace
+        self._trace = trace
         self.var = var
         self.aval = var.aval
 
@@ -156,7 +156,7 @@ class StagedTracer(Tracer):
         )
 
     def describe(self) -> str:
-        return f"{self.aval} {self.trace.origin(self.var)}"
+        return f"{self.aval} {self._trace.origin(self.var)}"
 
 
 class StagingTrace(Trace):
@@ -185,11 +185,11 @@ class StagingTrace(Trace):
 
     def atom(self, value: Any) -> Atom:
         """The variable or literal that stands for a value of this trace, of an outer one, or of none."""
-        if isinstance(value, StagedTracer) and value.trace is self:
+        if isinstance(value, StagedTracer) and value._trace is self:
             if not self.open:
                 raise _leaked(value)
             return value.var
-        if isinstance(value, StagedTracer) and not value.trace.open:
+        if isinstance(value, StagedTracer) and not value._trace.open:
             raise _leaked(value)
         known = self.consts.get(id(value))
         if known is not None:

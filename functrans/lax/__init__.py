@@ -1,12 +1,25 @@
 """Primitives and the functions over them, by family; names and semantics of `jax.lax`."""
 
 from functrans.core.primitive import Primitive
+from functrans.lax import linalg
 from functrans.lax.broadcasting import (
     broadcast_in_dim,
     broadcast_to,
     broadcasted_iota,
     full,
     iota,
+)
+from functrans.lax.collectives import (
+    all_gather,
+    all_to_all,
+    axis_index,
+    axis_size,
+    pmax,
+    pmean,
+    pmin,
+    ppermute,
+    pswapaxes,
+    psum,
 )
 from functrans.lax.contraction import dot, dot_general
 from functrans.lax.control import cond, switch
@@ -107,6 +120,7 @@ from functrans.lax.reductions import (
     reduce_xor,
 )
 from functrans.lax.scan import associative_scan, map, scan
+from functrans.lax.sorting import argsort, sort, sort_key_val, top_k
 from functrans.lax.structural import (
     concatenate,
     expand_dims,

@@ -26,6 +26,7 @@ from functrans.core.trace import Tracer
 from functrans.errors import DTypeError, ShapeError
 from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
+from functrans.lax.structural import concatenate
 from functrans.transforms.batching import move_axis
 from functrans.transforms.jvp import zeros
 from functrans.transforms.transpose import is_linear
@@ -182,14 +183,38 @@ def as_operand(name: str, value: Any) -> Any:
     if is_array_like(value):
         return value
     if isinstance(value, (list, tuple)):
-        if any(isinstance(v, Tracer) for v in value):
-            from functrans.core.primitive import lookup  # stacking stands above
-
-            return lookup("concatenate").stack(list(value))  # type: ignore[attr-defined]
+        if _holds_tracer(value):
+            return stack_nested(name, value)
         array = np.asarray(value)
         if array.dtype.kind in "biufc":
             return array
     raise DTypeError(f"{name}: expected an array or a number, got {value!r:.60} of type {type(value).__name__}")
+
+
+def _holds_tracer(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return builtins.any(_holds_tracer(v) for v in value)
+    return isinstance(value, Tracer)
+
+
+def stack_nested(name: str, values: Sequence[Any]) -> Any:
+    """Nested lists of arrays and numbers as one array, as `np.array` makes it of plain values."""
+    parts = [as_operand(name, v) for v in values]
+    shapes = [aval_of(v).shape for v in parts]
+    if builtins.any(s != shapes[0] for s in shapes):
+        raise ShapeError(f"{name}: the elements of a list must have one shape to make an array, they have {shapes}")
+    return concatenate([_reshape(v, (1, *shapes[0])) for v in to_common_dtype(name, parts)], 0)
+
+
+def to_common_dtype(name: str, values: Sequence[Any]) -> list[Any]:
+    """Arrays and scalars converted to the dtype to which NumPy promotes them all; weak only if all are."""
+    types = [weak_type(v) for v in values]
+    strong = [t for t in types if not isinstance(t, type)]
+    try:
+        dtype = np.result_type(*strong, *[t(0) for t in types if isinstance(t, type)])
+    except TypeError:
+        raise DTypeError(f"{name}: no common dtype for {', '.join(str(aval_of(v)) for v in values)}") from None
+    return [convert_element_type(v, dtype, weak=not strong) for v in values]
 
 
 zero: Derivative = lambda t, y, *x: None

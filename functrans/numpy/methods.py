@@ -6,48 +6,290 @@ The core knows nothing of NumPy's namespace; this file, above it, gives tracers 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
+from functrans import lax
+from functrans.core.array import Array, wrap
+from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew
+from functrans.lax.subscript import IndexUpdate, getitem
+from functrans.numpy import indexing, manipulation, products, reductions, sorting, ufuncs
+from functrans.numpy.dispatch import TRACED, has_tracer
+
+# ---------------------------------------------------------------- operators
+
+
+def _is_operand(other: Any) -> bool:
+    return not isinstance(other, (str, bytes, dict, set, type(None)))
 
 
 def _binary(op: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
     def forward(self: Tracer, other: Any) -> Any:
-        return op(self, other) if _defers(other) else NotImplemented
+        return op(self, other) if _is_operand(other) else NotImplemented
 
     def reflected(self: Tracer, other: Any) -> Any:
-        return op(other, self) if _defers(other) else NotImplemented
+        return op(other, self) if _is_operand(other) else NotImplemented
 
     return forward, reflected
 
 
-def _defers(other: Any) -> bool:
-    return not isinstance(other, (str, bytes, dict, set, type(None)))
-
-
-def power(x: Any, y: Any) -> Any:
-    """`x ** y`; a Python integer exponent becomes repeated multiplication."""
-    if type(y) is int and isinstance(x, Tracer) and x.aval.dtype.kind in "fc":
-        return ew.integer_pow(x, y)
-    return ew.pow(x, y)
-
-
 _OPERATORS = {
     "add": ew.add, "sub": ew.sub, "mul": ew.mul, "truediv": ew.div, "floordiv": ew.floor_divide, "mod": ew.rem,
-    "pow": power, "and": ew.bitwise_and, "or": ew.bitwise_or, "xor": ew.bitwise_xor, "lshift": ew.shift_left,
-    "rshift": ew.shift_right,
+    "pow": ufuncs.power, "and": ew.bitwise_and, "or": ew.bitwise_or, "xor": ew.bitwise_xor, "lshift": ew.shift_left,
+    "rshift": ew.shift_right, "matmul": products.matmul, "divmod": ufuncs.divmod,
 }  # fmt: skip
 _COMPARISONS = {"eq": ew.eq, "ne": ew.ne, "lt": ew.lt, "le": ew.le, "gt": ew.gt, "ge": ew.ge}
 
-for _name, _op in _OPERATORS.items():
-    _forward, _reflected = _binary(_op)
-    setattr(Tracer, f"__{_name}__", _forward)
-    setattr(Tracer, f"__r{_name}__", _reflected)
-for _name, _op in _COMPARISONS.items():
-    setattr(Tracer, f"__{_name}__", _binary(_op)[0])
-Tracer.__neg__ = lambda self: ew.neg(self)  # type: ignore[attr-defined]
-Tracer.__pos__ = lambda self: self  # type: ignore[attr-defined]
-Tracer.__abs__ = lambda self: ew.abs(self)  # type: ignore[attr-defined]
-Tracer.__invert__ = lambda self: ew.bitwise_not(self)  # type: ignore[attr-defined]
+
+def _round(self: Tracer, ndigits: int | None = None) -> Any:
+    return ufuncs.round(self, ndigits or 0)
+
+
+def _install_operators() -> None:
+    for name, op in _OPERATORS.items():
+        forward, reflected = _binary(op)
+        setattr(Tracer, f"__{name}__", forward)
+        setattr(Tracer, f"__r{name}__", reflected)
+    for name, op in _COMPARISONS.items():
+        setattr(Tracer, f"__{name}__", _binary(op)[0])
+    unary = {"neg": ew.neg, "pos": ew.positive, "abs": ew.abs, "invert": ew.bitwise_not}
+    for name, row in unary.items():
+        setattr(Tracer, f"__{name}__", lambda self, row=row: row(self))
+    Tracer.__round__ = _round  # type: ignore[attr-defined]
+
+
+# ---------------------------------------------------------------- properties
+
+
+def _iterate(self: Tracer) -> Iterator[Any]:
+    shape = self.aval.shape
+    if not shape:
+        raise DTypeError(f"iteration over a 0-d array: {self.describe()}")
+    return iter([getitem(self, i) for i in range(shape[0])])
+
+
+def _length(self: Tracer) -> int:
+    if not self.aval.shape:
+        raise DTypeError("len() of a 0-d array")
+    return self.aval.shape[0]
+
+
+_PROPERTIES: dict[str, Callable[[Any], Any]] = {
+    "shape": lambda self: self.aval.shape,
+    "dtype": lambda self: self.aval.dtype,
+    "ndim": lambda self: self.aval.ndim,
+    "size": lambda self: self.aval.size,
+    "itemsize": lambda self: self.aval.dtype.itemsize,
+    "nbytes": lambda self: self.aval.size * self.aval.dtype.itemsize,
+    "weak_type": lambda self: self.aval.weak,
+    "T": lambda self: manipulation.transpose(self),
+    "mT": lambda self: manipulation.matrix_transpose(self),
+    "real": lambda self: ufuncs.real(self),
+    "imag": lambda self: ufuncs.imag(self),
+    "at": IndexUpdate,
+    "device": lambda self: "cpu",
+}
+
+# ---------------------------------------------------------------- methods
+
+
+def _astype(self: Any, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True) -> Any:
+    return lax.convert_element_type(self, dtype)
+
+
+def _reshape(self: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+    return manipulation.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+
+
+def _transpose(self: Any, *axes: Any) -> Any:
+    if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
+        axes = axes[0]
+    return manipulation.transpose(self, axes or None)
+
+
+def _item(self: Any, *args: Any) -> Any:
+    value = self.concrete(ConcretizationError, "a Python number")
+    return np.asarray(value).item(*args)
+
+
+def _tolist(self: Any) -> Any:
+    return np.asarray(self.concrete(ConcretizationError, "a Python list")).tolist()
+
+
+def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:  # noqa: A002
+    return ufuncs.clip(self, min, max)
+
+
+def _compress(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    return indexing.compress(condition, self, axis)
+
+
+def _searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    return sorting.searchsorted(self, v, side, sorter)
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin,
+    "argsort": sorting.argsort, "astype": _astype, "block_until_ready": lambda self: self, "clip": _clip,
+    "compress": _compress, "conj": lambda self: ew.conj(self), "conjugate": lambda self: ew.conj(self),
+    "copy": lambda self, order="C": self, "cumprod": reductions.cumprod, "cumsum": reductions.cumsum,
+    "diagonal": indexing.diagonal, "dot": products.dot, "flatten": lambda self, order="C": manipulation.ravel(self, order),
+    "item": _item, "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
+    "nonzero": lambda self: indexing.nonzero(self), "prod": reductions.prod, "ptp": reductions.ptp,
+    "ravel": lambda self, order="C": manipulation.ravel(self, order), "repeat": manipulation.repeat, "reshape": _reshape,
+    "round": lambda self, decimals=0, out=None: ufuncs.round(self, decimals), "searchsorted": _searchsorted,
+    "sort": sorting.sort, "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum,
+    "swapaxes": manipulation.swapaxes, "take": indexing.take, "tolist": _tolist, "trace": indexing.trace,
+    "transpose": _transpose, "var": reductions.var,
+}  # fmt: skip
+
+
+def _install_methods() -> None:
+    for name, get in _PROPERTIES.items():
+        setattr(Tracer, name, property(get))
+    for name, method in _METHODS.items():
+        setattr(Tracer, name, _method(name, method))
+    Tracer.__getitem__ = getitem  # type: ignore[attr-defined]
+    Tracer.__iter__ = _iterate  # type: ignore[attr-defined]
+    Tracer.__len__ = _length  # type: ignore[attr-defined]
+    Tracer.__array_namespace__ = _namespace  # type: ignore[attr-defined]
+
+
+def _method(name: str, function: Callable[..., Any]) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = function.__doc__
+    return method
+
+
+def _namespace(self: Any, /, *, api_version: Any = None) -> Any:
+    return importlib.import_module("functrans.numpy")
+
+
+# ---------------------------------------------------------------- NumPy's protocols
+
+
+def _scipy_ufuncs() -> dict[Any, Any]:
+    """Traced forms of SciPy's ufuncs, made when the first one is met."""
+    if not _SCIPY:
+        import scipy.special
+
+        ours = importlib.import_module("functrans.scipy.special")
+        for name in dir(scipy.special):
+            function = getattr(scipy.special, name)
+            if isinstance(function, np.ufunc) and hasattr(ours, name):
+                _SCIPY[function] = getattr(ours, name)
+    return _SCIPY
+
+
+_SCIPY: dict[Any, Any] = {}
+
+
+def _array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    if kwargs.pop("out", None) is not None:
+        raise ArgumentError(
+            f"numpy.{ufunc.__name__} with out= on a traced array: results are new arrays; write y = np.{ufunc.__name__}(...) "
+            f"(and x = x + y for x += y where x is an ndarray).\nThe array is {self.describe()}"
+        )
+    traced = ufuncs.TRACED_UFUNCS.get(ufunc) or (products.matmul if ufunc is np.matmul else None)
+    if traced is None:
+        traced = {getattr(np, "vecdot", None): products.vecdot}.get(ufunc) or _scipy_ufuncs().get(ufunc)
+    if method == "__call__" and traced is not None:
+        where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
+        for key in ("casting", "order", "subok"):
+            kwargs.pop(key, None)
+        if where is not True:
+            raise ArgumentError(f"numpy.{ufunc.__name__} with where= on a traced array: use numpy.where on the result")
+        if dtype is not None:
+            inputs = tuple(lax.convert_element_type(x, dtype) for x in inputs)
+        return traced(*inputs, **kwargs)
+    reduction = _UFUNC_METHODS.get((ufunc, method))
+    if reduction is not None:
+        return reduction(*inputs, **kwargs)
+    if method == "outer" and traced is not None:
+        a, b = inputs
+        a = manipulation.reshape(a, (*aval_of(a).shape, *[1] * aval_of(b).ndim))
+        return traced(a, b)
+    what = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    raise DTypeError(f"{what} has no traced form in functrans; it was called on {self.describe()}")
+
+
+def _along_first(function: Any) -> Any:
+    return lambda a, axis=0, dtype=None, keepdims=False, **options: function(
+        a, axis=axis, **({"dtype": dtype} if dtype is not None else {}), **({"keepdims": True} if keepdims else {})
+    )
+
+
+_UFUNC_METHODS: dict[Any, Any] = {
+    (np.add, "reduce"): _along_first(reductions.sum),
+    (np.multiply, "reduce"): _along_first(reductions.prod),
+    (np.maximum, "reduce"): _along_first(reductions.max),
+    (np.minimum, "reduce"): _along_first(reductions.min),
+    (np.logical_and, "reduce"): _along_first(reductions.all),
+    (np.logical_or, "reduce"): _along_first(reductions.any),
+    (np.add, "accumulate"): _along_first(reductions.cumsum),
+    (np.multiply, "accumulate"): _along_first(reductions.cumprod),
+    (np.maximum, "accumulate"): lambda a, axis=0, **options: lax.cummax(a, axis),
+    (np.minimum, "accumulate"): lambda a, axis=0, **options: lax.cummin(a, axis),
+    (np.logaddexp, "accumulate"): lambda a, axis=0, **options: lax.cumlogsumexp(a, axis),
+}
+
+
+def _array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    traced = TRACED.get(function) or _BY_NAME.get(function)
+    if traced is None:
+        name = getattr(function, "__name__", str(function))
+        module = getattr(function, "__module__", "numpy")
+        raise DTypeError(
+            f"{module}.{name} has no traced form in functrans; it was called on {self.describe()}.\n"
+            "Compose it of other functions, or call it on real values by functrans.pure_callback."
+        )
+    return traced(*args, **kwargs)
+
+
+#: NumPy functions whose traced forms are plain functions, since they take options of their own.
+_BY_NAME: dict[Any, Any] = {
+    np.nonzero: indexing.nonzero,
+    np.flatnonzero: indexing.flatnonzero,
+    np.argwhere: indexing.argwhere,
+    np.unique: sorting.unique,
+    np.shape: lambda a: aval_of(a).shape,
+    np.ndim: lambda a: aval_of(a).ndim,
+    np.size: lambda a, axis=None: aval_of(a).size if axis is None else aval_of(a).shape[axis],
+    np.iscomplexobj: lambda x: aval_of(x).dtype.kind == "c",
+    np.isrealobj: lambda x: aval_of(x).dtype.kind != "c",
+    np.result_type: lambda *args: np.result_type(*[aval_of(a).dtype if isinstance(a, Tracer) else a for a in args]),
+    np.astype: lambda x, dtype, /, *, copy=True, device=None: lax.convert_element_type(x, dtype),
+    np.array_repr: lambda arr, *args, **kwargs: repr(arr),
+}
+
+# ---------------------------------------------------------------- concrete arrays
+
+
+def _array_getitem(self: Any, index: Any) -> Any:
+    if has_tracer(index if isinstance(index, tuple) else (index,)):
+        return getitem(self, index)
+    out = np.ndarray.__getitem__(self, index)
+    return out if isinstance(out, np.ndarray) else wrap(out)
+
+
+def _install_on_array() -> None:
+    Array.at = property(IndexUpdate)  # type: ignore[attr-defined]
+    Array.__getitem__ = _array_getitem  # type: ignore[assignment, method-assign]
+    Array.__array_namespace__ = _namespace  # type: ignore[attr-defined, assignment]
+
+
+_install_operators()
+_install_methods()
+_install_on_array()
+Tracer.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
+Tracer.__array_function__ = _array_function  # type: ignore[attr-defined]
+

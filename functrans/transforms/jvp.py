@@ -27,7 +27,7 @@ class TangentTracer(Tracer):
     __slots__ = ("primal", "tangent")
 
     def __init__(self, trace: TangentTrace, primal: Any, tangent: Any):
-        self.trace = trace
+        self._trace = trace
         self.primal = primal
         self.tangent = tangent
 
@@ -58,7 +58,7 @@ class TangentTrace(Trace):
         primals = []
         tangents = []
         for a in args:
-            if isinstance(a, TangentTracer) and a.trace is self:
+            if isinstance(a, TangentTracer) and a._trace is self:
                 primals.append(a.primal)
                 tangents.append(a.tangent)
             else:
@@ -76,7 +76,7 @@ class TangentTrace(Trace):
 
     def check_closure(self, name: str, values: Sequence[Any]) -> None:
         """Refuse results of a user's derivative rule that depend on differentiated values it captured."""
-        if any(isinstance(v, TangentTracer) and v.trace is self for v in values):
+        if any(isinstance(v, TangentTracer) and v._trace is self for v in values):
             raise NotDifferentiableError(
                 f"the derivative rule of {name} captures a value with respect to which it is differentiated (a "
                 "closure); the rule says nothing of it. Pass it as an argument."
@@ -84,7 +84,7 @@ class TangentTrace(Trace):
 
     def split(self, value: Any) -> tuple[Any, Any]:
         """The primal and the tangent of a value that the function returned."""
-        if isinstance(value, TangentTracer) and value.trace is self:
+        if isinstance(value, TangentTracer) and value._trace is self:
             return value.primal, value.tangent
         return value, None
 

@@ -1,0 +1,102 @@
+"""Sorting: `sort` of several operands by the first ones, `argsort`, `top_k`."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from functrans.core.array import wrap
+from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.primitive import Axis, Primitive
+from functrans.errors import ShapeError
+from functrans.lax.broadcasting import broadcasted_iota
+from functrans.lax.indexing import take_along
+from functrans.lax.structural import canonical_axis, rev, slice_in_dim
+from functrans.transforms.batching import batch_first
+
+
+def _impl(*operands: Any, dimension: int, num_keys: int, is_stable: bool) -> list[Any]:
+    arrays = [np.asarray(x) for x in operands]
+    kind = "stable" if is_stable else None
+    if len(arrays) == 1:
+        return [wrap(np.sort(arrays[0], dimension, kind=kind))]
+    if num_keys == 1:
+        order = np.argsort(arrays[0], dimension, kind=kind)
+    else:
+        order = np.lexsort(arrays[:num_keys][::-1], dimension)
+    return [wrap(np.take_along_axis(x, order, dimension)) for x in arrays]
+
+
+def _abstract(*avals: ShapedArray, dimension: int, num_keys: int, is_stable: bool) -> list[ShapedArray]:
+    for a in avals:
+        if a.shape != avals[0].shape:
+            raise ShapeError(f"sort: operands of shapes {[a.shape for a in avals]} must have one shape")
+    return [a.strong() for a in avals]
+
+
+def _jvp(primals: Any, tangents: Any, *, dimension: int, num_keys: int, is_stable: bool) -> Any:
+    shape = aval_of(primals[0]).shape
+    places = broadcasted_iota(np.int64, shape, dimension)
+    *outs, order = sort_p.bind(*primals, places, dimension=dimension, num_keys=num_keys, is_stable=is_stable)
+    moved = [None if t is None else take_along(t, order, dimension, mode="promise_in_bounds") for t in tangents]
+    return outs, moved
+
+
+def _batch(axis: Axis, args: Any, dims: Any, *, dimension: int, **params: Any) -> Any:
+    operands = [batch_first(axis, x, d) for x, d in zip(args, dims)]
+    return sort_p.bind(*operands, dimension=dimension + 1, **params), [0] * len(operands)
+
+
+sort_p = Primitive("sort", multiple_results=True)
+sort_p.impl = _impl
+sort_p.abstract_eval = _abstract
+sort_p.jvp = _jvp
+sort_p.batch = _batch
+
+
+def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
+    """Sort along an axis; of a sequence of arrays, all in the order of the first `num_keys`. NaN comes last.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.sort((np.array([2, 1]), np.array([10.0, 20.0])))
+    (Array([1, 2]), Array([20., 10.]))
+    """
+    several = isinstance(operand, (tuple, list))
+    operands = tuple(operand) if several else (operand,)
+    axis = canonical_axis(dimension, aval_of(operands[0]).ndim)
+    outs = sort_p.bind(*operands, dimension=axis, num_keys=num_keys, is_stable=bool(is_stable))
+    return tuple(outs) if several else outs[0]
+
+
+def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> tuple[Any, Any]:
+    """`keys` sorted, and `values` in the same order."""
+    return sort((keys, values), dimension, is_stable)
+
+
+def argsort(operand: Any, dimension: int = -1, is_stable: bool = True) -> Any:
+    """The indices that sort an array along an axis (int64)."""
+    aval = aval_of(operand)
+    axis = canonical_axis(dimension, aval.ndim)
+    return sort((operand, broadcasted_iota(np.int64, aval.shape, axis)), axis, is_stable)[1]
+
+
+def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
+    """The `k` largest elements along an axis, in descending order, and their indices.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.top_k(np.array([3.0, 1.0, 2.0]), 2)
+    (Array([3., 2.]), Array([0, 2]))
+    """
+    aval = aval_of(operand)
+    axis = canonical_axis(axis, aval.ndim)
+    n, k = aval.shape[axis], operator.index(k)
+    if not 0 <= k <= n:
+        raise ShapeError(f"top_k: k={k} of an axis of size {n}")
+    # reversed, so that among equals the first comes first after the final reversal
+    flipped = rev(operand, (axis,))
+    places = rev(broadcasted_iota(np.int64, aval.shape, axis), (axis,))
+    values, indices = sort((flipped, places), axis)
+    return tuple(rev(slice_in_dim(x, n - k, n, axis=axis), (axis,)) for x in (values, indices))  # type: ignore[return-value]
+

@@ -1,0 +1,299 @@
+"""Making arrays (NumPy's reference: Array creation routines).
+
+Inside a staged function these are equations, so that a large array of zeros costs nothing until it is needed.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from functrans import lax
+from functrans.core.array import wrap
+from functrans.core.avals import aval_of
+from functrans.core.trace import Tracer
+from functrans.errors import ShapeError
+from functrans.lax.broadcasting import canonical_shape
+from functrans.lax.elementwise import as_operand
+from functrans.numpy.dispatch import creates, dtype_of, implements, operand, shape_of, unsupported
+
+
+@creates(np.zeros)
+def zeros(shape: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+    return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
+
+
+@creates(np.ones)
+def ones(shape: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+    return lax.full(canonical_shape(shape), 1, float if dtype is None else dtype)
+
+
+@creates(np.empty)
+def empty(shape: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+    return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
+
+
+@creates(np.full)
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+    fill_value = as_operand("full", fill_value)
+    dtype = dtype_of(fill_value) if dtype is None else np.dtype(dtype)
+    return lax.broadcast_to(lax.convert_element_type(fill_value, dtype), canonical_shape(shape))
+
+
+def _like(a: Any, dtype: Any, shape: Any) -> tuple[Any, Any]:
+    a = operand("zeros_like", a)
+    return (shape_of(a) if shape is None else canonical_shape(shape)), dtype_of(a) if dtype is None else dtype
+
+
+@creates(np.zeros_like)
+def zeros_like(a: Any, dtype: Any = None, order: Any = None, subok: Any = None, shape: Any = None, **o: Any) -> Any:
+    return zeros(*_like(a, dtype, shape))
+
+
+@creates(np.ones_like)
+def ones_like(a: Any, dtype: Any = None, order: Any = None, subok: Any = None, shape: Any = None, **o: Any) -> Any:
+    return ones(*_like(a, dtype, shape))
+
+
+@creates(np.empty_like)
+def empty_like(a: Any, dtype: Any = None, order: Any = None, subok: Any = None, shape: Any = None, **o: Any) -> Any:
+    return zeros(*_like(a, dtype, shape))
+
+
+@creates(np.full_like)
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = None, subok: Any = None, shape: Any = None, **o: Any
+) -> Any:
+    size, dtype = _like(a, dtype, shape)
+    return full(size, fill_value, dtype)
+
+
+@creates(np.arange)
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, **options: Any) -> Any:
+    if stop is None:
+        start, stop = 0, start
+    step = 1 if step is None else step
+    for bound in (start, stop, step):
+        if isinstance(bound, Tracer):  # an error that says why, unless it has a value
+            bound.__index__()
+    like = np.arange(start, start, step, dtype)
+    if like.dtype.kind in "iu" and all(isinstance(v, (int, np.integer)) for v in (start, stop, step)):
+        n = len(range(int(start), int(stop), int(step)))
+        counting = lax.iota(like.dtype, n)
+        if step != 1:
+            counting = counting * like.dtype.type(step)
+        return counting + like.dtype.type(start) if start != 0 else counting
+    return wrap(np.arange(start, stop, step, dtype))
+
+
+@creates(np.linspace)
+def linspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0,
+    **options: Any,
+) -> Any:  # fmt: skip
+    num = operator.index(num)
+    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
+        out = np.linspace(start, stop, num, endpoint, True, dtype, axis)
+        return (wrap(out[0]), wrap(out[1])) if retstep else wrap(out[0])
+    start, stop = operand("linspace", start), operand("linspace", stop)
+    divisor = num - 1 if endpoint else num
+    kind = np.result_type(dtype_of(start), dtype_of(stop), np.float64 if _inexact(start, stop) is None else np.float16)
+    start, stop = lax.convert_element_type(start, kind), lax.convert_element_type(stop, kind)
+    difference = stop - start
+    shape = shape_of(difference)
+    step = difference / divisor if divisor > 0 else difference * np.nan
+    t = lax.convert_element_type(lax.iota(np.int64, num), kind)
+    t = lax.reshape(t, (num, *[1] * len(shape)))
+    out = t * step + start if divisor > 0 else lax.broadcast_to(start, (num, *shape)) + t * difference
+    if endpoint and num > 1:
+        last = lax.reshape(lax.eq(lax.iota(np.int64, num), num - 1), (num, *[1] * len(shape)))
+        out = lax.select(last, stop, out)
+    if dtype is not None:
+        if np.dtype(dtype).kind in "iu":
+            out = lax.floor(out)
+        out = lax.convert_element_type(out, dtype)
+    if axis != 0:
+        from functrans.numpy.manipulation import moveaxis
+
+        out = moveaxis(out, 0, axis)
+    return (out, step) if retstep else out
+
+
+def _inexact(*values: Any) -> Any:
+    return True if any(dtype_of(v).kind in "fc" for v in values) else None
+
+
+@creates(np.logspace)
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+) -> Any:
+    out = base ** linspace(start, stop, num, endpoint, axis=axis)
+    return out if dtype is None else lax.convert_element_type(out, dtype)
+
+
+@creates(np.geomspace)
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
+        return wrap(np.geomspace(start, stop, num, endpoint, dtype, axis))
+    start, stop = operand("geomspace", start), operand("geomspace", stop)
+    sign = lax.sign(start + stop * 0)
+    out = sign * lax.exp(linspace(lax.log(lax.abs(start + 0.0)), lax.log(lax.abs(stop + 0.0)), num, endpoint, axis=axis))
+    return out if dtype is None else lax.convert_element_type(out, dtype)
+
+
+@creates(np.eye)
+def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = None, **options: Any) -> Any:  # noqa: N803
+    n = operator.index(N)
+    m = n if M is None else operator.index(M)
+    row, column = (lax.broadcasted_iota(np.int64, (n, m), d) for d in (0, 1))
+    return lax.convert_element_type(lax.eq(column, row + operator.index(k)), dtype)
+
+
+@creates(np.identity)
+def identity(n: Any, dtype: Any = None, **options: Any) -> Any:
+    return eye(n, dtype=float if dtype is None else dtype)
+
+
+@creates(np.tri)
+def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, **options: Any) -> Any:  # noqa: N803
+    n = operator.index(N)
+    m = n if M is None else operator.index(M)
+    row, column = (lax.broadcasted_iota(np.int64, (n, m), d) for d in (0, 1))
+    return lax.convert_element_type(lax.le(column, row + operator.index(k)), dtype)
+
+
+@implements(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    m = operand("tril", m)
+    return lax.select(_below(m, k), m, dtype_of(m).type(0))
+
+
+@implements(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    m = operand("triu", m)
+    return lax.select(_below(m, k - 1), dtype_of(m).type(0), m)
+
+
+def _below(m: Any, k: int) -> Any:
+    shape = shape_of(m)
+    if len(shape) == 1:
+        shape = (shape[0], shape[0])
+    if not shape:
+        raise ShapeError("tril and triu take arrays with at least one axis")
+    return tri(*shape[-2:], k=k, dtype=bool)
+
+
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    v = operand("diag", v)
+    shape = shape_of(v)
+    if len(shape) == 1:
+        n = shape[0] + abs(k)
+        before, after = (k, 0) if k >= 0 else (0, -k)
+        row = lax.pad(v, dtype_of(v).type(0), [(before, after, 0)])
+        return lax.select(eye(n, k=k, dtype=bool), lax.reshape(row, (1, n)), dtype_of(v).type(0))
+    if len(shape) == 2:
+        from functrans.numpy.indexing import diagonal
+
+        return diagonal(v, k)
+    raise ShapeError(f"diag takes an array of one or two axes, got shape {shape}")
+
+
+@implements(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    v = operand("diagflat", v)
+    return diag(lax.reshape(v, (aval_of(v).size,)), k)
+
+
+@implements(np.vander)
+def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:  # noqa: N803
+    x = operand("vander", x)
+    n = shape_of(x)[0] if N is None else operator.index(N)
+    powers = np.arange(n) if increasing else np.arange(n - 1, -1, -1)
+    return lax.reshape(x, (shape_of(x)[0], 1)) ** powers.astype(np.result_type(dtype_of(x), np.int64))
+
+
+@implements(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    arrays = [operand("meshgrid", x) for x in xi]
+    n = len(arrays)
+    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    sizes = [aval_of(x).size for x in arrays]
+    shape = tuple(sizes[i] for i in order)
+    out = []
+    for i, x in enumerate(arrays):
+        own = [1] * n
+        own[order.index(i)] = sizes[i]
+        x = lax.reshape(x, own)
+        out.append(x if sparse else lax.broadcast_to(x, shape))
+    return tuple(out)
+
+
+@creates(np.indices)
+def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
+    from functrans.numpy.manipulation import stack
+
+    shape = canonical_shape(dimensions)
+    if sparse:
+        n = len(shape)
+        ones_ = [tuple(m if i == d else 1 for i, m in enumerate(shape)) for d in range(n)]
+        return tuple(lax.broadcasted_iota(dtype, s, d) for d, s in enumerate(ones_))
+    return stack([lax.broadcasted_iota(dtype, shape, d) for d in range(len(shape))])
+
+
+def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0, **options: Any) -> Any:  # noqa: A002
+    """An array of numbers, arrays, tracers, or nested lists of them.
+
+    Unlike `numpy.array` it takes traced elements; that function cannot know of them.
+
+    >>> import functrans as ft, functrans.numpy as fnp
+    >>> ft.grad(lambda x: fnp.array([x, 2 * x]).sum())(1.0)
+    Array(3.)
+    """
+    unsupported("array", **{k: v for k, v in options.items() if k == "out"})
+    if isinstance(object, (list, tuple)):
+        from functrans.numpy.dispatch import has_tracer
+
+        if has_tracer(object):
+            out = operand("array", object)
+            out = out if dtype is None else lax.convert_element_type(out, dtype)
+            return _at_least(out, ndmin)
+    if not isinstance(object, Tracer):
+        return wrap(np.array(object, dtype=dtype, copy=copy, ndmin=ndmin))
+    out = object if dtype is None and not object.aval.weak else lax.convert_element_type(object, dtype or dtype_of(object))
+    return _at_least(out, ndmin)
+
+
+def _at_least(x: Any, ndmin: int) -> Any:
+    shape = shape_of(x)
+    return lax.reshape(x, (*[1] * (ndmin - len(shape)), *shape)) if len(shape) < ndmin else x
+
+
+def asarray(a: Any, dtype: Any = None, *, copy: bool | None = None, **options: Any) -> Any:
+    """An array-like as an array: without a copy where it is one (as `numpy.asarray`, for tracers too)."""
+    from functrans.numpy.dispatch import has_tracer
+
+    if isinstance(a, Tracer) or (isinstance(a, (list, tuple)) and has_tracer(a)):
+        return array(a, dtype)
+    return wrap(np.array(a, dtype=dtype) if copy else np.asarray(a, dtype=dtype))
+
+
+asanyarray = ascontiguousarray = asarray
+
+
+@implements(np.copy)
+def copy(a: Any, order: Any = None, subok: Any = None) -> Any:
+    return operand("copy", a)
+
+
+def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
+    """`function` called with the index arrays of `shape`, as `numpy.fromfunction`."""
+    grids = indices(shape, dtype=dtype)
+    return function(*[grids[i] for i in range(len(canonical_shape(shape)))], **kwargs)
+
+
+def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
+    """A buffer's bytes as a vector, as `numpy.frombuffer`."""
+    return wrap(np.frombuffer(buffer, dtype, count, offset))

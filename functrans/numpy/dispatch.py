@@ -1,0 +1,138 @@
+"""How a function of this namespace is NumPy's own on plain arrays and ours on tracers.
+
+`implements(np.f)` marks a function as the traced form of `np.f`. Called without tracers, NumPy's function runs and its
+result becomes an `Array`; so eager results are NumPy's by construction. The same registry answers
+`Tracer.__array_function__`: `np.f(tracer)` finds the traced form here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from functrans.core.array import Array, wrap
+from functrans.core.avals import aval_of
+from functrans.core.trace import Tracer, current_staging
+from functrans.errors import ArgumentError
+from functrans.lax.elementwise import as_operand
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: NumPy's functions that have a traced form.
+TRACED: dict[Any, Callable[..., Any]] = {}
+
+
+def implements(numpy_function: Any) -> Callable[[F], F]:
+    """Make a function of tracers the traced form of a NumPy function."""
+
+    def register(traced: F) -> F:
+        TRACED[numpy_function] = traced
+
+        @functools.wraps(traced)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if has_tracer(args) or (kwargs and has_tracer(kwargs.values())):
+                return traced(*args, **kwargs)
+            return wrap_result(numpy_function(*args, **kwargs))
+
+        function.__doc__ = _document(numpy_function, traced)
+        return function  # type: ignore[return-value]
+
+    return register
+
+
+def creates(numpy_function: Any) -> Callable[[F], F]:
+    """The same for functions that make arrays from nothing: they are staged wherever a function is being staged."""
+
+    def register(traced: F) -> F:
+        TRACED[numpy_function] = traced
+
+        @functools.wraps(traced)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if current_staging() is not None or has_tracer(args) or has_tracer(kwargs.values()):
+                return traced(*args, **kwargs)
+            return wrap_result(numpy_function(*args, **kwargs))
+
+        function.__doc__ = _document(numpy_function, traced)
+        return function  # type: ignore[return-value]
+
+    return register
+
+
+def _document(numpy_function: Any, traced: Any) -> str:
+    name = numpy_function.__name__
+    lines = [line.strip() for line in (numpy_function.__doc__ or "").strip().splitlines()]
+    # ufuncs and some others begin with their signature
+    summary: list[str] = []
+    for line in lines:
+        if not line and summary:
+            break
+        if line and not (not summary and line.startswith(f"{name}(")):
+            summary.append(line)
+    own = traced.__doc__
+    text = f"{' '.join(summary)}\n\nAs `numpy.{name}`."
+    return f"{text}\n\n{own}" if own else text
+
+
+def has_tracer(values: Any) -> bool:
+    """Whether a tracer is among the arguments, or in a list or tuple among them."""
+    for v in values:
+        if isinstance(v, Tracer) or (isinstance(v, (list, tuple)) and has_tracer(v)):
+            return True
+    return False
+
+
+def wrap_result(value: Any) -> Any:
+    """NumPy's result with arrays and NumPy scalars as `Array`s."""
+    if type(value) is Array or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (np.ndarray, np.generic)):
+        return wrap(value) if value.dtype.kind in "biufc" else value
+    if type(value) in (tuple, list):
+        return type(value)(wrap_result(v) for v in value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(wrap_result(v) for v in value))
+    return value
+
+
+def operand(name: str, value: Any) -> Any:
+    """An array-like as something that primitives take."""
+    return as_operand(name, value)
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    return aval_of(value).shape
+
+
+def dtype_of(value: Any) -> np.dtype:
+    return aval_of(value).dtype
+
+
+def unsupported(name: str, **options: Any) -> None:
+    """Refuse arguments of NumPy's that have no meaning for functional arrays (given and not at their default)."""
+    for option, value in options.items():
+        if value is not None:
+            hint = {
+                "out": "results are new arrays; write y = ... instead of out=y",
+                "order": "compiled arrays are in C order",
+            }.get(option, "it has no functional form")
+            raise ArgumentError(f"{name} of a traced array does not take {option}={value!r:.40}: {hint}")
+
+
+def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """An `axis` argument as a tuple of axes counted from the front; all of them for `None`."""
+    from functrans.lax.reductions import canonical_axes
+
+    if axis is None:
+        return tuple(range(ndim))
+    return canonical_axes(tuple(axis) if isinstance(axis, (tuple, list)) else (axis,), ndim)
+
+
+def normalize_axis(axis: Any, ndim: int) -> int:
+    from functrans.lax.structural import canonical_axis
+
+    return canonical_axis(axis, ndim)
+
+

@@ -1,0 +1,465 @@
+"""Changing shapes, joining, splitting, rearranging (NumPy's reference: Array manipulation routines)."""
+
+from __future__ import annotations
+
+import builtins
+import operator
+from typing import Any
+
+import numpy as np
+
+from functrans import lax
+from functrans.core.avals import aval_of
+from functrans.core.trace import Tracer
+from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.broadcasting import canonical_shape
+from functrans.lax.elementwise import broadcast_shapes as _common_shape
+from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.subscript import IndexUpdate, getitem
+from functrans.numpy.dispatch import dtype_of, implements, normalize_axes, normalize_axis, operand, shape_of, unsupported
+
+# ---------------------------------------------------------------- shape
+
+
+@implements(np.reshape)
+def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+    a = operand("reshape", a)
+    sizes = shape if shape is not None else newshape
+    sizes = tuple(operator.index(n) for n in (sizes if isinstance(sizes, (tuple, list, np.ndarray)) else (sizes,)))
+    size = aval_of(a).size
+    if sizes.count(-1) > 1:
+        raise ShapeError("reshape: only one unknown dimension (-1) can be given")
+    if -1 in sizes:
+        known = 1
+        for n in sizes:
+            known *= n if n != -1 else 1
+        if known == 0 or size % known:
+            raise ShapeError(f"cannot reshape an array of shape {shape_of(a)} ({size} elements) into shape {sizes}")
+        sizes = tuple(size // known if n == -1 else n for n in sizes)
+    if order == "F":
+        reverse = tuple(range(len(sizes) - 1, -1, -1))
+        return lax.transpose(lax.reshape(transpose(a), sizes[::-1]), reverse)
+    if order not in ("C", "A"):
+        unsupported("reshape", order=order)
+    return lax.reshape(a, sizes)
+
+
+@implements(np.ravel)
+def ravel(a: Any, order: str = "C") -> Any:
+    return reshape(a, (-1,) if aval_of(a).size else (0,), order=order if order == "F" else "C")
+
+
+@implements(np.transpose)
+def transpose(a: Any, axes: Any = None) -> Any:
+    a = operand("transpose", a)
+    n = len(shape_of(a))
+    if axes is None:
+        return lax.transpose(a, tuple(range(n - 1, -1, -1)))
+    if len(axes) != n:
+        raise ShapeError(f"transpose: {len(axes)} axes given for an array of {n}")
+    return lax.transpose(a, [normalize_axis(i, n) for i in axes])
+
+
+permute_dims = transpose
+
+
+@implements(np.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    return swapaxes(x, -1, -2)
+
+
+@implements(np.swapaxes)
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    a = operand("swapaxes", a)
+    n = len(shape_of(a))
+    order = list(range(n))
+    i, j = normalize_axis(axis1, n), normalize_axis(axis2, n)
+    order[i], order[j] = order[j], order[i]
+    return lax.transpose(a, order)
+
+
+@implements(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    a = operand("moveaxis", a)
+    n = len(shape_of(a))
+    sources = [normalize_axis(i, n) for i in (source if isinstance(source, (tuple, list)) else (source,))]
+    targets = [normalize_axis(i, n) for i in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    if len(sources) != len(targets):
+        raise ShapeError("moveaxis: source and destination must have the same number of axes")
+    order = [i for i in range(n) if i not in sources]
+    for target, axis in sorted(zip(targets, sources)):
+        order.insert(target, axis)
+    return lax.transpose(a, order)
+
+
+@implements(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    n = len(shape_of(a))
+    axis, start = normalize_axis(axis, n), start + n if start < 0 else start
+    return moveaxis(a, axis, start - 1 if start > axis else start)
+
+
+@implements(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Any:
+    a = operand("squeeze", a)
+    shape = shape_of(a)
+    axes = [i for i, n in enumerate(shape) if n == 1] if axis is None else normalize_axes(axis, len(shape))
+    return lax.squeeze(a, axes)
+
+
+@implements(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Any:
+    return lax.expand_dims(operand("expand_dims", a), axis if isinstance(axis, (tuple, list)) else (axis,))
+
+
+def _at_least(n: int, name: str, arrays: tuple[Any, ...], place: Any) -> Any:
+    out = []
+    for a in arrays:
+        a = operand(name, a)
+        shape = shape_of(a)
+        out.append(a if len(shape) >= n else lax.reshape(a, place(shape)))
+    return out[0] if len(out) == 1 else tuple(out)
+
+
+@implements(np.atleast_1d)
+def atleast_1d(*arys: Any) -> Any:
+    return _at_least(1, "atleast_1d", arys, lambda s: (1,))
+
+
+@implements(np.atleast_2d)
+def atleast_2d(*arys: Any) -> Any:
+    return _at_least(2, "atleast_2d", arys, lambda s: (1, *s) if s else (1, 1))
+
+
+@implements(np.atleast_3d)
+def atleast_3d(*arys: Any) -> Any:
+    return _at_least(3, "atleast_3d", arys, lambda s: {0: (1, 1, 1), 1: (1, *s, 1), 2: (*s, 1)}[len(s)])
+
+
+@implements(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    array = operand("broadcast_to", array)
+    shape = canonical_shape(shape)
+    own = shape_of(array)
+    if len(own) > len(shape) or any(n not in (1, m) for n, m in zip(own[::-1], shape[::-1])):
+        raise ShapeError(f"cannot broadcast an array of shape {own} to shape {shape}")
+    return lax.broadcast_to(array, shape)
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    arrays = [operand("broadcast_arrays", a) for a in args]
+    shape = _common_shape("broadcast_arrays", [shape_of(a) for a in arrays])
+    return tuple(lax.broadcast_to(a, shape) for a in arrays)
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape to which arrays of these shapes broadcast, as `numpy.broadcast_shapes`."""
+    return np.broadcast_shapes(*shapes)
+
+
+# ---------------------------------------------------------------- joining
+
+
+def _sequence(name: str, arrays: Any) -> list[Any]:
+    if isinstance(arrays, Tracer):
+        return [getitem(arrays, i) for i in range(shape_of(arrays)[0])]
+    out = [operand(name, a) for a in arrays]
+    if not out:
+        raise ShapeError(f"{name} needs at least one array")
+    return to_common_dtype(name, out)
+
+
+@implements(np.concatenate)
+def concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
+    unsupported("concatenate", out=out)
+    parts = _sequence("concatenate", arrays)
+    if axis is None:
+        parts, axis = [ravel(a) for a in parts], 0
+    if not shape_of(parts[0]):
+        raise ShapeError("concatenate: arrays without axes cannot be joined; use stack")
+    joined = lax.concatenate(parts, normalize_axis(axis, len(shape_of(parts[0]))))
+    return joined if dtype is None else lax.convert_element_type(joined, dtype)
+
+
+concat = concatenate
+
+
+@implements(np.stack)
+def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
+    unsupported("stack", out=out)
+    parts = _sequence("stack", arrays)
+    shapes = {shape_of(a) for a in parts}
+    if len(shapes) > 1:
+        raise ShapeError(f"stack: all arrays must have one shape, they have {sorted(shapes)}")
+    axis = normalize_axis(axis, len(shape_of(parts[0])) + 1)
+    joined = lax.concatenate([lax.expand_dims(a, (axis,)) for a in parts], axis)
+    return joined if dtype is None else lax.convert_element_type(joined, dtype)
+
+
+@implements(np.vstack)
+def vstack(tup: Any, *, dtype: Any = None, casting: Any = None) -> Any:
+    return concatenate([atleast_2d(a) for a in _sequence("vstack", tup)], 0, dtype=dtype)
+
+
+@implements(np.hstack)
+def hstack(tup: Any, *, dtype: Any = None, casting: Any = None) -> Any:
+    parts = [atleast_1d(a) for a in _sequence("hstack", tup)]
+    return concatenate(parts, 0 if len(shape_of(parts[0])) == 1 else 1, dtype=dtype)
+
+
+@implements(np.dstack)
+def dstack(tup: Any) -> Any:
+    return concatenate([atleast_3d(a) for a in _sequence("dstack", tup)], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    parts = []
+    for a in _sequence("column_stack", tup):
+        a = atleast_1d(a)
+        parts.append(lax.reshape(a, (shape_of(a)[0], 1)) if len(shape_of(a)) == 1 else a)
+    return concatenate(parts, 1)
+
+
+@implements(np.append)
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return concatenate([ravel(operand("append", arr)), ravel(operand("append", values))])
+    return concatenate([arr, values], axis)
+
+
+@implements(np.block)
+def block(arrays: Any) -> Any:
+    def depth(x: Any) -> int:
+        return 1 + depth(x[0]) if isinstance(x, list) else 0
+
+    n = depth(arrays)
+    ndim = builtins.max([n, *(len(shape_of(operand("block", a))) for a in _leaves(arrays))])
+
+    def join(x: Any, level: int) -> Any:
+        if not isinstance(x, list):
+            x = operand("block", x)
+            return lax.reshape(x, (*[1] * (ndim - len(shape_of(x))), *shape_of(x)))
+        return concatenate([join(v, level + 1) for v in x], ndim - n + level)
+
+    return join(arrays, 0)
+
+
+def _leaves(x: Any) -> list[Any]:
+    return [leaf for v in x for leaf in _leaves(v)] if isinstance(x, list) else [x]
+
+
+# ---------------------------------------------------------------- splitting
+
+
+@implements(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    ary = operand("array_split", ary)
+    axis = normalize_axis(axis, len(shape_of(ary)))
+    n = shape_of(ary)[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        sections = int(indices_or_sections)
+        each, extra = divmod(n, sections)
+        ends = np.cumsum([0] + [each + 1] * extra + [each] * (sections - extra)).tolist()
+    else:
+        ends = [0, *[int(i) for i in indices_or_sections], n]
+    return [lax.slice_in_dim(ary, a, b if i < len(ends) - 2 else n, axis=axis)
+            for i, (a, b) in enumerate(zip(ends, ends[1:]))]  # fmt: skip
+
+
+@implements(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    ary = operand("split", ary)
+    if isinstance(indices_or_sections, (int, np.integer)):
+        n = shape_of(ary)[normalize_axis(axis, len(shape_of(ary)))]
+        if n % indices_or_sections:
+            raise ShapeError(f"split: an axis of size {n} cannot be split into {indices_or_sections} equal parts")
+    return array_split(ary, indices_or_sections, axis)
+
+
+@implements(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    return split(ary, indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
+
+
+@implements(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    return split(ary, indices_or_sections, 0)
+
+
+@implements(np.dsplit)
+def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+    return split(ary, indices_or_sections, 2)
+
+
+@implements(np.unstack)
+def unstack(x: Any, /, *, axis: int = 0) -> Any:
+    x = moveaxis(x, axis, 0)
+    return tuple(getitem(x, i) for i in range(shape_of(x)[0]))
+
+
+# ---------------------------------------------------------------- tiling and rearranging
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Any:  # noqa: N803
+    a = operand("tile", A)
+    counts = tuple(reps) if isinstance(reps, (tuple, list)) else (reps,)
+    n = builtins.max(len(counts), len(shape_of(a)))
+    counts = (1,) * (n - len(counts)) + tuple(map(operator.index, counts))
+    shape = (1,) * (n - len(shape_of(a))) + shape_of(a)
+    spread = lax.broadcast_in_dim(
+        lax.reshape(a, shape), tuple(m for c, s in zip(counts, shape) for m in (c, s)), range(1, 2 * n, 2)
+    )
+    return lax.reshape(spread, tuple(c * s for c, s in zip(counts, shape)))
+
+
+@implements(np.repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: int | None = None) -> Any:
+    a = operand("repeat", a)
+    if axis is None:
+        a, axis = ravel(a), 0
+    axis = normalize_axis(axis, len(shape_of(a)))
+    n = shape_of(a)[axis]
+    if isinstance(repeats, (int, np.integer)):
+        shape = shape_of(a)
+        spread = lax.broadcast_in_dim(
+            a, (*shape[: axis + 1], int(repeats), *shape[axis + 1 :]),
+            [i for i in range(len(shape) + 1) if i != axis + 1],
+        )  # fmt: skip
+        return lax.reshape(spread, (*shape[:axis], n * int(repeats), *shape[axis + 1 :]))
+    if isinstance(repeats, Tracer):
+        repeats.__index__()
+    places = np.repeat(np.arange(n), np.broadcast_to(np.asarray(repeats), (n,)))
+    return lax.gather(moveaxis(a, axis, 0), [places], [0]) if axis == 0 else moveaxis(
+        lax.gather(a, [places], [axis]), 0, axis
+    )
+
+
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    m = operand("flip", m)
+    return lax.rev(m, normalize_axes(axis, len(shape_of(m))))
+
+
+@implements(np.flipud)
+def flipud(m: Any) -> Any:
+    return flip(m, 0)
+
+
+@implements(np.fliplr)
+def fliplr(m: Any) -> Any:
+    return flip(m, 1)
+
+
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    a, b = axes
+    k %= 4
+    if k == 0:
+        return operand("rot90", m)
+    if k == 2:
+        return flip(flip(m, a), b)
+    return swapaxes(flip(m, b), a, b) if k == 1 else flip(swapaxes(m, a, b), b)
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    a = operand("roll", a)
+    if axis is None:
+        return lax.reshape(roll(ravel(a), shift, 0), shape_of(a))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+    axes = axes * len(shifts) if len(axes) == 1 else axes
+    for s, i in zip(shifts, axes):
+        i = normalize_axis(i, len(shape_of(a)))
+        n = shape_of(a)[i]
+        if not n:
+            continue
+        if isinstance(s, Tracer):
+            places = (lax.iota(np.int64, n) - s) % n
+            a = moveaxis(lax.gather(a, [places], [i], mode="promise_in_bounds"), 0, i)
+            continue
+        s = operator.index(s) % n
+        if s:
+            a = lax.concatenate([lax.slice_in_dim(a, n - s, n, axis=i), lax.slice_in_dim(a, 0, n - s, axis=i)], i)
+    return a
+
+
+@implements(np.resize)
+def resize(a: Any, new_shape: Any) -> Any:
+    a, shape = ravel(operand("resize", a)), canonical_shape(new_shape)
+    size, own = int(np.prod(shape, dtype=np.int64)), aval_of(a).size
+    if not own or not size:
+        return lax.full(shape, 0, dtype_of(a))
+    return lax.reshape(lax.slice_in_dim(tile(a, -(-size // own)), 0, size), shape)
+
+
+@implements(np.delete)
+def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    arr = operand("delete", arr)
+    if axis is None:
+        arr, axis = ravel(arr), 0
+    axis = normalize_axis(axis, len(shape_of(arr)))
+    kept = np.delete(np.arange(shape_of(arr)[axis]), obj)
+    return moveaxis(lax.gather(arr, [kept], [axis]), 0, axis)
+
+
+@implements(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    arr = operand("insert", arr)
+    if axis is None:
+        arr, axis = ravel(arr), 0
+    axis = normalize_axis(axis, len(shape_of(arr)))
+    n = shape_of(arr)[axis]
+    marked = np.insert(np.arange(n), obj, np.full(np.size(np.arange(n)[obj]) if isinstance(obj, slice) else np.size(obj), -1))
+    new = np.flatnonzero(marked < 0)
+    values = lax.convert_element_type(operand("insert", values), dtype_of(arr))
+    out = moveaxis(lax.gather(arr, [np.maximum(marked, 0)], [axis], mode="clip"), 0, axis)
+    scalar = isinstance(obj, (int, np.integer))
+    if scalar and len(shape_of(values)):
+        values = moveaxis(atleast_1d(values), 0, axis) if len(shape_of(values)) == len(shape_of(arr)) else values
+    index = (slice(None),) * axis + (new,)
+    return IndexUpdate(out)[index].set(values)
+
+
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    array = operand("pad", array)
+    shape = shape_of(array)
+    if isinstance(pad_width, dict):
+        pad_width = [pad_width.get(i, pad_width.get(i - len(shape), 0)) for i in range(len(shape))]
+        pad_width = [(w, w) if isinstance(w, int) else w for w in pad_width]
+    widths = np.broadcast_to(np.asarray(pad_width), (len(shape), 2)).tolist()
+    if mode in ("constant", "empty"):
+        values = np.broadcast_to(np.asarray(kwargs.get("constant_values", 0)), (len(shape), 2)).tolist()
+        for axis, ((low, high), (before, after)) in enumerate(zip(widths, values)):
+            for config, value in (((low, 0, 0), before), ((0, high, 0), after)):
+                full_config = [(0, 0, 0)] * len(shape)
+                full_config[axis] = config
+                array = lax.pad(array, dtype_of(array).type(value), full_config)
+        return array
+    if mode in ("edge", "reflect", "symmetric", "wrap") and kwargs.get("reflect_type", "even") == "even":
+        for axis, (low, high) in enumerate(widths):
+            places = np.pad(np.arange(shape[axis]), (low, high), mode=mode)
+            if low or high:
+                array = moveaxis(lax.gather(array, [places], [axis]), 0, axis)
+        return array
+    if mode in ("maximum", "minimum", "mean") and kwargs.get("stat_length") is None:
+        from functrans.numpy import reductions
+
+        reduce = {"maximum": reductions.max, "minimum": reductions.min, "mean": reductions.mean}[mode]
+        for axis, (low, high) in enumerate(widths):
+            value = reduce(array, axis=axis, keepdims=True)
+            ends = [
+                broadcast_to(lax.convert_element_type(value, dtype_of(array)), (*shape_of(array)[:axis], n, *shape_of(array)[axis + 1 :]))
+                for n in (low, high)
+            ]
+            array = lax.concatenate([ends[0], array, ends[1]], axis)
+        return array
+    raise ArgumentError(
+        f"pad of a traced array takes the modes constant, edge, reflect, symmetric, wrap, maximum, minimum and mean, got "
+        f"{mode!r} with {kwargs or 'no options'}"
+    )
+

@@ -1,0 +1,120 @@
+"""Products of vectors, matrices and tensors (NumPy's reference: Linear algebra, Matrix and vector products)."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from functrans import lax
+from functrans.core.array import wrap
+from functrans.core.avals import aval_of
+from functrans.core.trace import Tracer
+from functrans.errors import ShapeError
+from functrans.lax import contraction
+from functrans.lax.elementwise import to_common_dtype
+from functrans.numpy.dispatch import has_tracer, implements, normalize_axis, operand, shape_of
+from functrans.numpy.manipulation import broadcast_arrays, moveaxis, ravel, stack
+
+
+def matmul(x1: Any, x2: Any, /) -> Any:
+    """The matrix product, as `numpy.matmul`."""
+    if not isinstance(x1, Tracer) and not isinstance(x2, Tracer):
+        return wrap(np.matmul(x1, x2))
+    return contraction.matmul(x1, x2)
+
+
+@implements(np.dot)
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    a, b = to_common_dtype("dot", [operand("dot", a), operand("dot", b)])
+    n, m = len(shape_of(a)), len(shape_of(b))
+    if not n or not m:
+        return a * b
+    if shape_of(a)[-1] != shape_of(b)[-2 if m > 1 else 0]:
+        raise ShapeError(f"dot: shapes {shape_of(a)} and {shape_of(b)} do not fit")
+    return lax.dot_general(a, b, (((n - 1,), (m - 2 if m > 1 else 0,)), ((), ())))
+
+
+@implements(np.vdot)
+def vdot(a: Any, b: Any) -> Any:
+    return dot(ravel(lax.conj(operand("vdot", a))), ravel(operand("vdot", b)))
+
+
+@implements(np.inner)
+def inner(a: Any, b: Any) -> Any:
+    a, b = to_common_dtype("inner", [operand("inner", a), operand("inner", b)])
+    n, m = len(shape_of(a)), len(shape_of(b))
+    if not n or not m:
+        return a * b
+    return lax.dot_general(a, b, (((n - 1,), (m - 1,)), ((), ())))
+
+
+@implements(np.outer)
+def outer(a: Any, b: Any, out: Any = None) -> Any:
+    a, b = ravel(operand("outer", a)), ravel(operand("outer", b))
+    return lax.reshape(a, (*shape_of(a), 1)) * b
+
+
+@implements(np.tensordot)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    a, b = to_common_dtype("tensordot", [operand("tensordot", a), operand("tensordot", b)])
+    n, m = len(shape_of(a)), len(shape_of(b))
+    if isinstance(axes, (int, np.integer)):
+        k = operator.index(axes)
+        ca, cb = tuple(range(n - k, n)), tuple(range(k))
+    else:
+        ca, cb = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in axes)
+        ca, cb = tuple(normalize_axis(i, n) for i in ca), tuple(normalize_axis(i, m) for i in cb)
+    return lax.dot_general(a, b, ((ca, cb), ((), ())))
+
+
+@implements(np.einsum)
+def einsum(subscripts: Any, /, *operands: Any, out: Any = None, optimize: Any = "auto", **options: Any) -> Any:
+    return contraction.einsum(subscripts, *operands, optimize=optimize)
+
+
+def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "greedy") -> Any:
+    """The order in which `einsum` contracts, as `numpy.einsum_path`."""
+    return np.einsum_path(subscripts, *[np.broadcast_to(0.0, shape_of(x)) for x in operands], optimize=optimize)
+
+
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    a, b = operand("kron", a), operand("kron", b)
+    n = max(len(shape_of(a)), len(shape_of(b)))
+    sa, sb = ((1,) * (n - len(shape_of(x))) + shape_of(x) for x in (a, b))
+    left = lax.reshape(a, tuple(k for m in sa for k in (m, 1)))
+    right = lax.reshape(b, tuple(k for m in sb for k in (1, m)))
+    return lax.reshape(left * right, tuple(i * j for i, j in zip(sa, sb)))
+
+
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Dot products of vectors along an axis, the first conjugated, as `numpy.vecdot`."""
+    if not has_tracer((x1, x2)):
+        return wrap(np.vecdot(x1, x2, axis=axis))
+    from functrans.numpy.reductions import sum
+
+    a, b = (moveaxis(operand("vecdot", x), axis, -1) for x in (x1, x2))
+    return sum(lax.conj(a) * b, axis=-1, dtype=np.result_type(aval_of(a).dtype, aval_of(b).dtype))
+
+
+@implements(np.cross)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = moveaxis(operand("cross", a), axisa, -1), moveaxis(operand("cross", b), axisb, -1)
+    if shape_of(a)[-1] != 3 or shape_of(b)[-1] != 3:
+        raise ShapeError(f"cross takes vectors of three elements, got shapes {shape_of(a)} and {shape_of(b)}")
+    a, b = broadcast_arrays(a, b)
+    (a0, a1, a2), (b0, b1, b2) = ([x[..., i] for i in range(3)] for x in (a, b))
+    return moveaxis(stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1), -1, axisc)
+
+
+@implements(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    p, x = operand("polyval", p), operand("polyval", x)
+    y = x * 0
+    for i in range(shape_of(p)[0]):
+        y = y * x + p[i]
+    return y

@@ -1,0 +1,475 @@
+"""Sums, products, statistics (NumPy's reference: Mathematical functions, Statistics)."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from functrans import lax
+from functrans.core.avals import aval_of
+from functrans.errors import ArgumentError, ShapeError
+from functrans.lax import elementwise as ew
+from functrans.lax import reductions as red
+from functrans.numpy.dispatch import dtype_of, implements, normalize_axes, normalize_axis, operand, shape_of, unsupported
+from functrans.numpy.manipulation import broadcast_to, concatenate, moveaxis, ravel
+from functrans.numpy.ufuncs import where as _where
+
+# ---------------------------------------------------------------- what they share
+
+
+def _accumulator(dtype: np.dtype) -> np.dtype:
+    """The dtype in which NumPy sums: that of the platform's integer for smaller ones."""
+    if dtype.kind == "b" or (dtype.kind == "i" and dtype.itemsize < 8):
+        return np.dtype(np.int64)
+    if dtype.kind == "u" and dtype.itemsize < 8:
+        return np.dtype(np.uint64)
+    return dtype
+
+
+def _reduce(name: str, primitive: Any, a: Any, axis: Any, keepdims: Any, where: Any, neutral: Any, initial: Any) -> Any:
+    shape = shape_of(a)
+    axes = normalize_axes(axis, len(shape))
+    if where is not None and where is not True:
+        a = _where(where, a, neutral)
+        shape = shape_of(a)
+        axes = normalize_axes(axis, len(shape))
+    if initial is not None and 0 in shape:
+        out = lax.full(tuple(n for i, n in enumerate(shape) if i not in axes), neutral, dtype_of(a))
+    else:
+        out = primitive.bind(a, axes=axes) if axes else a
+    return _keep(out, shape, axes) if keepdims else out
+
+
+def _keep(out: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    return lax.reshape(out, tuple(1 if i in axes else n for i, n in enumerate(shape)))
+
+
+@implements(np.sum)
+def sum(  # noqa: A001
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
+    unsupported("sum", out=out)
+    a = operand("sum", a)
+    a = lax.convert_element_type(a, _accumulator(dtype_of(a)) if dtype is None else dtype)
+    total = _reduce("sum", red.reduce_sum_p, a, axis, keepdims, where, dtype_of(a).type(0), None)
+    return total if initial is None else total + lax.convert_element_type(initial, dtype_of(total))
+
+
+@implements(np.prod)
+def prod(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
+    unsupported("prod", out=out)
+    a = operand("prod", a)
+    a = lax.convert_element_type(a, _accumulator(dtype_of(a)) if dtype is None else dtype)
+    total = _reduce("prod", red.reduce_prod_p, a, axis, keepdims, where, dtype_of(a).type(1), None)
+    return total if initial is None else total * lax.convert_element_type(initial, dtype_of(total))
+
+
+def _extremum(name: str, primitive: Any, combine: Any, neutral: Any) -> Any:
+    def reduce(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = None
+    ) -> Any:
+        unsupported(name, out=out)
+        a = operand(name, a)
+        if where is not None and where is not True and initial is None:
+            raise ArgumentError(f"{name} with where= needs initial=, the value of an empty selection")
+        value = _reduce(name, primitive, a, axis, keepdims, where, neutral(dtype_of(a)), initial)
+        return value if initial is None else combine(value, initial)
+
+    reduce.__name__ = reduce.__qualname__ = name
+    return reduce
+
+
+max = amax = implements(np.max)(_extremum("max", red.reduce_max_p, ew.max, red._lowest))  # noqa: A001
+min = amin = implements(np.min)(_extremum("min", red.reduce_min_p, ew.min, red._highest))  # noqa: A001
+implements(np.amax)(max.__wrapped__)
+implements(np.amin)(min.__wrapped__)
+
+
+@implements(np.ptp)
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
+
+
+@implements(np.all)
+def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:  # noqa: A001
+    a = _boolean(operand("all", a))
+    return _reduce("all", red.reduce_and_p, a, axis, keepdims, where, np.True_, None)
+
+
+@implements(np.any)
+def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:  # noqa: A001
+    a = _boolean(operand("any", a))
+    return _reduce("any", red.reduce_or_p, a, axis, keepdims, where, np.False_, None)
+
+
+def _boolean(a: Any) -> Any:
+    return a if dtype_of(a).kind == "b" else lax.ne(a, 0)
+
+
+def _arg(name: str, function: Any) -> Any:
+    def reduce(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+        unsupported(name, out=out)
+        a = operand(name, a)
+        shape = shape_of(a)
+        if axis is None:
+            found = function(ravel(a), 0)
+            return _keep(found, shape, tuple(range(len(shape)))) if keepdims else found
+        axis = normalize_axis(axis, len(shape))
+        found = function(a, axis)
+        return _keep(found, shape, (axis,)) if keepdims else found
+
+    reduce.__name__ = reduce.__qualname__ = name
+    return reduce
+
+
+argmax = implements(np.argmax)(_arg("argmax", lax.argmax))
+argmin = implements(np.argmin)(_arg("argmin", lax.argmin))
+
+# ---------------------------------------------------------------- means and variances
+
+
+def _inexact(a: Any, dtype: Any) -> Any:
+    own = dtype_of(a)
+    wanted = np.dtype(dtype) if dtype is not None else own if own.kind in "fc" else np.dtype(np.float64)
+    return lax.convert_element_type(a, wanted)
+
+
+def _count(a: Any, axis: Any, where: Any, dtype: Any, keepdims: Any) -> Any:
+    shape = shape_of(a)
+    if where is None or where is True:
+        n = 1
+        for i in normalize_axes(axis, len(shape)):
+            n *= shape[i]
+        return n
+    return sum(lax.convert_element_type(broadcast_to(where, shape), dtype), axis, keepdims=keepdims)
+
+
+@implements(np.mean)
+def mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
+) -> Any:
+    unsupported("mean", out=out)
+    a = _inexact(operand("mean", a), dtype)
+    own = dtype_of(a)
+    if own == np.float16:  # NumPy sums halves as float32
+        return lax.convert_element_type(
+            mean(lax.convert_element_type(a, np.float32), axis, keepdims=keepdims, where=where), own
+        )
+    return sum(a, axis, keepdims=keepdims, where=where) / _count(a, axis, where, own, keepdims)
+
+
+@implements(np.var)
+def var(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+    where: Any = None, mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    unsupported("var", out=out)
+    a = _inexact(operand("var", a), dtype)
+    own = dtype_of(a)
+    ddof = ddof if correction is None else correction
+    if own == np.float16:
+        wide = var(lax.convert_element_type(a, np.float32), axis, ddof=ddof, keepdims=keepdims, where=where)
+        return lax.convert_element_type(wide, own)
+    n = _count(a, axis, where, own, keepdims)
+    center = _mean_of(a, axis, where) if mean is None else mean
+    centered = a - center
+    squares = lax.real(centered * lax.conj(centered)) if own.kind == "c" else centered * centered
+    total = sum(squares, axis, keepdims=keepdims, where=where)
+    return total / (builtins.max(n - ddof, 0) if isinstance(n, int) else ew.max(n - ddof, 0))
+
+
+def _mean_of(a: Any, axis: Any, where: Any) -> Any:
+    return mean(a, axis, keepdims=True, where=where)
+
+
+@implements(np.std)
+def std(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+    where: Any = None, mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    return ew.sqrt(var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
+
+
+@implements(np.average)
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
+    a = operand("average", a)
+    if weights is None:
+        out = mean(a, axis, keepdims=keepdims)
+        total: Any = lax.full(shape_of(out), _count(a, axis, None, None, False), dtype_of(out))
+        return (out, total) if returned else out
+    weights = operand("average", weights)
+    if shape_of(weights) != shape_of(a):
+        if axis is None or shape_of(weights) != (shape_of(a)[axis],):
+            raise ShapeError(f"average: weights of shape {shape_of(weights)} for an array of shape {shape_of(a)}")
+        own = [1] * len(shape_of(a))
+        own[axis] = shape_of(weights)[0]
+        weights = broadcast_to(lax.reshape(weights, own), shape_of(a))
+    total = sum(weights, axis, keepdims=keepdims)
+    out = sum(_inexact(a, None) * weights, axis, keepdims=keepdims) / total
+    return (out, broadcast_to(total, shape_of(out))) if returned else out
+
+
+# ---------------------------------------------------------------- ignoring NaN
+
+
+def _without_nan(a: Any, neutral: Any) -> Any:
+    return _where(lax.ne(a, a), neutral, a) if dtype_of(a).kind in "fc" else a
+
+
+@implements(np.nansum)
+def nansum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **o: Any) -> Any:
+    return sum(_without_nan(operand("nansum", a), 0.0), axis, dtype, out, keepdims, **o)
+
+
+@implements(np.nanprod)
+def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **o: Any) -> Any:
+    return prod(_without_nan(operand("nanprod", a), 1.0), axis, dtype, out, keepdims, **o)
+
+
+def _nan_extremum(name: str, reduce: Any, neutral: float) -> Any:
+    def function(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+        a = operand(name, a)
+        if dtype_of(a).kind != "f":
+            return reduce(a, axis, keepdims=keepdims)
+        missing = lax.ne(a, a)
+        value = reduce(_where(missing, neutral, a), axis, keepdims=keepdims)
+        return _where(all(missing, axis, keepdims=keepdims), np.nan, value)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+nanmax = implements(np.nanmax)(_nan_extremum("nanmax", max, -np.inf))
+nanmin = implements(np.nanmin)(_nan_extremum("nanmin", min, np.inf))
+
+
+@implements(np.nanmean)
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    a = _inexact(operand("nanmean", a), dtype)
+    return mean(_without_nan(a, 0.0), axis, keepdims=keepdims, where=lax.eq(a, a))
+
+
+@implements(np.nanvar)
+def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
+    a = _inexact(operand("nanvar", a), dtype)
+    return var(_without_nan(a, 0.0), axis, ddof=ddof, keepdims=keepdims, where=lax.eq(a, a))
+
+
+@implements(np.nanstd)
+def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
+    return ew.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims))
+
+
+# ---------------------------------------------------------------- quantiles
+
+
+_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+
+
+@implements(np.quantile)
+def quantile(
+    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
+    keepdims: Any = False,
+) -> Any:  # fmt: skip
+    unsupported("quantile", out=out)
+    if method not in _METHODS:
+        raise ArgumentError(f"quantile of a traced array takes the methods {', '.join(_METHODS)}, got {method!r}")
+    a, q = _inexact(operand("quantile", a), None), operand("quantile", q)
+    shape = shape_of(a)
+    axes = normalize_axes(axis, len(shape))
+    kept = [i for i in range(len(shape)) if i not in axes]
+    n = 1
+    for i in axes:
+        n *= shape[i]
+    x = lax.reshape(lax.transpose(a, [*axes, *kept]), (n, *[shape[i] for i in kept]))
+    x = lax.sort(x, 0)
+    own = dtype_of(a)
+    place = lax.convert_element_type(q, own) * (n - 1)
+    low, high = ew.floor(place), ew.ceil(place)
+    if method == "nearest":
+        low = high = ew.rint(place)
+    lower, upper = (lax.gather(x, [lax.convert_element_type(p, np.int64)], [0], mode="clip") for p in (low, high))
+    share = lax.reshape(place - low, (*shape_of(q), *[1] * len(kept)))
+    value = {
+        "linear": lambda: lower + (upper - lower) * share,
+        "lower": lambda: lower,
+        "higher": lambda: upper,
+        "nearest": lambda: lower,
+        "midpoint": lambda: _where(lax.eq(share, 0), lower, (lower + upper) * 0.5),
+    }[method]()
+    if own.kind == "f":  # sorting puts NaN last: one anywhere makes the result NaN
+        value = _where(lax.ne(x[-1], x[-1]), np.nan, value)
+    if keepdims:
+        value = lax.reshape(value, (*shape_of(q), *(1 if i in axes else m for i, m in enumerate(shape))))
+    return value
+
+
+@implements(np.percentile)
+def percentile(
+    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
+    keepdims: Any = False,
+) -> Any:  # fmt: skip
+    return quantile(a, operand("percentile", q) / 100, axis, out, overwrite_input, method, keepdims)
+
+
+@implements(np.median)
+def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    return quantile(a, 0.5, axis, keepdims=keepdims, method="midpoint")
+
+
+# ---------------------------------------------------------------- cumulative, differences
+
+
+def _cumulative(name: str, function: Any) -> Any:
+    def cumulative(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        unsupported(name, out=out)
+        a = operand(name, a)
+        if axis is None:
+            a, axis = ravel(a), 0
+        a = lax.convert_element_type(a, _accumulator(dtype_of(a)) if dtype is None else dtype)
+        return function(a, normalize_axis(axis, len(shape_of(a))))
+
+    cumulative.__name__ = cumulative.__qualname__ = name
+    return cumulative
+
+
+cumsum = implements(np.cumsum)(_cumulative("cumsum", lax.cumsum))
+cumprod = implements(np.cumprod)(_cumulative("cumprod", lax.cumprod))
+
+
+def _array_api_cumulative(name: str, function: Any, neutral: int) -> Any:
+    def cumulative(
+        x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+    ) -> Any:
+        x = operand(name, x)
+        if axis is None and len(shape_of(x)) != 1:
+            raise ArgumentError(f"{name} of an array of {len(shape_of(x))} axes needs an axis")
+        axis = normalize_axis(0 if axis is None else axis, len(shape_of(x)))
+        y = function(x, axis, dtype, out)
+        if include_initial:
+            first = lax.full((*shape_of(y)[:axis], 1, *shape_of(y)[axis + 1 :]), neutral, dtype_of(y))
+            y = lax.concatenate([first, y], axis)
+        return y
+
+    cumulative.__name__ = cumulative.__qualname__ = name
+    return cumulative
+
+
+cumulative_sum = implements(np.cumulative_sum)(_array_api_cumulative("cumulative_sum", cumsum, 0))
+cumulative_prod = implements(np.cumulative_prod)(_array_api_cumulative("cumulative_prod", cumprod, 1))
+
+
+@implements(np.nancumsum)
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    return cumsum(_without_nan(operand("nancumsum", a), 0.0), axis, dtype, out)
+
+
+@implements(np.diff)
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    a = operand("diff", a)
+    axis = normalize_axis(axis, len(shape_of(a)))
+    ends = []
+    for value in (prepend, append):
+        if value is np._NoValue:  # type: ignore[attr-defined]
+            value = None
+        if value is not None:
+            value = operand("diff", value)
+            if not shape_of(value):
+                value = broadcast_to(value, (*shape_of(a)[:axis], 1, *shape_of(a)[axis + 1 :]))
+        ends.append(value)
+    parts = [p for p in (ends[0], a, ends[1]) if p is not None]
+    a = concatenate(parts, axis) if len(parts) > 1 else a
+    for _ in range(n):
+        m = shape_of(a)[axis]
+        high, low = lax.slice_in_dim(a, 1, m, axis=axis), lax.slice_in_dim(a, 0, builtins.max(m - 1, 0), axis=axis)
+        a = lax.ne(high, low) if dtype_of(a).kind == "b" else high - low
+    return a
+
+
+@implements(np.ediff1d)
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    parts = [None if to_begin is None else ravel(operand("ediff1d", to_begin)), diff(ravel(operand("ediff1d", ary))),
+             None if to_end is None else ravel(operand("ediff1d", to_end))]  # fmt: skip
+    return concatenate([p for p in parts if p is not None])
+
+
+@implements(np.gradient)
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    f = _inexact(operand("gradient", f), None)
+    axes = normalize_axes(axis, len(shape_of(f)))
+    steps = varargs or (1.0,)
+    steps = steps * len(axes) if len(steps) == 1 else steps
+    if edge_order != 1:
+        raise ArgumentError("gradient of a traced array takes edge_order=1")
+    out = []
+    for i, h in zip(axes, steps):
+        n = shape_of(f)[i]
+        cut = lambda a, b, i=i: lax.slice_in_dim(f, a, b, axis=i)  # noqa: E731
+        if len(shape_of(operand("gradient", h))):
+            x = operand("gradient", h)
+            d = x[1:] - x[:-1]
+            own = [1] * len(shape_of(f))
+            own[i] = n - 2
+            d1, d2 = lax.reshape(d[:-1], own), lax.reshape(d[1:], own)
+            inner = (
+                cut(0, n - 2) * (-d2 / (d1 * (d1 + d2)))
+                + cut(1, n - 1) * ((d2 - d1) / (d1 * d2))
+                + cut(2, n) * (d1 / (d2 * (d1 + d2)))
+            )
+            first, last = (cut(1, 2) - cut(0, 1)) / d[0], (cut(n - 1, n) - cut(n - 2, n - 1)) / d[-1]
+        else:
+            inner = (cut(2, n) - cut(0, n - 2)) / (2.0 * h)
+            first, last = (cut(1, 2) - cut(0, 1)) / h, (cut(n - 1, n) - cut(n - 2, n - 1)) / h
+        out.append(lax.concatenate([first, inner, last], i))
+    return out[0] if len(out) == 1 else tuple(out)
+
+
+@implements(np.trapezoid)
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    y = moveaxis(_inexact(operand("trapezoid", y), None), axis, -1)
+    if x is not None:
+        x = operand("trapezoid", x)
+        dx = diff(x) if len(shape_of(x)) == 1 else diff(moveaxis(x, axis, -1))
+    return sum((y[..., 1:] + y[..., :-1]) * 0.5 * dx, -1)
+
+
+# ---------------------------------------------------------------- covariances
+
+
+@implements(np.cov)
+def cov(
+    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
+    aweights: Any = None, *, dtype: Any = None,
+) -> Any:  # fmt: skip
+    from functrans.lax.contraction import matmul
+    from functrans.numpy.manipulation import atleast_2d
+
+    unsupported("cov", fweights=fweights, aweights=aweights)
+    x = atleast_2d(_inexact(operand("cov", m), dtype))
+    if not rowvar and shape_of(x)[0] != 1:
+        x = lax.transpose(x, (1, 0))
+    if y is not None:
+        other = atleast_2d(_inexact(operand("cov", y), dtype))
+        x = concatenate([x, lax.transpose(other, (1, 0)) if not rowvar and shape_of(other)[0] != 1 else other])
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    n = shape_of(x)[1]
+    x = x - mean(x, 1, keepdims=True)
+    out = matmul(x, lax.conj(lax.transpose(x, (1, 0)))) / builtins.max(n - ddof, 0)
+    return lax.reshape(out, ()) if aval_of(out).size == 1 else out
+
+
+@implements(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    from functrans.numpy.indexing import diagonal
+
+    c = cov(x, y, rowvar, dtype=dtype)
+    if not shape_of(c):
+        return c / c
+    scale = ew.sqrt(lax.real(diagonal(c)))
+    return c / lax.reshape(scale, (shape_of(scale)[0], 1)) / scale

@@ -1,0 +1,299 @@
+"""Elementwise functions: NumPy's ufuncs by their names (rows of `lax.elementwise`), and functions made of them.
+
+`TRACED_UFUNCS` maps each ufunc to its traced form, for `np.sin(tracer)`.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from functrans import lax
+from functrans.core.array import wrap
+from functrans.core.avals import aval_of
+from functrans.core.trace import Tracer
+from functrans.errors import DTypeError
+from functrans.lax import elementwise as ew
+from functrans.numpy.dispatch import dtype_of, implements, operand
+
+# names of NumPy and of the Array API for the same rows
+add, subtract, multiply = ew.add, ew.sub, ew.mul
+divide = true_divide = ew.div
+floor_divide, fmod = ew.floor_divide, ew.fmod
+remainder = mod = ew.rem
+negative, positive = ew.neg, ew.positive
+absolute = abs = ew.abs  # noqa: A001
+fabs, sign, rint, square, sqrt, cbrt, reciprocal = ew.fabs, ew.sign, ew.rint, ew.square, ew.sqrt, ew.cbrt, ew.reciprocal
+conjugate = conj = ew.conj
+exp, exp2, expm1, log, log2, log10, log1p = ew.exp, ew.exp2, ew.expm1, ew.log, ew.log2, ew.log10, ew.log1p
+logaddexp, logaddexp2 = ew.logaddexp, ew.logaddexp2
+sin, cos, tan, sinh, cosh, tanh = ew.sin, ew.cos, ew.tan, ew.sinh, ew.cosh, ew.tanh
+arcsin = asin = ew.asin
+arccos = acos = ew.acos
+arctan = atan = ew.atan
+arctan2 = atan2 = ew.atan2
+arcsinh = asinh = ew.asinh
+arccosh = acosh = ew.acosh
+arctanh = atanh = ew.atanh
+hypot = ew.hypot
+deg2rad = radians = ew.deg2rad
+rad2deg = degrees = ew.rad2deg
+floor, ceil, trunc = ew.floor, ew.ceil, ew.trunc
+copysign, nextafter, spacing, heaviside, ldexp = ew.copysign, ew.nextafter, ew.spacing, ew.heaviside, ew.ldexp
+maximum, minimum, fmax, fmin = ew.max, ew.min, ew.fmax, ew.fmin
+equal, not_equal, less, less_equal = ew.eq, ew.ne, ew.lt, ew.le
+greater, greater_equal = ew.gt, ew.ge
+isfinite, isinf, isnan, signbit = ew.isfinite, ew.isinf, ew.isnan, ew.signbit
+bitwise_and, bitwise_or, bitwise_xor = ew.bitwise_and, ew.bitwise_or, ew.bitwise_xor
+invert = bitwise_not = bitwise_invert = ew.bitwise_not
+left_shift = bitwise_left_shift = ew.shift_left
+right_shift = bitwise_right_shift = ew.shift_right
+bitwise_count = ew.population_count
+logical_and, logical_or, logical_xor, logical_not = ew.logical_and, ew.logical_or, ew.logical_xor, ew.logical_not
+gcd, lcm = ew.gcd, ew.lcm
+
+
+def power(x1: Any, x2: Any, /) -> Any:
+    """`x1 ** x2`, elementwise; as `numpy.power`. A Python integer exponent becomes multiplications."""
+    if not isinstance(x1, Tracer) and not isinstance(x2, Tracer):
+        return wrap(np.power(x1, x2))
+    if type(x2) is int and isinstance(x1, Tracer) and x1.aval.dtype.kind in "fc":
+        return ew.integer_pow(x1, x2)
+    return ew.pow(x1, x2)
+
+
+pow = power  # noqa: A001
+
+
+def float_power(x1: Any, x2: Any, /) -> Any:
+    """`x1 ** x2` in at least float64; as `numpy.float_power`."""
+    if not isinstance(x1, Tracer) and not isinstance(x2, Tracer):
+        return wrap(np.float_power(x1, x2))
+    x1, x2 = operand("float_power", x1), operand("float_power", x2)
+    dtype = np.result_type(dtype_of(x1), dtype_of(x2), np.float64)
+    return ew.pow(lax.convert_element_type(x1, dtype), lax.convert_element_type(x2, dtype))
+
+
+def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
+    """The quotient and the remainder; as `numpy.divmod`."""
+    if not isinstance(x1, Tracer) and not isinstance(x2, Tracer):
+        quotient, rest = np.divmod(x1, x2)
+        return wrap(quotient), wrap(rest)
+    return ew.floor_divide(x1, x2), ew.rem(x1, x2)
+
+
+def modf(x: Any, /) -> tuple[Any, Any]:
+    """The fractional and the integral part; as `numpy.modf`."""
+    if not isinstance(x, Tracer):
+        fraction, whole = np.modf(x)
+        return wrap(fraction), wrap(whole)
+    x = _float(x)
+    whole = ew.trunc(x)
+    return ew.copysign(ew.where(ew.isinf(x), 0.0, x - whole), x), whole
+
+
+def frexp(x: Any, /) -> tuple[Any, Any]:
+    """Mantissa in [0.5, 1) and exponent of 2; as `numpy.frexp`."""
+    if not isinstance(x, Tracer):
+        mantissa, exponent = np.frexp(x)
+        return wrap(mantissa), wrap(exponent)
+    x = _float(x)
+    size = ew.where((x == 0) | ~ew.isfinite(x), 1.0, ew.abs(x))
+    exponent = ew.floor(ew.log2(size)) + 1
+    exponent = exponent + ew.where(ew.abs(size) * ew.exp2(-exponent) >= 1, 1.0, 0.0)
+    exponent = exponent - ew.where(ew.abs(size) * ew.exp2(-exponent) < 0.5, 1.0, 0.0)
+    special = (x == 0) | ~ew.isfinite(x)
+    mantissa = ew.where(special, x, x * ew.exp2(-exponent))
+    return mantissa, lax.convert_element_type(ew.where(special, 0.0, exponent), np.int32)
+
+
+def _float(x: Any) -> Any:
+    dtype = dtype_of(x)
+    return x if dtype.kind in "fc" and not aval_of(x).weak else lax.convert_element_type(x, np.result_type(dtype, np.float16) if dtype.itemsize < 2 else np.float64 if dtype.kind not in "fc" else dtype)  # fmt: skip
+
+
+TRACED_UFUNCS: dict[Any, Any] = {
+    getattr(np, name): function
+    for name, function in list(globals().items())
+    if isinstance(getattr(np, name, None), np.ufunc) and callable(function)
+}
+
+# ---------------------------------------------------------------- made of them
+
+
+@implements(np.where)
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None and y is None:
+        from functrans.numpy.indexing import nonzero
+
+        return nonzero(condition)
+    return ew.where(condition, x, y)
+
+
+@implements(np.clip)
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None  # noqa: A002
+) -> Any:
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    a = operand("clip", a)
+    if low is not None:
+        a = ew.max(a, low)
+    return a if high is None else ew.min(a, high)
+
+
+@implements(np.round)
+def round(a: Any, decimals: int = 0, out: Any = None) -> Any:  # noqa: A001
+    a = operand("round", a)
+    kind = dtype_of(a).kind
+    if kind in "biu":
+        if decimals >= 0 and kind != "b":
+            return a
+        a = lax.convert_element_type(a, np.float16 if kind == "b" else np.float64)
+    if decimals == 0:
+        return ew.rint(a) if kind != "c" else lax.complex(ew.rint(lax.real(a)), ew.rint(lax.imag(a)))
+    factor = dtype_of(a).type(10.0 ** builtins.abs(decimals))
+    out_ = ew.rint(a * factor) / factor if decimals > 0 else ew.rint(a / factor) * factor
+    return out_
+
+
+around = round
+
+
+@implements(np.fix)
+def fix(x: Any, out: Any = None) -> Any:
+    return ew.trunc(x)
+
+
+@implements(np.nan_to_num)
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    x = operand("nan_to_num", x)
+    dtype = dtype_of(x)
+    if dtype.kind == "c":
+        return lax.complex(*[nan_to_num(p, copy, nan, posinf, neginf) for p in (lax.real(x), lax.imag(x))])
+    if dtype.kind != "f":
+        return x
+    info = np.finfo(dtype)
+    x = ew.where(ew.isnan(x), nan, x)
+    x = ew.where(ew.eq(x, np.inf), dtype.type(info.max if posinf is None else posinf), x)
+    return ew.where(ew.eq(x, -np.inf), dtype.type(info.min if neginf is None else neginf), x)
+
+
+@implements(np.real)
+def real(val: Any) -> Any:
+    return lax.real(operand("real", val))
+
+
+@implements(np.imag)
+def imag(val: Any) -> Any:
+    return lax.imag(operand("imag", val))
+
+
+@implements(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    z = operand("angle", z)
+    out = ew.atan2(lax.imag(z), lax.real(z))
+    return ew.rad2deg(out) if deg else out
+
+
+@implements(np.sinc)
+def sinc(x: Any) -> Any:
+    x = operand("sinc", x) * np.pi
+    small = ew.abs(x) < 1e-4  # the series keeps derivatives right where the quotient is 0 / 0
+    safe = ew.where(small, 1.0, x)
+    return ew.where(small, 1 - x * x / 6, ew.sin(safe) / safe)
+
+
+@implements(np.isclose)
+def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    a, b = operand("isclose", a), operand("isclose", b)
+    close = (ew.abs(a - b) <= atol + rtol * ew.abs(b)) & ew.isfinite(b)
+    out = ew.logical_or(close, ew.eq(a, b))
+    return ew.logical_or(out, ew.logical_and(ew.isnan(a), ew.isnan(b))) if equal_nan else out
+
+
+@implements(np.allclose)
+def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    close = isclose(a, b, rtol, atol, equal_nan)
+    return lax.reduce_and(close, range(close.aval.ndim))
+
+
+@implements(np.array_equal)
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    a1, a2 = operand("array_equal", a1), operand("array_equal", a2)
+    if aval_of(a1).shape != aval_of(a2).shape:
+        return wrap(np.bool_(False))
+    same = ew.eq(a1, a2)
+    if equal_nan:
+        same = ew.logical_or(same, ew.logical_and(ew.isnan(a1), ew.isnan(a2)))
+    return lax.reduce_and(same, range(aval_of(same).ndim))
+
+
+@implements(np.isposinf)
+def isposinf(x: Any, out: Any = None) -> Any:
+    return ew.eq(x, np.inf)
+
+
+@implements(np.isneginf)
+def isneginf(x: Any, out: Any = None) -> Any:
+    return ew.eq(x, -np.inf)
+
+
+@implements(np.isreal)
+def isreal(x: Any) -> Any:
+    return ew.eq(imag(x), 0)
+
+
+@implements(np.iscomplex)
+def iscomplex(x: Any) -> Any:
+    return ew.ne(imag(x), 0)
+
+
+@implements(np.interp)
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    from functrans.lax.indexing import gather
+
+    x, xp, fp = (operand("interp", v) for v in (x, xp, fp))
+    if period is not None:
+        from functrans.numpy.manipulation import concatenate
+        from functrans.numpy.sorting import argsort
+
+        x, xp = x % period, xp % period
+        order = argsort(xp)
+        xp, fp = gather(xp, [order], [0]), gather(fp, [order], [0])
+        xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = concatenate([fp[-1:], fp, fp[:1]])
+        left = right = None
+    n = aval_of(xp).shape[0]
+    if n == 0:
+        raise DTypeError("interp needs at least one point")
+    from functrans.numpy.sorting import searchsorted
+
+    high = clip(searchsorted(xp, x, side="right"), 1, builtins.max(n - 1, 1))
+    read = lambda a, i: gather(a, [i], [0], mode="clip")  # noqa: E731
+    x0, x1, f0, f1 = read(xp, high - 1), read(xp, high), read(fp, high - 1), read(fp, high)
+    width = x1 - x0
+    slope = ew.where(ew.eq(width, 0), 0.0, (f1 - f0) / ew.where(ew.eq(width, 0), 1.0, width))
+    out = f0 + (x - x0) * slope
+    out = ew.where(ew.lt(x, xp[0]), fp[0] if left is None else left, out)
+    return ew.where(ew.gt(x, xp[-1]), fp[-1] if right is None else right, out)
+
+
+@implements(np.unwrap)
+def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
+    from functrans.numpy.reductions import cumsum, diff
+
+    p = _float(operand("unwrap", p))
+    jumps = diff(p, axis=axis)
+    low = -period / 2
+    wrapped = (jumps - low) % period + low
+    wrapped = ew.where(ew.logical_and(ew.eq(wrapped, low), jumps > 0), -low, wrapped)
+    correction = wrapped - jumps
+    limit = period / 2 if discont is None else discont
+    correction = ew.where(ew.abs(jumps) < limit, 0.0, correction)
+    config = [(0, 0, 0)] * aval_of(p).ndim
+    config[axis] = (1, 0, 0)
+    return p + lax.pad(cumsum(correction, axis=axis), dtype_of(p).type(0), config)
+
+
