@@ -26,7 +26,7 @@ from functrans.compiler.plan import (
     SetCounter,
     nbytes,
 )
-from functrans.compiler.scalarloops import loop_kernel
+from functrans.compiler.scalarloops import carried, loop_kernel
 from functrans.compiler.steps import Kernel, Opaque
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 
@@ -122,8 +122,24 @@ def _replaced_operand(p: Planner, eqn: Eqn, result: Atom) -> Atom | None:
 def call_loop(p: Planner, eqn: Eqn, kernel: Kernel) -> bool:
     """Call a loop that is a kernel of its own."""
     places = [p.read(a) for a in eqn.inputs]
-    p.call_at(kernel, [*places, *(p.write(v) for v in eqn.outvars)])
+    changed = dict(zip(eqn.outvars, zip(loop_in_place(p, eqn), carried(eqn))))
+    results = []
+    for var in eqn.outvars:
+        in_place, init = changed.get(var, (False, None))
+        results.append(p.updated(init, var) if in_place and init is not None else p.write(var))
+    scratch = [p.temporary(nbytes(v.aval), v.aval) for v in kernel.buffers[len(places) + len(results) :]]
+    p.call_at(kernel, [*places, *results, *scratch])
     return True
+
+
+def loop_in_place(p: Planner, eqn: Eqn) -> list[bool]:
+    """For each carry of a `scan` or `while` whether it is only updated in place."""
+    params = eqn.params
+    if "jaxpr" in params:
+        body, first, n = params["jaxpr"], params["num_consts"], params["num_carry"]
+    else:
+        body, first, n = params["body_jaxpr"], params["body_nconsts"], len(params["body_jaxpr"].outvars)
+    return carries_in_place(p, body, body.invars[first : first + n], body.outvars[:n])
 
 
 # ------------------------------------------------------------------ scan
@@ -134,7 +150,7 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     body: Jaxpr = params["jaxpr"]
     n_consts, n_carry, length = params["num_consts"], params["num_carry"], params["length"]
     consts, init, xs = _split(eqn.inputs, n_consts, n_carry)
-    kernel = loop_kernel(eqn, p.analysis) if length else None
+    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) if length else None
     if kernel is not None:
         return call_loop(p, eqn, kernel)
     if length == 0:
@@ -229,7 +245,7 @@ def emit_while(p: Planner, eqn: Eqn) -> bool:
     cond: Jaxpr = params["cond_jaxpr"]
     body: Jaxpr = params["body_jaxpr"]
     cond_consts, body_consts, init = _split(eqn.inputs, params["cond_nconsts"], params["body_nconsts"])
-    kernel = loop_kernel(eqn, p.analysis)
+    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e))
     if kernel is not None:
         return call_loop(p, eqn, kernel)
     cond_places = [p.read(a) for a in cond_consts]

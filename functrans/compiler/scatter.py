@@ -44,13 +44,7 @@ def emit_scatter(p: Planner, eqn: Eqn) -> bool:
     """Copy the array (unless it may be overwritten), then write the updates into it."""
     operand, updates, *indices = eqn.inputs
     aval = operand.aval
-    mode = str(eqn.params.get("mode", "raise"))
-    simple = aval.dtype.kind in "biu" or aval.dtype in (np.float32, np.float64, np.complex64, np.complex128)
-    if any(i.aval.dtype == np.uint64 for i in indices):
-        return False
-    if mode not in _BEYOND or not (simple or (aval.dtype == np.float16 and eqn.primitive.name == "scatter")):
-        return False
-    if aval.dtype.kind == "c" and eqn.primitive.name in ("scatter_max", "scatter_min"):
+    if combining(eqn) is None:
         return False
     (out,) = eqn.outvars
     sources = [p.read(a) for a in (updates, *indices)]
@@ -61,12 +55,22 @@ def emit_scatter(p: Planner, eqn: Eqn) -> bool:
     return True
 
 
+def combining(eqn: Eqn) -> str | None:
+    """How a scatter makes an element from the `{old}` and the `{new}` one; `None` if there is no kernel for it."""
+    name, dtype = eqn.primitive.name, eqn.inputs[0].aval.dtype
+    simple = dtype.kind in "biu" or dtype in (np.float32, np.float64) or (dtype == np.float16 and name == "scatter")
+    known = simple or (dtype in (np.complex64, np.complex128) and name not in ("scatter_max", "scatter_min"))
+    if not known or eqn.params["mode"] not in _BEYOND or any(i.aval.dtype == np.uint64 for i in eqn.inputs[2:]):
+        return None
+    return (_COMBINE_BOOL if dtype.kind == "b" else _COMBINE)[name]
+
+
 def scatter_kernel(eqn: Eqn) -> Kernel:
     """The kernel that writes updates; its first buffer is the result."""
     operand, updates, *indices = eqn.inputs
     axes: Sequence[int] = tuple(eqn.params["axes"])
     shape = operand.aval.shape
-    strides = _strides(shape)
+    strides = strides_of(shape)
     mode = str(eqn.params.get("mode", "raise"))
     sizes: list[int] = []
     head: list[str] = []
@@ -98,7 +102,8 @@ def scatter_kernel(eqn: Eqn) -> Kernel:
         body += [f"{indent}x{r + 1} = x{r} + k{r}{step}", f"{indent}u{r + 1} = u{r} + k{r}{inner}"]
     x, u = f"x[x{len(runs)}]", f"updates[u{len(runs)}]"
     dtype = operand.aval.dtype
-    combine = (_COMBINE_BOOL if dtype.kind == "b" else _COMBINE)[eqn.primitive.name]
+    combine = combining(eqn)
+    assert combine is not None
     body.append(f"{indent}{x} = " + combine.format(old=x, new=u))
     token = storage_token(dtype)
     pointers = [f"x = pointer(buffers, 0, {token})", f"updates = pointer(buffers, 1, {token})"]
@@ -126,7 +131,7 @@ def scatter_kernel(eqn: Eqn) -> Kernel:
     )  # fmt: skip
 
 
-def _strides(shape: Sequence[int]) -> list[int]:
+def strides_of(shape: Sequence[int]) -> list[int]:
     strides = [1] * len(shape)
     for d in range(len(shape) - 2, -1, -1):
         strides[d] = strides[d + 1] * shape[d + 1]
@@ -165,7 +170,7 @@ def update_kernel(eqn: Eqn) -> Kernel:
     """The kernel that writes a slice; its first buffer is the result."""
     operand, update, *starts = eqn.inputs
     shape, part = operand.aval.shape, update.aval.shape
-    strides = _strides(shape)
+    strides = strides_of(shape)
     token = storage_token(operand.aval.dtype)
     sizes: list[int] = []
     tokens = {token}

@@ -337,18 +337,70 @@ def test_a_write_out_of_bounds_changes_nothing_outside():
 
 
 def test_arrays_are_updated_in_place_in_loops():
-    def fun(x):
+    def fun(x, w):
         def body(c):
-            i, a, b = c
-            a = indexing.dynamic_update_slice(a, structural.reshape(e.add(b, 1.0), (1, 1)), (i, 0))
-            return e.add(i, 1), lookup("scatter_add").bind(a, b, i, i, axes=(0, 1), mode="clip"), row(row(a, 0), 0)
+            i, a, w = c  # w is too wide for a loop over scalars
+            a = indexing.dynamic_update_slice(a, structural.reshape(row(w, 0), (1, 1)), (i, 0))
+            w = e.add(w, row(row(a, 0), 0))
+            return e.add(i, 1), lookup("scatter_add").bind(a, row(w, 1), i, i, axes=(0, 1), mode="clip"), w
 
-        return [*lax.while_loop(lambda c: e.lt(c[0], 5), body, (np.int64(0), x, np.float64(0.0)))]
+        return [*lax.while_loop(lambda c: e.lt(c[0], 5), body, (np.int64(0), x, w))]
 
-    compiled = check(fun, np.ones((40, 3)))
-    inside = compiled.lowered.as_text("plan").partition("L0:")[2].partition("jump L0")[0]
+    plan = check(fun, np.ones((40, 3)), np.linspace(0, 1, 100)).lowered.as_text("plan")
+    inside = plan.partition("L0:")[2].partition("jump L0")[0]
     assert "scatter_add" in inside
     assert "copy" not in inside
+
+
+@pytest.mark.parametrize("mode", ["clip", "wrap", "drop", "promise_in_bounds", "raise"])
+@pytest.mark.parametrize("kind", ["scatter", "scatter_add", "scatter_max"])
+def test_recurrences_over_an_array_are_one_kernel(kind, mode):
+    far = 3 if mode in ("clip", "wrap", "drop") else 0
+
+    def fun(x, i):
+        def body(c, i):
+            x, last = c
+            value = e.add(e.mul(last, 0.5), row(row(x, 1), 2))
+            x = lookup(kind).bind(x, value, e.sub(i, 5), e.rem(i, 4), axes=(1, 0), mode=mode)
+            x = indexing.dynamic_update_slice(x, structural.reshape(e.neg(value), (1, 1)), (e.rem(i, 3), i))
+            block = indexing.dynamic_slice(x, (1, i), (2, 2))
+            return (x, lax.reduce_sum(block, (0, 1))), (value, i)
+
+        (x, last), ys = lax.scan(body, (x, np.float64(1.0)), i)
+        return [x, last, *ys]
+
+    x = np.linspace(0, 1, 4 * 30).reshape(4, 30)
+    compiled = check(fun, x, np.arange(-far, 30 + far))
+    assert compiled.lowered.as_text("plan").count("kernel") == 1
+    if mode == "raise":
+        with pytest.raises(IndexOutOfBoundsError, match=r"axis 1 with size 30, at .*test_program.py"):
+            compiled(x, np.arange(10, 40))
+
+
+def test_arrays_in_loops_in_loops_are_updated_in_place():
+    def distance(a, b):
+        """Levenshtein's distance, by a table of the distances of prefixes."""
+        n, m = aval_of(a).shape[0], aval_of(b).shape[0]
+        at = lambda t, i, j: indexing.gather(t, [i, j], (0, 1), mode="promise_in_bounds")
+
+        def line(i, t):
+            def cell(j, t):
+                step = lax.convert_element_type(e.ne(at_1(a, e.sub(i, 1)), at_1(b, e.sub(j, 1))), np.int64)
+                best = e.min(at(t, e.sub(i, 1), j), at(t, i, e.sub(j, 1)))
+                best = e.min(e.add(best, 1), e.add(at(t, e.sub(i, 1), e.sub(j, 1)), step))
+                return lookup("scatter").bind(t, best, i, j, axes=(0, 1), mode="promise_in_bounds")
+
+            return lax.fori_loop(np.int64(1), np.int64(m + 1), cell, t)
+
+        at_1 = lambda x, i: indexing.gather(x, [i], (0,), mode="promise_in_bounds")
+        table = np.zeros((n + 1, m + 1), np.int64)
+        table[0], table[:, 0] = np.arange(m + 1), np.arange(n + 1)
+        return [at(lax.fori_loop(np.int64(1), np.int64(n + 1), line, table), np.int64(n), np.int64(m))]
+
+    a, b = (np.frombuffer(text, np.uint8) for text in (b"functional transformations", b"fictional translations"))
+    compiled = check(distance, a, b)
+    assert "1 iterations" in compiled.lowered.as_text("loops")
+    assert compiled.lowered.as_text("plan").count("= kernel") <= 2
 
 
 def test_threads_share_a_program():
