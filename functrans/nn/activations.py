@@ -1,0 +1,173 @@
+"""Activation functions. All take an array of floats of any shape and keep its dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import functrans.numpy as fnp
+from functrans import lax
+from functrans.core.avals import aval_of
+from functrans.scipy.special import log_softmax, logsumexp, softmax
+
+__all__ = [
+    "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity", "leaky_relu",
+    "log_sigmoid", "log_softmax", "logsumexp", "mish", "one_hot", "relu", "relu6", "selu", "sigmoid", "silu",
+    "soft_sign", "softmax", "softplus", "squareplus", "standardize", "swish", "tanh",
+]  # fmt: skip
+
+
+def identity(x: Any) -> Any:
+    """`x`."""
+    return x
+
+
+def relu(x: Any) -> Any:
+    """`max(x, 0)`; its derivative at 0 is 0.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.relu(np.array([-1.0, 2.0]))
+    Array([0., 2.])
+    """
+    x = fnp.asarray(x)
+    return fnp.where(x <= 0, 0, x)  # NaN stays NaN
+
+
+def relu6(x: Any) -> Any:
+    """`min(max(x, 0), 6)`; its derivative at 0 and at 6 is 0."""
+    x = fnp.asarray(x)
+    return fnp.where(x <= 0, 0, fnp.where(x >= 6, 6, x))
+
+
+def sigmoid(x: Any) -> Any:
+    """`1 / (1 + exp(-x))`."""
+    return lax.logistic(x)
+
+
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return fnp.tanh(x)
+
+
+def softplus(x: Any) -> Any:
+    """`log(1 + exp(x))`."""
+    return fnp.logaddexp(x, 0.0)
+
+
+def squareplus(x: Any, b: Any = 4) -> Any:
+    """`(x + sqrt(x^2 + b)) / 2`."""
+    x = fnp.asarray(x)
+    return (x + fnp.sqrt(x * x + b)) / 2
+
+
+def soft_sign(x: Any) -> Any:
+    """`x / (|x| + 1)`."""
+    x = fnp.asarray(x)
+    return x / (fnp.abs(x) + 1)
+
+
+def silu(x: Any) -> Any:
+    """`x sigmoid(x)`, also named swish."""
+    x = fnp.asarray(x)
+    return x * sigmoid(x)
+
+
+swish = silu
+
+
+def mish(x: Any) -> Any:
+    """`x tanh(softplus(x))`."""
+    x = fnp.asarray(x)
+    return x * fnp.tanh(softplus(x))
+
+
+def log_sigmoid(x: Any) -> Any:
+    """`log(sigmoid(x))`."""
+    return -softplus(-fnp.asarray(x))
+
+
+def elu(x: Any, alpha: Any = 1.0) -> Any:
+    """`x` where positive, `alpha (exp(x) - 1)` elsewhere."""
+    x = fnp.asarray(x)
+    return fnp.where(x > 0, x, alpha * fnp.expm1(fnp.where(x > 0, 0.0, x)))
+
+
+def celu(x: Any, alpha: Any = 1.0) -> Any:
+    """`x` where positive, `alpha (exp(x / alpha) - 1)` elsewhere."""
+    x = fnp.asarray(x)
+    return fnp.where(x > 0, x, alpha * fnp.expm1(fnp.where(x > 0, 0.0, x) / alpha))
+
+
+def selu(x: Any) -> Any:
+    """The self-normalising `elu` (Klambauer et al., 2017)."""
+    return 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717)
+
+
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """`x` times the normal distribution function at `x`; by tanh if `approximate` (Hendrycks and Gimpel, 2016)."""
+    x = fnp.asarray(x)
+    if approximate:
+        return x * (0.5 * (1.0 + fnp.tanh(np.sqrt(2 / np.pi).item() * (x + 0.044715 * (x * x * x)))))
+    return 0.5 * x * lax.erfc(-x / 2**0.5)
+
+
+def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
+    """`x` where not negative, `negative_slope x` elsewhere."""
+    x = fnp.asarray(x)
+    return fnp.where(x >= 0, x, negative_slope * x)
+
+
+def hard_tanh(x: Any) -> Any:
+    """`x` limited to [-1, 1]."""
+    x = fnp.asarray(x)
+    return fnp.where(x > 1, 1.0, fnp.where(x < -1, -1.0, x))
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """`relu6(x + 3) / 6`."""
+    return relu6(fnp.asarray(x) + 3.0) / 6
+
+
+def hard_silu(x: Any) -> Any:
+    """`x hard_sigmoid(x)`."""
+    return fnp.asarray(x) * hard_sigmoid(x)
+
+
+hard_swish = hard_silu
+
+
+def glu(x: Any, axis: int = -1) -> Any:
+    """The first half of an axis times the sigmoid of the second."""
+    first, second = fnp.split(x, 2, axis)
+    return first * sigmoid(second)
+
+
+def standardize(
+    x: Any, axis: Any = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5, where: Any = None
+) -> Any:
+    """`x` with mean 0 and variance 1 along an axis."""
+    x = fnp.asarray(x)
+    mean = fnp.mean(x, axis, keepdims=True, where=True if where is None else where) if mean is None else mean
+    if variance is None:
+        centered = fnp.square(x) if where is None else fnp.where(where, fnp.square(x), 0)
+        count = True if where is None else where
+        variance = fnp.mean(centered, axis, keepdims=True, where=count) - fnp.square(mean)
+    return (x - mean) / fnp.sqrt(variance + epsilon)
+
+
+def one_hot(x: Any, num_classes: int, *, dtype: Any = float, axis: int = -1) -> Any:
+    """Integers as unit vectors along a new axis; zeros for those outside `[0, num_classes)`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.one_hot(np.array([0, 2]), 3)
+    Array([[1., 0., 0.],
+           [0., 0., 1.]])
+    """
+    x = fnp.asarray(x)
+    ndim = aval_of(x).ndim + 1
+    axis = axis % ndim
+    own = [1] * ndim
+    own[axis] = num_classes
+    classes = fnp.reshape(fnp.arange(num_classes), own)
+    return (fnp.expand_dims(x, axis) == classes).astype(dtype)
