@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,6 @@ from typing import Any, overload
 import numpy as np
 
 from functrans.api.flattening import Flat, any_tracer, argument_names, check_leaf, name_of
-from functrans.compiler import program
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct
 from functrans.core.axes import bound_axes
@@ -24,6 +24,16 @@ from functrans.errors import ArgumentError, ShapeError, StaticArgumentError, Tre
 from functrans.lax.calls import jit_p
 
 Fun = Callable[..., Any]
+
+
+class _Program:
+    """The compiler, imported when the first function is compiled."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module("functrans.compiler.program"), name)
+
+
+program = _Program()
 
 
 class _State(threading.local):

@@ -128,13 +128,13 @@ def staging_into(trace: StagingTrace | None) -> Iterator[None]:
 class StagedTracer(Tracer):
     """A value of a function that is being staged: a variable of the jaxpr under construction."""
 
-    __slots__ = ("aval", "var")
+    __slots__ = ("_var", "aval")
 
     _trace: StagingTrace
 
     def __init__(self, trace: StagingTrace, var: Var):
         self._trace = trace
-        self.var = var
+        self._var = var
         self.aval = var.aval
 
     def concrete(self, error: type[errors.ConcretizationError], need: str) -> NoReturn:
@@ -156,7 +156,7 @@ class StagedTracer(Tracer):
         )
 
     def describe(self) -> str:
-        return f"{self.aval} {self._trace.origin(self.var)}"
+        return f"{self.aval} {self._trace.origin(self._var)}"
 
 
 class StagingTrace(Trace):
@@ -188,7 +188,7 @@ class StagingTrace(Trace):
         if isinstance(value, StagedTracer) and value._trace is self:
             if not self.open:
                 raise _leaked(value)
-            return value.var
+            return value._var
         if isinstance(value, StagedTracer) and not value._trace.open:
             raise _leaked(value)
         known = self.consts.get(id(value))
