@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from functrans.compiler.contractions import emit_accumulation, emit_contraction
 from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
-from functrans.compiler.plan import CallPython, Emitter, Planner, nbytes
+from functrans.compiler.plan import CallPython, Emitter, MoveSlot, Place, Planner, nbytes
 from functrans.compiler.running import emit_argument, emit_cumulative
 from functrans.compiler.scatter import emit_scatter, emit_update
 from functrans.core.jaxpr import Eqn
@@ -29,6 +30,22 @@ def emit_constant(p: Planner, eqn: Eqn) -> bool:
         p.define(var, place)
     else:
         p.copy(p.write(var), place, nbytes(var.aval))
+    return True
+
+
+def emit_concatenation(p: Planner, eqn: Eqn) -> bool:
+    """Many arrays joined along the leading axis: one copy each."""
+    (out,) = eqn.outvars
+    if math.prod(out.aval.shape[: eqn.params["dimension"]]) != 1:
+        return False
+    sources = [p.read(a) for a in eqn.inputs]
+    target = p.write(out)
+    part = Place(p.slot(), target.buffers)
+    position = 0
+    for atom, source in zip(eqn.inputs, sources):
+        p.emit(MoveSlot(part.slot, target.slot, position), target)
+        p.copy(part, source, nbytes(atom.aval))
+        position += nbytes(atom.aval)
     return True
 
 
@@ -61,6 +78,7 @@ NATIVE: dict[str, Emitter] = {
     "dot_general": emit_contraction,
     "dot_general_add": emit_accumulation,
     "constant": emit_constant,
+    "concatenate": emit_concatenation,
     "dynamic_update_slice": emit_update,
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), emit_cumulative),
     **dict.fromkeys(("argmax", "argmin"), emit_argument),

@@ -167,8 +167,10 @@ class Writer:
 
     def literal(self, atom: Literal) -> str:
         value = np.asarray(atom.value, atom.aval.dtype)
-        if value.dtype.kind not in "biu" and not (value.dtype in (np.float64, np.float32) and np.isfinite(value)):
+        if value.dtype.kind not in "biu" and value.dtype not in (np.float64, np.float32):
             raise NotScalar
+        if not np.isfinite(value):
+            self.imports["from math import inf, nan"] = None
         token = storage_token(value.dtype)
         self.tokens[f"literal {token}"] = token
         return f"{token}({value.item()!r})"
@@ -314,7 +316,7 @@ class Writer:
         self.let(eqn.outvars[0], home)
         self.eqns.append(eqn)
         self.count += 1
-        return self.memory[home]  # type: ignore[index]
+        return self.memory[home]
 
     def block_update(self, eqn: Eqn) -> list[str]:
         operand, update, *starts = eqn.inputs
@@ -361,8 +363,8 @@ class Writer:
         others = [d for d in range(len(shape)) if d not in axes]
         token = storage_token(dtype)
         stores = []
-        for index, value in zip(np.ndindex(*(shape[d] for d in others)), values):
-            place = f"{name}[{at} + {self.size(sum(i * strides[d] for i, d in zip(index, others)))}]"
+        for at_others, value in zip(np.ndindex(*(shape[d] for d in others)), values):
+            place = f"{name}[{at} + {self.size(sum(i * strides[d] for i, d in zip(at_others, others)))}]"
             stores.append(f"{place} = {token}({combine.format(old=place, new=value)})")
         if "imum(" in combine:
             self.imports["from functrans.compiler.scalars import maximum, minimum"] = None
