@@ -403,6 +403,24 @@ def test_arrays_in_loops_in_loops_are_updated_in_place():
     assert compiled.lowered.as_text("plan").count("= kernel") <= 2
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4", "c16", "c8"])
+def test_triangular_systems(dtype):
+    rng = np.random.default_rng(0)
+    for number in range(32):
+        flags = [bool(number >> i & 1) for i in range(5)]
+        names = ("left_side", "lower", "transpose_a", "conjugate_a", "unit_diagonal")
+        batches = [((), ()), ((3,), (3,)), ((), (2, 3)), ((3,), ()), ((2, 1), (3,))][number % 5]
+        a = (rng.normal(size=(*batches[0], 5, 5)) + 4 * np.eye(5)).astype(dtype)
+        b = rng.normal(size=(*batches[1], *((5, 2) if flags[0] else (2, 5)))).astype(dtype)
+        if dtype[0] == "c":
+            a, b = a + 1j * rng.normal(size=a.shape), b + 1j
+        fun = lambda a, b: [lax.linalg.triangular_solve(a, b, **dict(zip(names, flags)))]  # noqa: B023
+        jaxpr, consts = staged(fun, a.astype(dtype), b.astype(dtype))
+        a, b = a.astype(dtype), b.astype(dtype)
+        (got,), (want,) = program.compile(jaxpr, consts)(a, b), evaluate(jaxpr, consts, [a, b])
+        np.testing.assert_allclose(got, want, rtol=1e-3 if dtype in ("f4", "c8") else 1e-9)
+
+
 def test_threads_share_a_program():
     jaxpr, consts = staged(nested, WIDE, np.int64(3))
     compiled = program.compile(jaxpr, consts)
