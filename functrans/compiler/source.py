@@ -395,9 +395,26 @@ class Writer:
         known = self.known(node)
         if known is not None:
             return known
+        self.write_operands(node)
         if node.kind == "poly":
             return self.poly(node)
         return getattr(self, "write_" + node.kind)(node)
+
+    def write_operands(self, node: Node) -> None:
+        """Write what a node needs in any case, deepest first: chains may be longer than Python's stack."""
+        stack = [(n, False) for n in reversed(needed_always(node))]
+        seen: set[Node] = set()
+        while stack:
+            n, ready = stack.pop()
+            if ready:
+                self.name(n)
+            elif n not in seen and n.kind not in ("const", "size", "var", "poly") and self.known(n) is None:
+                seen.add(n)
+                stack.append((n, True))
+                stack += [(m, False) for m in reversed(needed_always(n))]
+            elif n.kind == "poly" and n not in seen:
+                seen.add(n)
+                stack += [(m, False) for m in reversed(n.operands)]
 
     def assign(self, node: Node, text: str) -> str:
         scope, name = self.place(node), self.fresh()
@@ -673,28 +690,31 @@ def reachable(roots: Sequence[Node]) -> list[Node]:
     return out
 
 
+def needed_always(node: Node) -> tuple[Node, ...]:
+    """The operands of a node that are computed whenever it is, outside of loops and branches of its own."""
+    if node.kind == "reduce":
+        return ()
+    return node.args[:1] if node.kind == "guard" else node.operands
+
+
 def same(a: Sequence[object], b: Sequence[object]) -> bool:
     return len(a) == len(b) and all(x is y for x, y in zip(a, b))
 
 
 def replaced(k: KernelBuilder, root: Node, old: Node, new: Node) -> Node:
     """The expression with one node in place of another, except inside reductions."""
-    memo: dict[Node, Node] = {old: new}
-
-    def visit(node: Node) -> Node:
-        known = memo.get(node)
-        if known is not None:
-            return known
+    memo: dict[Node, Node] = {}
+    for node in reachable([root]):
         result = node
-        if node.kind == "op":
-            operands = [visit(n) for n in node.args[1:]]
-            if any(a is not b for a, b in zip(operands, node.args[1:])):
-                result = k._apply(node.args[0], operands, node.dtype, node.bounds)
-        elif node.kind == "guard":
-            c, a, b = map(visit, node.args)
-            if c is not node.args[0] or a is not node.args[1] or b is not node.args[2]:
-                result = k._node(("guard", c.serial, a.serial, b.serial), (c, a, b), a.dtype, (c, a, b), 2)
+        args = [memo.get(n, n) for n in node.operands]
+        if node is old:
+            result = new
+        elif node.kind in ("op", "guard") and not same(args, node.operands):
+            if node.kind == "op":
+                result = k._apply(node.args[0], args, node.dtype, node.bounds)
+            else:
+                key = ("guard", *[n.serial for n in args])
+                result = k._node(key, tuple(args), node.dtype, args, 2)
+                result.unsafe = node.unsafe
         memo[node] = result
-        return result
-
-    return visit(root)
+    return memo[root]

@@ -219,6 +219,16 @@ def test_reductions_of_every_dtype(dtype):
     check(lambda x: [p.bind(x, axes=(0,)) for p in _REDUCTIONS[2:]], large)
 
 
+def test_long_chains_do_not_need_a_deep_stack():
+    def chain(x):
+        for _ in range(100):
+            x = E.integer_pow.bind(E.add(x, 0.001), y=7)
+        return x
+
+    check(chain, np.full(50, 0.1))
+    check(lambda x: R.reduce_prod_p.bind(B.broadcast_in_dim(x, (16, 5), (1,)), axes=(0,)), normal(5))
+
+
 # ---------------------------------------------------------------- texts and sizes
 
 
