@@ -32,7 +32,7 @@ PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples(page):
     checker = _get_checker()
-    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.OPTIONFLAGS_BY_NAME["NUMBER"]
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.register_optionflag("NUMBER")
     report: list[str] = []
     runner = doctest.DocTestRunner(checker=checker, optionflags=options, verbose=False)
     assert not runner.run(examples(page), out=report.append).failed, "".join(report)

@@ -166,8 +166,9 @@ dot_general_p.batch = _dot_batch
 def matmul(a: Any, b: Any) -> Any:
     """The matrix product with NumPy's rules: vectors are rows or columns, leading axes broadcast.
 
-    >>> import functrans.lax as lax, numpy as np
-    >>> lax.matmul(np.ones((5, 2, 3)), np.ones(3)).shape
+    >>> import numpy as np
+    >>> from functrans.lax.contraction import matmul
+    >>> matmul(np.ones((5, 2, 3)), np.ones(3)).shape
     (5, 2)
     """
     if not isinstance(a, Tracer) and not isinstance(b, Tracer):
@@ -208,8 +209,9 @@ def dot(a: Any, b: Any) -> Any:
 def einsum(subscripts: str, *operands: Any, optimize: Any = "auto") -> Any:
     """Einstein's summation, as `numpy.einsum`, along the path that opt_einsum finds.
 
-    >>> import functrans.lax as lax, numpy as np
-    >>> lax.einsum("ij,jk->ki", np.ones((2, 3)), np.ones((3, 4))).shape
+    >>> import numpy as np
+    >>> from functrans.lax.contraction import einsum
+    >>> einsum("ij,jk->ki", np.ones((2, 3)), np.ones((3, 4))).shape
     (4, 2)
     """
     import opt_einsum

@@ -170,8 +170,8 @@ def promote(name: str, ufunc: Any, args: Sequence[Any]) -> list[Any]:
     """Operands converted to the dtypes of NumPy's loop for them."""
     args = [as_operand(name, a) for a in args]
     types = tuple(weak_type(a) for a in args)
-    loop = loop_dtypes(name, ufunc, types)
     weak = all(isinstance(t, type) for t in types)
+    loop = loop_dtypes(name, ufunc, tuple(np.dtype(t) for t in types) if weak else types)
     return [
         a if t == d and not isinstance(t, type) else convert_element_type(a, d, weak=weak)
         for a, t, d in zip(args, types, loop)
