@@ -288,7 +288,7 @@ def test_random_programs(data):
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "u1", "?", "c16", "f2"])
 def test_cumulative_reductions(name, dtype, reverse):
     if (dtype in ("i4", "u1", "?", "c16") and name == "cumlogsumexp") or (dtype == "c16" and name[:4] == "cumm"):
-        pytest.skip("not defined")
+        return  # not defined
     x = (np.random.default_rng(0).normal(size=(3, 5, 2)) * 3).astype(dtype)
     for axis in range(3):
         fun = lambda x, axis=axis: [lookup(name).bind(x, axis=axis, reverse=reverse)]
@@ -527,7 +527,10 @@ def test_counts():
 
 
 def test_import_does_not_import_numba():
-    code = "import functrans.compiler.program, sys; assert 'numba' not in sys.modules"
+    code = (
+        "import functrans.compiler.program as program, sys; from functrans.core.jaxpr import Jaxpr; "
+        "program.lower(Jaxpr((), (), (), ()), []).as_text(); assert 'numba' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
