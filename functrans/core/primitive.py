@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from functrans.core.avals import ShapedArray
+from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.trace import Trace, Tracer, current_staging
-from functrans.errors import NotDifferentiableError
+from functrans.errors import FunctransError, NotDifferentiableError
 
 Rule = Callable[..., Any]
 
@@ -67,8 +67,21 @@ class Primitive:
             if isinstance(a, Tracer) and (trace is None or a._trace.level > trace.level):
                 trace = a._trace
         if trace is None:
-            return self.impl(*args, **params)
+            try:
+                return self.impl(*args, **params)
+            except (TypeError, ValueError, IndexError) as error:
+                self._explain(error, args, params)
+                raise
         return trace.process(self, args, params)
+
+    def _explain(self, error: Exception, args: Any, params: dict[str, Any]) -> None:
+        """Raise what abstract evaluation says of operands that NumPy refused, so that both say the same."""
+        if isinstance(error, FunctransError):
+            return
+        try:
+            self.abstract_eval(*[aval_of(a) for a in args], **params)
+        except FunctransError as explained:
+            raise explained from error
 
     def create(self, *args: Any, **params: Any) -> Any:
         """Like `bind`, for operations that make large arrays from nothing: staged whenever a trace is under way."""
