@@ -44,6 +44,10 @@ def _keep(x: Any, y: Any, axes: Axes) -> Any:
     return broadcast_in_dim_p.bind(y, shape=shape, broadcast_dimensions=kept)
 
 
+def _not_defined(name: str, dtype: np.dtype) -> DTypeError:
+    return DTypeError(f"{name} is not defined for arrays of dtype {dtype}")
+
+
 def _reduction(name: str, ufunc: Any, combine: str, identity: Any, kinds: str, jvp: Any = None) -> Primitive:
     p = Primitive(name)
 
@@ -53,9 +57,12 @@ def _reduction(name: str, ufunc: Any, combine: str, identity: Any, kinds: str, j
 
     def abstract_eval(x: ShapedArray, *, axes: Axes) -> ShapedArray:
         if x.dtype.kind not in kinds:
-            raise DTypeError(f"{name} is not defined for arrays of dtype {x.dtype}")
-        if combine in ("max", "min") and any(x.shape[a] == 0 for a in axes) and 0 not in _reduced(x.shape, axes):
-            raise ShapeError(f"{name} of an empty array (shape {x.shape}, axes {axes}): it has no identity")
+            raise _not_defined(name, x.dtype)
+        if combine in ("max", "min") and any(x.shape[a] == 0 for a in axes):
+            raise ShapeError(
+                f"zero-size array to reduction operation {ufunc.__name__} which has no identity: {name} over axes {axes} "
+                f"of shape {x.shape}"
+            )
         return ShapedArray(_reduced(x.shape, axes), x.dtype)
 
     p.impl = impl
@@ -162,7 +169,7 @@ def _arg(name: str, function: Any) -> Primitive:
 
     def abstract_eval(x: ShapedArray, *, axes: Axes, index_dtype: np.dtype) -> ShapedArray:
         if x.shape[axes[0]] == 0:
-            raise ShapeError(f"{name} of an empty axis (shape {x.shape}, axis {axes[0]})")
+            raise ShapeError(f"attempt to get {name} of an empty sequence: axis {axes[0]} of shape {x.shape}")
         return ShapedArray(_reduced(x.shape, axes), index_dtype)
 
     p.impl = lambda x, *, axes, index_dtype: wrap(np.asarray(function(x, axis=axes[0])).astype(index_dtype))
@@ -194,15 +201,19 @@ def argmin(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
 # ---------------------------------------------------------------- cumulative reductions
 
 
-def _cumulative(name: str, accumulate: Any) -> Primitive:
+def _cumulative(name: str, accumulate: Any, kinds: str = "biufc") -> Primitive:
     p = Primitive(name)
 
     def impl(x: Any, *, axis: int, reverse: bool) -> Any:
         x = np.asarray(x)
+        if x.dtype.kind not in kinds:
+            raise _not_defined(name, x.dtype)
         out = accumulate(np.flip(x, axis) if reverse else x, axis)
         return wrap(np.flip(out, axis) if reverse else out)
 
     def abstract_eval(x: ShapedArray, *, axis: int, reverse: bool) -> ShapedArray:
+        if x.dtype.kind not in kinds:
+            raise _not_defined(name, x.dtype)
         if not 0 <= axis < x.ndim:
             raise AxisError(f"axis {axis} is out of bounds for an array of {x.ndim} dimensions")
         return x.strong()
@@ -220,7 +231,7 @@ cumsum_p.transpose = lambda ct, x, *, axis, reverse: [cumsum_p.bind(ct, axis=axi
 cumprod_p = _cumulative("cumprod", lambda x, axis: np.multiply.accumulate(x, axis, dtype=x.dtype))
 cummax_p = _cumulative("cummax", lambda x, axis: np.maximum.accumulate(x, axis))
 cummin_p = _cumulative("cummin", lambda x, axis: np.minimum.accumulate(x, axis))
-cumlogsumexp_p = _cumulative("cumlogsumexp", lambda x, axis: np.logaddexp.accumulate(x, axis))
+cumlogsumexp_p = _cumulative("cumlogsumexp", lambda x, axis: np.logaddexp.accumulate(x, axis), "f")
 
 
 def _cumprod_jvp(primals: Any, tangents: Any, *, axis: int, reverse: bool) -> Any:
@@ -288,7 +299,8 @@ def _cumlogsumexp_jvp(primals: Any, tangents: Any, *, axis: int, reverse: bool) 
         return y, t
     # s[i] = w[i] s[i-1] + (1 - w[i]) t[i], where w[i] = exp(y[i-1] - y[i])
     minus_infinity = aval_of(x).dtype.type(-np.inf)
-    w = ew.exp(ew.where(ew.eq(y, minus_infinity), minus_infinity, _shift(y, 1, axis, reverse, minus_infinity) - y))
+    previous = _shift(y, 1, axis, reverse, minus_infinity)
+    w = ew.exp(previous - ew.where(ew.eq(y, minus_infinity), aval_of(x).dtype.type(0), y))
     s, factor = ew.mul(1 - w, t), w
     step = 1
     while step < n:
