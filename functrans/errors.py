@@ -25,6 +25,10 @@ class IndexOutOfBoundsError(FunctransError, IndexError):
     """An index lies outside its axis, as in NumPy; raised by compiled code too."""
 
 
+class IndexTypeError(DTypeError, IndexError):
+    """An index that is neither an integer nor a slice, an ellipsis, None, or an integer or boolean array."""
+
+
 class ConcretizationError(FunctransError, TypeError):
     """Python needs the value of an array that is only traced: it has a shape and a dtype, but no value yet."""
 

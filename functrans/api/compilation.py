@@ -158,8 +158,11 @@ class Jitted:
         leaves, tree = flatten((args, kwargs))
         avals = []
         for i, x in enumerate(leaves):
-            avals.append(check_leaf(x, f"{argument_names(self._fun, args, kwargs)[i]}, an argument of {self._name},")
-                         if not isinstance(x, (np.ndarray, Tracer, float, int)) else check_leaf(x, ""))
+            avals.append(
+                check_leaf(x, f"{argument_names(self._fun, args, kwargs)[i]}, an argument of {self._name},")
+                if not isinstance(x, (np.ndarray, Tracer, float, int))
+                else check_leaf(x, "")
+            )
         key = (static, tree, tuple(avals), bound_axes())
         try:
             entry = self._by_signature.get(key)
@@ -204,7 +207,8 @@ class Jitted:
                 hash(value)
             except TypeError:
                 return StaticArgumentError(
-                    f"the static argument {where!r} of {self._name} is {value!r:.60} of type {type(value).__name__}, which "
+                    f"the static argument {where!r} of {self._name} is {value!r:.60} of type "
+                    f"{type(value).__name__}, which "
                     "cannot be hashed; static arguments are part of the cache's key. Use a tuple for a list, a frozen "
                     "dataclass for a dict, and pass arrays as ordinary arguments."
                 )
@@ -248,12 +252,15 @@ def _static_arguments(fun: Fun, nums: Any, names: Any) -> tuple[tuple[int, ...],
     for n in given_nums:
         if not variadic and not -len(positional) <= n < len(positional):
             raise ArgumentError(
-                f"static_argnums of jit({name_of(fun)}) names argument {n}, but it has {len(positional)} positional ones"
+                f"static_argnums of jit({name_of(fun)}) names argument {n}, but it has {len(positional)} "
+                "positional ones"
             )
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         for name in given_names:
             if name not in parameters:
-                raise ArgumentError(f"static_argnames of jit({name_of(fun)}) names {name!r}, which is no argument of it")
+                raise ArgumentError(
+                    f"static_argnames of jit({name_of(fun)}) names {name!r}, which is no argument of it"
+                )
     all_names = {*given_names, *(positional[n] for n in given_nums if -len(positional) <= n < len(positional))}
     all_nums = {*given_nums, *(positional.index(n) for n in given_names if n in positional)}
     return tuple(sorted(all_nums)), frozenset(all_names)

@@ -131,7 +131,9 @@ def _check_grad_input(fun: Fun, args: Any, i: int, x: Any, holomorphic: bool, al
             "argnums; with allow_int=True its gradient is an array of dtype float0."
         )
     if holomorphic and kind != "c":
-        raise DTypeError(f"grad with holomorphic=True takes complex arguments, got {aval}; convert it by .astype(complex)")
+        raise DTypeError(
+            f"grad with holomorphic=True takes complex arguments, got {aval}; convert it by .astype(complex)"
+        )
     if kind not in "fcbiu":
         raise DTypeError(f"grad with respect to {aval}: arrays of numbers are needed")
     return kind in "fc"
@@ -147,7 +149,8 @@ def _check_scalar(fun: Fun, outs: list[Any], flat: Flat, holomorphic: bool) -> A
     aval = aval_of(outs[0])
     if aval.shape != ():
         raise NonScalarGradError(
-            f"grad of {name}, which returned an array of shape {aval.shape}; grad takes functions that return a scalar. "
+            f"grad of {name}, which returned an array of shape {aval.shape}; grad takes functions that return a "
+            "scalar. "
             "Sum it (.sum()), or use jacobian, jacrev or jacfwd for the derivatives of all its elements."
         )
     if aval.dtype.kind == "c" and not holomorphic:
@@ -212,9 +215,7 @@ def jvp(fun: Fun, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     return (out, tangent, flat.aux) if has_aux else (out, tangent)
 
 
-def _primals_and_tangents(
-    what: str, fun: Fun, primals: Any, tangents: Any
-) -> tuple[list[Any], PyTreeDef, list[Any]]:
+def _primals_and_tangents(what: str, fun: Fun, primals: Any, tangents: Any) -> tuple[list[Any], PyTreeDef, list[Any]]:
     for name, value in (("primals", primals), ("tangents", tangents)):
         if not isinstance(value, (tuple, list)):
             raise ArgumentError(
@@ -241,7 +242,8 @@ def _check_tangent(what: str, aval: ShapedArray, t: Any) -> Any:
         if given.dtype == float0 or given.dtype.kind in "biu":
             return None
         raise DTypeError(
-            f"{what}: a tangent of dtype {given.dtype} for an argument of dtype {aval.dtype}; integers and booleans have "
+            f"{what}: a tangent of dtype {given.dtype} for an argument of dtype {aval.dtype}; integers and "
+            "booleans have "
             "no tangents: pass zeros of dtype functrans.float0, or make the argument a float"
         )
     if given.dtype != wanted:
@@ -434,8 +436,10 @@ def jacfwd(fun: Fun, argnums: int | Sequence[int] = 0, has_aux: bool = False, ho
         axis = Axis(size)
         found, dims = batch_evaluate(jaxpr, consts, axis, _basis(avals), [0] * len(avals))
         n = len(found) // 2
-        columns = [move_axis(batch_first(axis, c, d), 0, aval_of(c).ndim - (d is not None))
-                   for c, d in zip(found[n:], dims[n:])]
+        columns = [
+            move_axis(batch_first(axis, c, d), 0, aval_of(c).ndim - (d is not None))
+            for c, d in zip(found[n:], dims[n:])
+        ]
         blocks = [_split_last(c, avals) for c in columns]
         outs = flat.unflatten([_select(unflatten(tree, b), argnums) for b in blocks])
         return (outs, flat.aux) if has_aux else outs
@@ -467,7 +471,9 @@ def jacrev(fun: Fun, argnums: int | Sequence[int] = 0, has_aux: bool = False, ho
         out_avals = [aval_of(o).strong() for o in outs]
         for a in out_avals:
             if a.dtype.kind == "c" and not holomorphic:
-                raise DTypeError(f"jacrev of {name_of(fun)}, which returned {a}; say holomorphic=True if it is holomorphic")
+                raise DTypeError(
+                    f"jacrev of {name_of(fun)}, which returned {a}; say holomorphic=True if it is holomorphic"
+                )
             if a.dtype.kind not in "fc":
                 raise IntegerGradError(f"jacrev of {name_of(fun)}, which returned {a}: integers have no derivative")
 

@@ -127,11 +127,13 @@ def check_leaf(value: Any, what: str) -> ShapedArray:
     """The aval of a leaf of the arguments, or an error that says which leaf is none."""
     if not is_array_like(value) and not hasattr(value, "shape"):
         raise DTypeError(
-            f"{what} is {value!r:.60} of type {type(value).__name__}, which is no array or number. Pass arrays, numbers "
+            f"{what} is {value!r:.60} of type {type(value).__name__}, which is no array or number. Pass arrays, "
+            "numbers "
             "and pytrees of them; mark other arguments as static, or close over them."
         )
     return aval_of(value)
 
 
 def any_tracer(values: Sequence[Any]) -> bool:
+    """Whether any of the values is traced."""
     return any(isinstance(v, Tracer) for v in values)

@@ -63,7 +63,8 @@ def vmap(
     def vmapped(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise AxesError(
-                f"in_axes of vmap({name}) has {len(in_axes)} entries, but {name} was called with {len(args)} positional "
+                f"in_axes of vmap({name}) has {len(in_axes)} entries, but {name} was called with {len(args)} "
+                "positional "
                 f"argument{'s' if len(args) != 1 else ''}"
             )
         leaves, tree = flatten((args, kwargs))
@@ -125,7 +126,9 @@ def _mapped_size(
     distinct = set(sizes.values()) | ({axis_size} if axis_size is not None else set())
     if len(distinct) > 1:
         names = argument_names(fun, args, kwargs)
-        lines = [f"  {names[i]}: axis {dims[i]} of shape {aval_of(leaves[i]).shape} has size {n}" for i, n in sizes.items()]
+        lines = [
+            f"  {names[i]}: axis {dims[i]} of shape {aval_of(leaves[i]).shape} has size {n}" for i, n in sizes.items()
+        ]
         if axis_size is not None:
             lines.append(f"  axis_size={axis_size}")
         raise AxesError(f"vmap({name}): the mapped axes must have one size, but\n" + "\n".join(lines))
@@ -139,7 +142,8 @@ def _place(name: str, axis: Axis, value: Any, dim: int | None, wanted: Any) -> A
     if wanted is None:
         if dim is not None:
             raise AxesError(
-                f"out_axes of vmap({name}) is None for a result that differs from example to example; give the place of "
+                f"out_axes of vmap({name}) is None for a result that differs from example to example; give the "
+                "place of "
                 "its axis, or reduce it over the axis"
             )
         out = value

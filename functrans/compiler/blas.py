@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 _PREFIX = {"f": "s", "d": "d", "F": "c", "D": "z"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def address(routine: str) -> int:
     """The address of a routine by its Fortran name: `dgemm`, `spotrf`; integers are 32-bit."""
     for module in ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack"):

@@ -82,4 +82,3 @@ def _broadcast(p: Planner, atom: Atom, place: Place, shape: tuple[int, ...]) -> 
     spread = Eqn(lookup("broadcast_in_dim"), (x,), (y,), {"shape": shape, "broadcast_dimensions": dims})
     (place,) = p.block(Jaxpr((), (x,), (spread,), (y,)), {x: place}, [None])
     return place
-

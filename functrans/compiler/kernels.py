@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def _obtain(source: str) -> int:
     return address
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fingerprint() -> str:
     """What a kernel's meaning depends on besides its text."""
     import llvmlite

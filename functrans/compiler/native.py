@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.compiler import blas, kernels, machine
-from functrans.compiler import plan as p
+from functrans.compiler import blas, kernels, machine, plan as p
 from functrans.compiler.threads import pool_address
 from functrans.core.array import Array
 from functrans.errors import IndexOutOfBoundsError
@@ -191,5 +190,3 @@ def _view(address: int, operand: p.Operand) -> np.ndarray:
         return np.empty(operand.shape, operand.dtype)
     memory = (ctypes.c_char * size).from_address(int(address))
     return np.frombuffer(memory, operand.dtype).reshape(operand.shape)
-
-

@@ -472,7 +472,6 @@ class Planner:
         self.count(kernel.work, *(v.aval for v in kernel.buffers))
         self.emit(CallKernel(kernel, tuple(p.slot for p in places)), *places)
 
-
     def copy(self, target: Place, source: Place, size: int) -> None:
         if size and target.slot != source.slot:
             self.emit(Copy(target.slot, source.slot, size), target, source)

@@ -28,9 +28,7 @@ def with_updates_apart(jaxpr: Jaxpr) -> Jaxpr:
 
     if not any(map(is_small_update, jaxpr.eqns)):
         return jaxpr
-    eqns = [
-        e.replace(primitive=Variant(e.primitive, lower=None)) if is_small_update(e) else e for e in jaxpr.eqns
-    ]
+    eqns = [e.replace(primitive=Variant(e.primitive, lower=None)) if is_small_update(e) else e for e in jaxpr.eqns]
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
 
 

@@ -3,7 +3,8 @@
 Workers are Python threads inside one native loop, without the GIL: each spins for some microseconds on its semaphore,
 then sleeps on it. One kernel at a time uses the pool; a caller that finds it busy runs its kernel alone, so several
 Python threads may call compiled functions at once. After a fork the child makes a pool of its own when it needs one.
-Nothing here touches Numba's threading layer. Without POSIX semaphores (macOS, Windows) kernels run on the calling thread.
+Nothing here touches Numba's threading layer. Without POSIX semaphores (macOS, Windows) kernels run on the calling
+thread.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from functrans import config
 from functrans.compiler.intrinsics import (
     atomic_add,
     atomic_exchange,
-    atomic_load,
     atomic_store,
     call_address,
     call_kernel,

@@ -1,0 +1,1 @@
+"""What everything stands on: avals, jaxprs, primitives, traces, pytrees."""

@@ -8,7 +8,7 @@ whatever a body captures is an operand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from functrans.core.avals import ShapedArray
 from functrans.core.source import Source
@@ -42,7 +42,7 @@ class Literal:
         return f"{self.value}:{self.aval}"
 
 
-Atom = Union[Var, Literal]
+Atom = Var | Literal
 
 
 class Eqn:

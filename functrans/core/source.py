@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_LIBRARIES = (_PACKAGE, os.sep + "numpy" + os.sep, os.sep + "scipy" + os.sep, os.sep + "optree" + os.sep, "<__array_function__")
+_LIBRARIES = (
+    _PACKAGE,
+    os.sep + "numpy" + os.sep,
+    os.sep + "scipy" + os.sep,
+    os.sep + "optree" + os.sep,
+    "<__array_function__",
+)
 
 
 class Source(NamedTuple):
@@ -22,7 +28,7 @@ class Source(NamedTuple):
         return f"{self.file}:{self.line} ({self.function})"
 
 
-@lru_cache(maxsize=None)
+@cache
 def is_internal(filename: str) -> bool:
     """Whether a file belongs to the library (or to NumPy and SciPy, which call back into it)."""
     return filename.startswith(_PACKAGE) or any(part in filename for part in _LIBRARIES[1:])

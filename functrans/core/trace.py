@@ -75,7 +75,8 @@ class Tracer:
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         raise errors.TracerArrayConversionError(
             f"this value cannot become a NumPy array: {self.describe()}\n"
-            "Write functions of functrans.numpy, or NumPy functions called directly on it (np.sin(x), np.stack([x, y])): "
+            "Write functions of functrans.numpy, or NumPy functions called directly on it (np.sin(x), "
+            "np.stack([x, y])): "
             "np.array([x, y]), math.sin(x) and libraries that need real data cannot take it. To look at values use "
             "functrans.debug.print; to call outside code use functrans.pure_callback."
         )
@@ -230,8 +231,11 @@ class StagingTrace(Trace):
         for eqn in self.eqns:
             if var in eqn.outvars:
                 where = f" at {eqn.source}" if eqn.source else ""
-                inputs = [f"{self.arg_names[i]}" for i, v in enumerate(self.invars)
-                          if v in eqn.inputs and self.arg_names and i < len(self.arg_names)]
+                inputs = [
+                    f"{self.arg_names[i]}"
+                    for i, v in enumerate(self.invars)
+                    if v in eqn.inputs and self.arg_names and i < len(self.arg_names)
+                ]
                 of = f" of {', '.join(inputs)}" if inputs else ""
                 return f"the result of {eqn.primitive.name}{of}{where}, in {self.what}"
         return f"a value of {self.what}"
@@ -277,6 +281,16 @@ def as_scalar(value: Any) -> Any:
 
 
 __all__ = [
-    "Source", "StagedTracer", "StagingTrace", "Trace", "Tracer", "as_scalar", "current_staging", "deeper",
-    "is_concrete", "stage", "stage_closed", "staging_into",
+    "Source",
+    "StagedTracer",
+    "StagingTrace",
+    "Trace",
+    "Tracer",
+    "as_scalar",
+    "current_staging",
+    "deeper",
+    "is_concrete",
+    "stage",
+    "stage_closed",
+    "staging_into",
 ]

@@ -1,6 +1,5 @@
 """Primitives and the functions over them, by family; names and semantics of `jax.lax`."""
 
-from functrans.core.primitive import Primitive
 from functrans.lax import linalg
 from functrans.lax.broadcasting import (
     broadcast_in_dim,
@@ -18,8 +17,8 @@ from functrans.lax.collectives import (
     pmean,
     pmin,
     ppermute,
-    pswapaxes,
     psum,
+    pswapaxes,
 )
 from functrans.lax.contraction import dot, dot_general
 from functrans.lax.control import cond, switch
@@ -60,6 +59,7 @@ from functrans.lax.elementwise import (
     imag,
     integer_pow,
     isfinite,
+    isfinite as is_finite,
     le,
     lgamma,
     log,
@@ -78,9 +78,11 @@ from functrans.lax.elementwise import (
     real,
     reciprocal,
     rem,
+    rint as round,
     select,
     select_n,
     shift_left,
+    shift_right as shift_right_arithmetic,
     sign,
     sin,
     sinh,
@@ -90,9 +92,6 @@ from functrans.lax.elementwise import (
     tan,
     tanh,
 )
-from functrans.lax.elementwise import isfinite as is_finite
-from functrans.lax.elementwise import rint as round
-from functrans.lax.elementwise import shift_right as shift_right_arithmetic
 from functrans.lax.indexing import (
     dynamic_index_in_dim,
     dynamic_slice,
@@ -133,3 +132,20 @@ from functrans.lax.structural import (
     transpose,
 )
 from functrans.lax.while_loop import fori_loop, while_loop
+
+__all__ = [
+    "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
+    "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size", "bitcast_convert_type", "bitwise_and",
+    "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_in_dim", "broadcast_to", "broadcasted_iota", "cbrt",
+    "ceil", "clamp", "complex", "concatenate", "cond", "conj", "convert_element_type", "cos", "cosh", "cumlogsumexp",
+    "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim",
+    "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
+    "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor",
+    "fori_loop", "full", "gather", "ge", "gt", "imag", "integer_pow", "iota", "is_finite", "isfinite", "le", "lgamma",
+    "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad", "pmax",
+    "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum", "pswapaxes", "real", "reciprocal",
+    "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor", "rem",
+    "reshape", "rev", "round", "scan", "scatter", "select", "select_n", "shift_left", "shift_right_arithmetic",
+    "sign", "sin", "sinh", "slice", "slice_in_dim", "sort", "sort_key_val", "sqrt", "square", "squeeze", "sub",
+    "switch", "tan", "tanh", "top_k", "transpose", "while_loop",
+]  # fmt: skip

@@ -235,6 +235,13 @@ iota_p.abstract_eval = lambda *, dtype, shape, dimension: ShapedArray(shape, dty
 iota_p.lower = lambda k, idx, *, dtype, shape, dimension: k.convert(idx[dimension], dtype)
 
 __all__ = [
-    "broadcast_in_dim", "broadcast_to", "broadcasted_iota", "canonical_shape", "constant", "full", "iota",
-    "is_linear", "unbroadcast",
+    "broadcast_in_dim",
+    "broadcast_to",
+    "broadcasted_iota",
+    "canonical_shape",
+    "constant",
+    "full",
+    "iota",
+    "is_linear",
+    "unbroadcast",
 ]

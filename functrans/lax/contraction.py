@@ -88,9 +88,7 @@ def _dot_impl(a: Any, b: Any, *, dimension_numbers: DimensionNumbers, preferred_
     if not ba and len(ca) == 1 and ca[0] == a.ndim - 1 and a.ndim <= 2 and b.ndim <= 2 and cb[0] == 0:
         return wrap(np.dot(a, b))
     fa, fb = _free(a.ndim, ca, ba), _free(b.ndim, cb, bb)
-    out = _dot_abstract(
-        aval_of(a), aval_of(b), dimension_numbers=dimension_numbers, preferred_element_type=None
-    ).shape
+    out = _dot_abstract(aval_of(a), aval_of(b), dimension_numbers=dimension_numbers, preferred_element_type=None).shape
     batch = tuple(a.shape[d] for d in ba)
 
     def size(x: np.ndarray, dims: Dims) -> int:
@@ -135,7 +133,9 @@ def _transpose_left(ct: Any, ndim: int, other: Any, contract: Any, batch: Any, s
     return transpose(out, [axes.index(i) for i in range(ndim)])
 
 
-def _dot_batch(axis: Axis, args: list[Any], dims: list[Any], *, dimension_numbers: DimensionNumbers, **params: Any) -> Any:
+def _dot_batch(
+    axis: Axis, args: list[Any], dims: list[Any], *, dimension_numbers: DimensionNumbers, **params: Any
+) -> Any:
     (a, b), (da, db) = args, dims
     (ca, cb), (ba, bb) = dimension_numbers
 
@@ -184,13 +184,17 @@ def matmul(a: Any, b: Any) -> Any:
             f"{'second to last' if len(sb) > 1 else 'only'} axis of the second ({inner}) must be equal"
         )
     if len(sb) <= 2 and not (len(sb) == 1 and len(sa) == 1):
-        return dot_general_p.bind(a, b, dimension_numbers=(((len(sa) - 1,), (0,)), ((), ())), preferred_element_type=None)
+        return dot_general_p.bind(
+            a, b, dimension_numbers=(((len(sa) - 1,), (0,)), ((), ())), preferred_element_type=None
+        )
     if len(sa) == 1:
         numbers = (((0,), (len(sb) - 2 if len(sb) > 1 else 0,)), ((), ()))
         return dot_general_p.bind(a, b, dimension_numbers=numbers, preferred_element_type=None)
     batch = broadcast_shapes("matmul", [sa[:-2], sb[:-2]])
     if all(n == 1 for n in sa[:-2]) and len(sa) == 2:
-        out = dot_general_p.bind(a, b, dimension_numbers=(((1,), (len(sb) - 2,)), ((), ())), preferred_element_type=None)
+        out = dot_general_p.bind(
+            a, b, dimension_numbers=(((1,), (len(sb) - 2,)), ((), ())), preferred_element_type=None
+        )
         return move_axis(out, 0, len(sb) - 2)
     a, b = broadcast_to(a, (*batch, *sa[-2:])), broadcast_to(b, (*batch, *sb[-2:]))
     n = len(batch)
@@ -228,7 +232,9 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = "auto") -> Any:
         )
         inputs, output, _ = opt_einsum.parser.parse_einsum_input((subscripts, *shapes), shapes=True)
     except (ValueError, KeyError) as error:
-        raise ShapeError(f"einsum {subscripts!r} with operands of shapes {', '.join(map(str, shapes))}: {error}") from None
+        raise ShapeError(
+            f"einsum {subscripts!r} with operands of shapes {', '.join(map(str, shapes))}: {error}"
+        ) from None
     if len(values) > 1:
         values = _one_dtype(values)
     terms = [_diagonals(x, term) for x, term in zip(values, inputs.split(","))]
@@ -241,7 +247,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = "auto") -> Any:
             wanted = keep | {c for _, t in chosen for c in t}
             chosen.append(_contract(x, y, wanted))
         terms.append(_sum_out(chosen[0], keep))
-    (x, term), = terms
+    ((x, term),) = terms
     return transpose(x, [term.index(c) for c in output])
 
 

@@ -45,7 +45,9 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     if aval.dtype.kind not in "biuf":
         raise DTypeError(f"cond takes a boolean or a number as predicate, got {aval}")
     if not callable(true_fun) or not callable(false_fun):
-        raise ArgumentError("cond takes two functions, for true and for false: cond(pred, true_fun, false_fun, *operands)")
+        raise ArgumentError(
+            "cond takes two functions, for true and for false: cond(pred, true_fun, false_fun, *operands)"
+        )
     index = pred if aval.dtype.kind == "b" else ew.ne(pred, 0)
     return _choose("cond", index, (false_fun, true_fun), ("false_fun", "true_fun"), operands)
 
@@ -167,7 +169,11 @@ def _linearize(primals: Any, tangents: Any, *, branches: Branches) -> Any:
         split = splits[number]
 
         def fun(*args: Any) -> list[Any]:
-            saved, own, tangents_in = args[:n_saved], args[n_saved : n_saved + len(operands)], args[n_saved + len(operands) :]
+            saved, own, tangents_in = (
+                args[:n_saved],
+                args[n_saved : n_saved + len(operands)],
+                args[n_saved + len(operands) :],
+            )
             mine = saved[start[number] : start[number] + len(saved_avals[number])]
             outs = evaluate(split.linear, (), [*split.residuals(own, mine), *tangents_in])
             found = _spread(outs, split.nonzero_outs)

@@ -123,7 +123,7 @@ def _batched_rule(axis: Axis, rule: Any, batched: Sequence[bool], args: Sequence
 # ---------------------------------------------------------------- custom_jvp
 
 
-class custom_jvp(_Custom):  # noqa: N801 - a decorator
+class custom_jvp(_Custom):
     """A function whose derivative is given by a forward-mode rule.
 
     >>> import functrans as ft, functrans.numpy as fnp
@@ -248,7 +248,7 @@ custom_jvp_call_p.calls_user_rule = True
 # ---------------------------------------------------------------- custom_vjp
 
 
-class custom_vjp(_Custom):  # noqa: N801 - a decorator
+class custom_vjp(_Custom):
     """A function whose derivative is given by a reverse-mode rule.
 
     >>> import functrans as ft, functrans.numpy as fnp
@@ -360,8 +360,10 @@ def _push_forward(
         return backward_pass(jaxpr, consts, [Linear(a) for a in ct_avals], live)
     except NotImplementedError as error:
         raise NotDifferentiableError(
-            f"forward-mode differentiation (jvp, jacfwd, hessian) of {name}, whose custom_vjp rule is not linear in the "
-            f"cotangents ({error}): that rule serves reverse mode only. Use grad, vjp or jacrev, or give the function a "
+            f"forward-mode differentiation (jvp, jacfwd, hessian) of {name}, whose custom_vjp rule is not "
+            "linear in the "
+            f"cotangents ({error}): that rule serves reverse mode only. Use grad, vjp or jacrev, or give the "
+            "function a "
             "custom_jvp rule, which serves both."
         ) from None
 
@@ -469,9 +471,8 @@ custom_vjp_call_p.transpose = _transpose
 custom_vjp_call_p.batch = _custom_vjp_batch
 custom_vjp_call_p.calls_user_rule = True
 
-def _pullback_impl(
-    *operands: Any, bwd: Any, name: str, num_residuals: int, live: Any, out_avals: Any
-) -> list[Any]:
+
+def _pullback_impl(*operands: Any, bwd: Any, name: str, num_residuals: int, live: Any, out_avals: Any) -> list[Any]:
     rest = iter(operands[num_residuals:])
     tangents = [next(rest) if lv else None for lv in live]
     found = _push_forward(bwd, name, operands[:num_residuals], tangents, out_avals)

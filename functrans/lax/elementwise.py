@@ -14,7 +14,7 @@ import builtins
 import importlib
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def broadcast_shapes(what: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int,
         ) from None
 
 
-@lru_cache(maxsize=None)
+@cache
 def loop_dtypes(name: str, ufunc: Any, types: tuple[Any, ...]) -> tuple[np.dtype, ...]:
     """The dtypes of NumPy's loop for operands of these dtypes; `int`, `float`, `complex` stand for Python scalars."""
     try:
@@ -157,7 +157,7 @@ def loop_dtypes(name: str, ufunc: Any, types: tuple[Any, ...]) -> tuple[np.dtype
     except TypeError:
         given = ", ".join(getattr(t, "__name__", str(t)) for t in types)
         raise DTypeError(f"{name} is not defined for operands of type ({given})") from None
-    return tuple(np.dtype(d) if not isinstance(d, type) else np.dtype(d) for d in loop)
+    return tuple(np.dtype(d) for d in loop)
 
 
 def weak_type(value: Any) -> Any:
@@ -310,7 +310,12 @@ sign = Elementwise("sign", np.sign, "sign({0})", _sign_derivative)
 positive = Elementwise("positive", np.positive, "{0}", lambda t, y, x: t, **_ARITHMETIC)
 positive.transpose = lambda ct, x: [ct]
 square = Elementwise("square", np.square, "{0} * {0}", lambda t, y, x: t * (2 * x))
-reciprocal = Elementwise("reciprocal", np.reciprocal, {"i": "select(abs({0}) == 1, {0}, 0)", "u": "select({0} == 1, {0}, 0)", "": "1 / {0}"}, lambda t, y, x: -t * (y * y))
+reciprocal = Elementwise(
+    "reciprocal",
+    np.reciprocal,
+    {"i": "select(abs({0}) == 1, {0}, 0)", "u": "select({0} == 1, {0}, 0)", "": "1 / {0}"},
+    lambda t, y, x: -t * (y * y),
+)
 sqrt = Elementwise("sqrt", np.sqrt, "sqrt({0})", lambda t, y, x: t * (0.5 / y))
 cbrt = Elementwise("cbrt", np.cbrt, "cbrt({0})", lambda t, y, x: t * (y / (3 * x)))
 fabs = Elementwise("fabs", np.fabs, "abs({0})", lambda t, y, x: t * sign(x))
@@ -468,7 +473,9 @@ def _of_greater(t: Any, y: Any, a: Any, b: Any) -> Any:
     return t * where(a > b, 1.0, where(a == b, 0.5, 0.0))
 
 
-max = Elementwise("max", np.maximum, {"b": "{0} | {1}", "": "max({0}, {1})"}, _of_greater, lambda t, y, a, b: _of_greater(t, y, b, a))
+max = Elementwise(
+    "max", np.maximum, {"b": "{0} | {1}", "": "max({0}, {1})"}, _of_greater, lambda t, y, a, b: _of_greater(t, y, b, a)
+)
 min = Elementwise(
     "min",
     np.minimum,
@@ -482,8 +489,12 @@ def _of_chosen(t: Any, y: Any, a: Any, b: Any) -> Any:
     return t * where(y == a, where(a == b, 0.5, 1.0), 0.0)  # fmax and fmin pass over NaN
 
 
-fmax = Elementwise("fmax", np.fmax, {"b": "{0} | {1}", "": "fmax({0}, {1})"}, _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a))
-fmin = Elementwise("fmin", np.fmin, {"b": "{0} & {1}", "": "fmin({0}, {1})"}, _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a))
+fmax = Elementwise(
+    "fmax", np.fmax, {"b": "{0} | {1}", "": "fmax({0}, {1})"}, _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a)
+)
+fmin = Elementwise(
+    "fmin", np.fmin, {"b": "{0} & {1}", "": "fmin({0}, {1})"}, _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a)
+)
 
 # ---------------------------------------------------------------- predicates, comparisons, logic, bits (no derivative)
 
@@ -569,7 +580,9 @@ def _make_complex(re: Any, im: Any) -> Any:
 real = _Custom("real", np.real, _part_dtype, {"c": "{0}.real", "": "{0}"}, lambda t, y, x: real(t))
 real.transpose = lambda ct, x: [complex(ct, zeros(aval_of(ct))) if x.aval.dtype.kind == "c" else ct]
 imag = _Custom("imag", np.imag, _part_dtype, {"c": "{0}.imag", "": "{0} * 0"}, lambda t, y, x: imag(t))
-imag.transpose = lambda ct, x: [complex(zeros(aval_of(ct)), neg.bind(ct)) if x.aval.dtype.kind == "c" else zeros(x.aval)]
+imag.transpose = lambda ct, x: [
+    complex(zeros(aval_of(ct)), neg.bind(ct)) if x.aval.dtype.kind == "c" else zeros(x.aval)
+]
 complex = _Custom(
     "complex",
     _make_complex,

@@ -29,7 +29,8 @@ def stage_function(
             if not is_array_like(o):
                 path = keystr(key_paths(structure)[i])
                 raise DTypeError(
-                    f"{what} returned {o!r:.60} of type {type(o).__name__}{' at ' + path if path else ''}; it must return "
+                    f"{what} returned {o!r:.60} of type {type(o).__name__}{' at ' + path if path else ''}; it "
+                    "must return "
                     "arrays, numbers and pytrees of them"
                 )
         return outs
@@ -48,8 +49,6 @@ def common_consts(parts: Sequence[tuple[Jaxpr, Sequence[Any]]]) -> tuple[list[Ja
         own = len(consts)
         before = [Var(aval_of(c)) for c in everything[:start]]
         after = [Var(aval_of(c)) for c in everything[start + own :]]
-        out.append(
-            Jaxpr((), [*before, *jaxpr.invars[:own], *after, *jaxpr.invars[own:]], jaxpr.eqns, jaxpr.outvars)
-        )
+        out.append(Jaxpr((), [*before, *jaxpr.invars[:own], *after, *jaxpr.invars[own:]], jaxpr.eqns, jaxpr.outvars))
         start += own
     return out, everything

@@ -42,13 +42,13 @@ def _resolve(indices: Sequence[Any], sizes: Sequence[int], axes: Axes, mode: str
     """Plain indices inside their axes, by `mode`, and a mask of those that lay inside (`None` if all count)."""
     out, inside = [], None
     for i, n, axis in zip(indices, sizes, axes):
-        i = np.asarray(i)
+        i = np.asarray(i).astype(np.int64)
         i = np.where(i < 0, i + n, i)
         good = (i >= 0) & (i < n)
-        if mode == "wrap":
-            i = i % n if n else i
+        if mode == "wrap" and n:
+            i = i % n
         elif not good.all():
-            if mode in ("raise", "promise_in_bounds"):
+            if mode in ("raise", "promise_in_bounds") or (n == 0 and mode in ("clip", "wrap")):
                 bad = i[~good].flat[0]
                 raise out_of_bounds(int(bad) if bad >= n else int(bad) - n, axis, n)
             if mode in ("fill", "drop"):
@@ -82,7 +82,8 @@ def gather(x: Any, indices: Sequence[Any], axes: Sequence[int], mode: str = "rai
         indices: one integer array for each axis, of one shape; negative ones count from the end.
         axes: the axes that are indexed.
         mode: what an index beyond its axis means: `raise` an IndexError, `clip`, `wrap`, `fill` the result with
-            `fill_value` (NaN for floats, 0 for others by default), `promise_in_bounds`.
+            `fill_value` (by default NaN, the smallest signed or largest unsigned integer, or True),
+            `promise_in_bounds`.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.gather(np.arange(6).reshape(2, 3), [np.array([0, 2])], [1])
@@ -100,7 +101,10 @@ def gather(x: Any, indices: Sequence[Any], axes: Sequence[int], mode: str = "rai
 def _fill(dtype: np.dtype, fill_value: Any) -> Any:
     if fill_value is not None:
         return fill_value
-    return dtype.type(np.nan) if dtype.kind in "fc" else dtype.type(0)
+    if dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        return dtype.type(bounds.min if dtype.kind == "i" else bounds.max)
+    return dtype.type(np.nan) if dtype.kind in "fc" else dtype.type(True)
 
 
 def _gather_abstract(x: ShapedArray, *indices: ShapedArray, axes: Axes, mode: str, fill_value: Any) -> ShapedArray:
@@ -112,6 +116,7 @@ def _gather_abstract(x: ShapedArray, *indices: ShapedArray, axes: Axes, mode: st
 
 def _gather_impl(x: Any, *indices: Any, axes: Axes, mode: str, fill_value: Any) -> Any:
     x = np.asarray(x)
+    _gather_abstract(aval_of(x), *map(aval_of, indices), axes=axes, mode=mode, fill_value=fill_value)
     indices, inside = _resolve(indices, [x.shape[a] for a in axes], axes, mode)  # type: ignore[assignment]
     if any(x.shape[a] == 0 for a in axes):
         shape = np.shape(indices[0]) + tuple(x.shape[i] for i in _others(x.ndim, axes))
@@ -233,7 +238,9 @@ def take_along(x: Any, indices: Any, axis: int, mode: str = "raise", fill_value:
 def _scatter_primitive(name: str, combine: Any) -> Primitive:
     p = Primitive(name)
 
-    def abstract_eval(x: ShapedArray, updates: ShapedArray, *indices: ShapedArray, axes: Axes, mode: str) -> ShapedArray:
+    def abstract_eval(
+        x: ShapedArray, updates: ShapedArray, *indices: ShapedArray, axes: Axes, mode: str
+    ) -> ShapedArray:
         batch = _batch_shape(name, indices, axes, x)
         wanted = (*batch, *(x.shape[i] for i in _others(x.ndim, axes)))
         if updates.shape != wanted:
@@ -245,6 +252,7 @@ def _scatter_primitive(name: str, combine: Any) -> Primitive:
     def impl(x: Any, updates: Any, *indices: Any, axes: Axes, mode: str) -> Any:
         out = np.array(x)
         updates = np.asarray(updates)
+        abstract_eval(aval_of(out), aval_of(updates), *map(aval_of, indices), axes=axes, mode=mode)
         if updates.size == 0:
             return wrap(out)
         places, inside = _resolve(indices, [out.shape[a] for a in axes], axes, mode)
@@ -284,9 +292,7 @@ _READ = {"drop": "fill"}
 
 def _read_back(x: Any, indices: Sequence[Any], axes: Axes, mode: str) -> Any:
     """What stands at the places of a scatter; zeros where nothing was written."""
-    return gather_p.bind(
-        x, *indices, axes=axes, mode=_READ.get(mode, mode), fill_value=aval_of(x).dtype.type(0)
-    )
+    return gather_p.bind(x, *indices, axes=axes, mode=_READ.get(mode, mode), fill_value=aval_of(x).dtype.type(0))
 
 
 def _scatter_add_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
@@ -310,14 +316,12 @@ def _winners(x: Any, updates: Any, indices: Sequence[Any], axes: Axes, mode: str
     """Which updates of a scatter remain: where a place is written twice, one of them; as a mask over the updates."""
     shape = aval_of(updates).shape
     number = reshape(broadcasted_iota(np.int64, (aval_of(updates).size,), 0), shape)
-    last = scatter_p.bind(
-        broadcast_to(np.int64(-1), aval_of(x).shape), number, *indices, axes=axes, mode=mode
-    )
+    last = scatter_p.bind(broadcast_to(np.int64(-1), aval_of(x).shape), number, *indices, axes=axes, mode=mode)
     return ew.eq(_read_back(last, indices, axes, mode), number)
 
 
 def _scatter_jvp(primals: Any, tangents: Any, *, axes: Axes, mode: str) -> Any:
-    x, updates, *indices = primals
+    indices = primals[2:]
     y = scatter_p.bind(*primals, axes=axes, mode=mode)
     if tangents[0] is None and tangents[1] is None:
         return y, None
@@ -386,12 +390,16 @@ def _scatter_extremum_jvp(primitive: Any) -> Any:
 scatter_min_p.jvp = _scatter_extremum_jvp(lambda: scatter_min_p)
 scatter_max_p.jvp = _scatter_extremum_jvp(lambda: scatter_max_p)
 
-SCATTERS = {"set": scatter_p, "add": scatter_add_p, "multiply": scatter_mul_p, "min": scatter_min_p, "max": scatter_max_p}
+SCATTERS = {
+    "set": scatter_p,
+    "add": scatter_add_p,
+    "multiply": scatter_mul_p,
+    "min": scatter_min_p,
+    "max": scatter_max_p,
+}
 
 
-def scatter(
-    kind: str, x: Any, updates: Any, indices: Sequence[Any], axes: Sequence[int], mode: str = "raise"
-) -> Any:
+def scatter(kind: str, x: Any, updates: Any, indices: Sequence[Any], axes: Sequence[int], mode: str = "raise") -> Any:
     """`x` with updates combined into it at index arrays along `axes`.
 
     Args:
@@ -408,6 +416,8 @@ def scatter(
     mode = {"fill": "drop"}.get(mode, mode)
     if mode not in SCATTER_MODES:
         raise ArgumentError(f"mode of a write must be one of {', '.join(SCATTER_MODES)}, got {mode!r}")
+    if kind not in SCATTERS:
+        raise ArgumentError(f"kind of a write must be one of {', '.join(SCATTERS)}, got {kind!r}")
     return SCATTERS[kind].bind(x, updates, *indices, axes=tuple(map(operator.index, axes)), mode=mode)
 
 
@@ -422,13 +432,19 @@ def dynamic_slice(operand: Any, start_indices: Sequence[Any], slice_sizes: Seque
     Array([3, 4])
     """
     sizes = tuple(map(operator.index, slice_sizes))
-    starts = [_start(i, n) for i, n in zip(start_indices, aval_of(operand).shape)]
-    if len(starts) != aval_of(operand).ndim or len(sizes) != len(starts):
-        raise ShapeError(
-            f"dynamic_slice: {len(starts)} starts and {len(sizes)} sizes for shape {aval_of(operand).shape}; each axis "
-            "needs one"
-        )
+    starts = _starts("dynamic_slice", start_indices, operand)
+    if len(sizes) != len(starts):
+        raise ShapeError(f"dynamic_slice: {len(sizes)} sizes for shape {aval_of(operand).shape}; each axis needs one")
     return dynamic_slice_p.bind(operand, *starts, slice_sizes=sizes)
+
+
+def _starts(what: str, start_indices: Sequence[Any], operand: Any) -> list[Any]:
+    """Starts counted from the front, one for each axis."""
+    shape = aval_of(operand).shape
+    starts = list(start_indices)
+    if len(starts) != len(shape):
+        raise ShapeError(f"{what}: {len(starts)} starts for shape {shape}; each axis needs one")
+    return [_start(i, n) for i, n in zip(starts, shape)]
 
 
 def _start(i: Any, n: int) -> Any:
@@ -447,7 +463,7 @@ def dynamic_update_slice(operand: Any, update: Any, start_indices: Sequence[Any]
     >>> lax.dynamic_update_slice(np.zeros(4), np.ones(2), (1,))
     Array([0., 1., 1., 0.])
     """
-    starts = [_start(i, n) for i, n in zip(start_indices, aval_of(operand).shape)]
+    starts = _starts("dynamic_update_slice", start_indices, operand)
     update = convert_element_type(update, aval_of(operand).dtype) if aval_of(update).weak else update
     return dynamic_update_slice_p.bind(operand, update, *starts)
 
@@ -497,6 +513,12 @@ def _dynamic_abstract(x: ShapedArray, *starts: ShapedArray, slice_sizes: Axes) -
     return ShapedArray(slice_sizes, x.dtype)
 
 
+def _dynamic_slice_impl(x: Any, *starts: Any, slice_sizes: Axes) -> Any:
+    x = np.asarray(x)
+    _dynamic_abstract(aval_of(x), slice_sizes=slice_sizes)
+    return wrap(np.array(x[_clamped(starts, x.shape, slice_sizes)]))
+
+
 def _block_places(starts: Sequence[Any], shape: Sequence[int], sizes: Sequence[int]) -> list[Any]:
     """Index arrays of all places of a block, for gather and scatter; `starts` may be batched in front."""
     batch = aval_of(starts[0]).shape
@@ -523,9 +545,7 @@ def _dynamic_slice_batch(axis: Axis, args: list[Any], dims: list[Any], *, slice_
         return gather_p.bind(x, *places, axes=axes, mode="promise_in_bounds", fill_value=None), 0
     x = move_axis(x, d, 0)
     number = _batch_number(axis, places[0])
-    out = gather_p.bind(
-        x, number, *places, axes=(0, *(a + 1 for a in axes)), mode="promise_in_bounds", fill_value=None
-    )
+    out = gather_p.bind(x, number, *places, axes=(0, *(a + 1 for a in axes)), mode="promise_in_bounds", fill_value=None)
     return out, 0
 
 
@@ -538,9 +558,7 @@ def _dynamic_slice_lower(k: Any, idx: Any, x: Any, *starts: Any, slice_sizes: Ax
 
 
 dynamic_slice_p = Primitive("dynamic_slice")
-dynamic_slice_p.impl = lambda x, *starts, slice_sizes: wrap(
-    np.array(np.asarray(x)[_clamped(starts, np.shape(x), slice_sizes)])
-)
+dynamic_slice_p.impl = _dynamic_slice_impl
 dynamic_slice_p.abstract_eval = _dynamic_abstract
 dynamic_slice_p.jvp = lambda primals, tangents, *, slice_sizes: (
     dynamic_slice_p.bind(*primals, slice_sizes=slice_sizes),
@@ -564,6 +582,7 @@ def _update_abstract(x: ShapedArray, update: ShapedArray, *starts: ShapedArray) 
 
 def _update_impl(x: Any, update: Any, *starts: Any) -> Any:
     out = np.array(x)
+    _update_abstract(aval_of(out), aval_of(update))
     out[_clamped(starts, out.shape, np.shape(update))] = update
     return wrap(out)
 

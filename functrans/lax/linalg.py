@@ -1,8 +1,8 @@
 """Linear algebra primitives: factorizations and solvers of matrices in the last two axes, batched over the others.
 
-Derivatives after M. Giles, "An extended collection of matrix derivative results for forward and reverse mode algorithmic
-differentiation" (2008). Those of eigenvectors and singular vectors divide by differences of eigenvalues: they are
-infinite where two are equal.
+Derivatives after M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
+algorithmic differentiation" (2008). Those of eigenvectors and singular vectors divide by differences of eigenvalues:
+they are infinite where two are equal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from functrans.transforms.batching import batch_first
 # ---------------------------------------------------------------- helpers
 
 
-def mT(x: Any) -> Any:  # noqa: N802 - NumPy's name
+def mT(x: Any) -> Any:
     """Matrices transposed."""
     n = aval_of(x).ndim
     return transpose(x, [*range(n - 2), n - 1, n - 2])
@@ -138,7 +138,9 @@ def _triangular_abstract(a: ShapedArray, b: ShapedArray, *, left_side: bool, **p
     check_square("triangular_solve", a)
     n = a.shape[-1]
     if b.ndim < 2 or b.shape[-2 if left_side else -1] != n:
-        raise ShapeError(f"triangular_solve: matrices of shape {a.shape} and right-hand sides of shape {b.shape} do not fit")
+        raise ShapeError(
+            f"triangular_solve: matrices of shape {a.shape} and right-hand sides of shape {b.shape} do not fit"
+        )
     if a.dtype != b.dtype:
         raise DTypeError(f"triangular_solve: dtypes {a.dtype} and {b.dtype} differ; convert them to one")
     return ShapedArray((*ew.broadcast_shapes("triangular_solve", [a.shape[:-2], b.shape[:-2]]), *b.shape[-2:]), b.dtype)
@@ -457,4 +459,3 @@ def qr(a: Any) -> tuple[Any, Any]:
     """The reduced QR decomposition."""
     q, r = qr_p.bind(a)
     return q, r
-

@@ -60,7 +60,8 @@ def _reduction(name: str, ufunc: Any, combine: str, identity: Any, kinds: str, j
             raise _not_defined(name, x.dtype)
         if combine in ("max", "min") and any(x.shape[a] == 0 for a in axes):
             raise ShapeError(
-                f"zero-size array to reduction operation {ufunc.__name__} which has no identity: {name} over axes {axes} "
+                f"zero-size array to reduction operation {ufunc.__name__} which has no identity: {name} over "
+                f"axes {axes} "
                 f"of shape {x.shape}"
             )
         return ShapedArray(_reduced(x.shape, axes), x.dtype)
@@ -130,16 +131,16 @@ def _products_of_others(x: Any) -> Any:
     n = aval_of(x).shape[axis]
     if n == 0:
         return x
-    ones = broadcast_in_dim_p.bind(
-        aval_of(x).dtype.type(1), shape=(*aval_of(x).shape[:-1], 1), broadcast_dimensions=()
-    )
+    ones = broadcast_in_dim_p.bind(aval_of(x).dtype.type(1), shape=(*aval_of(x).shape[:-1], 1), broadcast_dimensions=())
     before = concatenate_p.bind(ones, slice_in_dim(cumprod(x, axis), 0, n - 1, axis=axis), dimension=axis)
     after = concatenate_p.bind(slice_in_dim(cumprod(x, axis, reverse=True), 1, n, axis=axis), ones, dimension=axis)
     return ew.mul(before, after)
 
 
 reduce_prod_p = _reduction("reduce_prod", np.multiply, "mul", lambda dtype: dtype.type(1), "biufc", _prod_jvp)
-reduce_and_p = _reduction("reduce_and", np.bitwise_and, "and", lambda d: d.type(-1 if d.kind == "i" else _highest(d)), "biu")
+reduce_and_p = _reduction(
+    "reduce_and", np.bitwise_and, "and", lambda d: d.type(-1 if d.kind == "i" else _highest(d)), "biu"
+)
 reduce_or_p = _reduction("reduce_or", np.bitwise_or, "or", lambda d: d.type(0), "biu")
 reduce_xor_p = _reduction("reduce_xor", np.bitwise_xor, "xor", lambda d: d.type(0), "biu")
 
@@ -190,12 +191,14 @@ def argmax(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
     >>> lax.argmax(np.array([1.0, 3.0, 2.0]), 0)
     Array(1)
     """
-    return argmax_p.bind(operand, axes=canonical_axes((axis,), aval_of(operand).ndim), index_dtype=np.dtype(index_dtype))
+    axes = canonical_axes((axis,), aval_of(operand).ndim)
+    return argmax_p.bind(operand, axes=axes, index_dtype=np.dtype(index_dtype))
 
 
 def argmin(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
     """The first index of the minimum along an axis; of the first NaN where there is one."""
-    return argmin_p.bind(operand, axes=canonical_axes((axis,), aval_of(operand).ndim), index_dtype=np.dtype(index_dtype))
+    axes = canonical_axes((axis,), aval_of(operand).ndim)
+    return argmin_p.bind(operand, axes=axes, index_dtype=np.dtype(index_dtype))
 
 
 # ---------------------------------------------------------------- cumulative reductions

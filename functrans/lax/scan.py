@@ -1,8 +1,8 @@
 """`scan`: a loop with a carry over the leading axis of arrays; `map`, `associative_scan`.
 
-`scan(*consts, *carry, *xs)` runs its body `(consts, carry, x) -> (carry, y)` once for each slice of `xs`. Its transforms
-are scans again: jvp and batching find by iteration which carries have tangents or are batched; reverse mode is a scan
-that stacks residuals and a linear scan that reads them, transposed into a scan from the end.
+`scan(*consts, *carry, *xs)` runs its body `(consts, carry, x) -> (carry, y)` once for each slice of `xs`. Its
+transforms are scans again: jvp and batching find by iteration which carries have tangents or are batched; reverse mode
+is a scan that stacks residuals and a linear scan that reads them, transposed into a scan from the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import function_name, stage_function
 from functrans.lax.structural import concatenate, reshape, rev, slice_in_dim
-from functrans.transforms.batching import batch_first, batch_jaxpr, move_axis
+from functrans.transforms.batching import batch_evaluate, batch_first, batch_jaxpr, move_axis
 from functrans.transforms.jvp import LinearizedJaxpr, close_over, jvp_jaxpr, linearize_jaxpr, tangent_aval
 from functrans.transforms.transpose import Linear, backward_pass, is_linear
 
@@ -59,7 +59,7 @@ def scan(
     what = f"the body of scan, {name},"
     if not callable(f):
         raise ArgumentError(f"scan takes a function as its body, got {f!r:.60}")
-    x_leaves, x_tree = flatten(xs)
+    x_leaves = flatten(xs)[0]
     n = _length(name, x_leaves, xs, length)
     carry, carry_tree = flatten(init)
     slices = [aval_of(x) for x in x_leaves]
@@ -94,8 +94,10 @@ def _pair_tree(init: Any, xs: Any) -> Any:
 
 
 def _check_pair(what: str, tree: Any) -> None:
-    if tree.type is not tuple and tree.type is not list or tree.num_children != 2:
-        raise ArgumentError(f"{what} must return a pair (carry, y), it returned {tree}; write `return carry, None` for no y")
+    if (tree.type is not tuple and tree.type is not list) or tree.num_children != 2:
+        raise ArgumentError(
+            f"{what} must return a pair (carry, y), it returned {tree}; write `return carry, None` for no y"
+        )
 
 
 def _length(name: str, leaves: Sequence[Any], xs: Any, length: int | None) -> int:
@@ -202,9 +204,7 @@ def fixed_point(start: Sequence[bool], step: Callable[[list[bool]], Sequence[boo
 
 def _jvp(primals: Any, tangents: Any, *, num_consts: int, num_carry: int, jaxpr: Jaxpr, **params: Any) -> Any:
     nz_consts, nz_carry, nz_xs = _split([t is not None for t in tangents], num_consts, num_carry)
-    nz_carry = fixed_point(
-        nz_carry, lambda m: jvp_jaxpr(jaxpr, [*nz_consts, *m, *nz_xs])[1][:num_carry]
-    )
+    nz_carry = fixed_point(nz_carry, lambda m: jvp_jaxpr(jaxpr, [*nz_consts, *m, *nz_xs])[1][:num_carry])
     n_ys = len(jaxpr.outvars) - num_carry
     inner, live = jvp_jaxpr(jaxpr, [*nz_consts, *nz_carry, *nz_xs], [*nz_carry, *[False] * n_ys])
     live_ys = live[num_carry:]
@@ -220,7 +220,14 @@ def _jvp(primals: Any, tangents: Any, *, num_consts: int, num_carry: int, jaxpr:
     tro, tyo = _split(t_out, sum(nz_carry))
     body = _reordered(
         inner,
-        [*range(num_consts), *tc, *range(num_consts, num_consts + num_carry), *tr, *range(num_consts + num_carry, n_in), *tx],
+        [
+            *range(num_consts),
+            *tc,
+            *range(num_consts, num_consts + num_carry),
+            *tr,
+            *range(num_consts + num_carry, n_in),
+            *tx,
+        ],
         [*range(num_carry), *tro, *range(num_carry, n_out), *tyo],
     )
     outs = scan_p.bind(
@@ -243,9 +250,7 @@ def _linearize(primals: Any, tangents: Any, *, num_consts: int, num_carry: int, 
     consts, carry, xs = _split(primals, num_consts, num_carry)
     # a residual that is a carry varies from turn to turn: it is saved as a result of the forward body
     forward = split.forward
-    carried = sorted(
-        {i for i in split.forwarded if i is not None and num_consts <= i < num_consts + num_carry}
-    )
+    carried = sorted({i for i in split.forwarded if i is not None and num_consts <= i < num_consts + num_carry})
     forward = Jaxpr((), forward.invars, forward.eqns, [*forward.outvars, *(forward.invars[i] for i in carried)])
     results = scan_p.bind(*primals, num_consts=num_consts, num_carry=num_carry, jaxpr=forward, **params)
     outs, saved = results[:n_outs], results[n_outs:]
@@ -331,7 +336,7 @@ def _transpose(
             cts, *consts, *(x for x, lin in zip(carry, lin_carry) if lin), *known, *xs, num_consts=num_consts,
             num_carry=sum(lin_carry), jaxpr=jaxpr, length=length, reverse=reverse, unroll=unroll,
         )  # fmt: skip
-        c, r, k, x = _split(inner_cts, num_consts, sum(lin_carry), len(known))
+        c, r, _, x = _split(inner_cts, num_consts, sum(lin_carry), len(known))
         return [*c, *_spread(r, lin_carry), *x]
     ct_carry, ct_ys = _split(cts, num_carry)
     ct_carry = [zeros(a.strong()) if ct is None else ct for ct, a in zip(ct_carry, jaxpr.out_avals)]
@@ -352,9 +357,7 @@ def _transpose(
         fc, fr, fx = _split(found, num_consts, num_carry)
         new_sums = [s if ct is None else s + ct for s, ct in zip(sums, [c for c, lin in zip(fc, lin_consts) if lin])]
         new_carry = [zeros(a.strong()) if ct is None else ct for ct, a in zip(fr, r_in)]
-        x_cts = [
-            zeros(a.strong()) if ct is None else ct for ct, a, lin in zip(fx, x_in, lin_xs) if lin
-        ]
+        x_cts = [zeros(a.strong()) if ct is None else ct for ct, a, lin in zip(fx, x_in, lin_xs) if lin]
         return [*new_sums, *new_carry, *x_cts]
 
     carry_avals = [a.strong() for a in r_in]
@@ -445,19 +448,17 @@ scan_p.batch = _batch
 # ---------------------------------------------------------------- map, associative_scan
 
 
-def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:  # noqa: A001 - the field's name
+def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
     """`f` applied to each slice of `xs` along the first axis, one after another (`vmap` does all at once).
 
     With `batch_size`, that many slices at once.
 
     >>> import functrans as ft, numpy as np
-    >>> ft.lax.map(lambda x: x ** 2, np.arange(3.0))
+    >>> ft.lax.map(lambda x: x**2, np.arange(3.0))
     Array([0., 1., 4.])
     """
     if batch_size is None:
         return scan(lambda _, x: ((), f(x)), (), xs)[1]
-    from functrans.api import vmap  # the one place where this layer looks up
-
     leaves, tree = flatten(xs)
     n = _length(function_name(f), leaves, xs, None)
     whole = n // batch_size * batch_size
@@ -466,12 +467,23 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
         blocks = [
             reshape(slice_in_dim(x, 0, whole), (whole // batch_size, batch_size, *aval_of(x).shape[1:])) for x in leaves
         ]
-        out, out_tree = flatten(scan(lambda _, x: ((), vmap(f)(x)), (), unflatten(tree, blocks))[1])
+        out, out_tree = flatten(scan(lambda _, x: ((), _at_once(f, x)), (), unflatten(tree, blocks))[1])
         parts.append([reshape(y, (whole, *aval_of(y).shape[2:])) for y in out])
     if whole < n or not n:
-        out, out_tree = flatten(vmap(f)(unflatten(tree, [slice_in_dim(x, whole, n) for x in leaves])))
+        out, out_tree = flatten(_at_once(f, unflatten(tree, [slice_in_dim(x, whole, n) for x in leaves])))
         parts.append(out)
     return unflatten(out_tree, [concatenate(p, 0) for p in zip(*parts)])
+
+
+def _at_once(f: Callable[[Any], Any], xs: Any) -> Any:
+    """`f` on all slices of a block together."""
+    leaves, _ = flatten(xs)
+    avals = [aval_of(x) for x in leaves]
+    examples = [ShapedArray(a.shape[1:], a.dtype, a.weak) for a in avals]
+    jaxpr, consts, tree = stage_function(f, examples, flatten((xs,))[1], f"{function_name(f)} under map")
+    axis = Axis(avals[0].shape[0])
+    outs, dims = batch_evaluate(jaxpr, (), axis, [*consts, *leaves], [None] * len(consts) + [0] * len(leaves))
+    return unflatten(tree, [batch_first(axis, o, d) for o, d in zip(outs, dims)])
 
 
 def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
@@ -531,4 +543,3 @@ def _interleave(a: Any, b: Any, axis: int) -> Any:
     shape[axis] = 2 * m
     head = reshape(head, shape)
     return head if n == m else concatenate([head, slice_in_dim(a, m, n, axis=axis)], axis)
-

@@ -99,4 +99,3 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     places = rev(broadcasted_iota(np.int64, aval.shape, axis), (axis,))
     values, indices = sort((flipped, places), axis)
     return tuple(rev(slice_in_dim(x, n - k, n, axis=axis), (axis,)) for x in (values, indices))  # type: ignore[return-value]
-

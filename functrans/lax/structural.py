@@ -169,7 +169,7 @@ transpose_p.lower = lambda k, idx, x, *, permutation: x.at(*[idx[i] for i in _in
 # ---------------------------------------------------------------- slice and pad
 
 
-def slice(  # noqa: A001 - the field's name
+def slice(
     operand: Any, start_indices: Sequence[int], limit_indices: Sequence[int], strides: Sequence[int] | None = None
 ) -> Any:
     """`operand[start:limit:stride]` along every axis, with bounds that lie inside and positive strides.
@@ -317,9 +317,7 @@ def _pad_batch(axis: Axis, args: list[Any], dims: list[Any], *, padding_config: 
         x = batch_first(axis, x, d)
         config = ((0, 0, 0), *padding_config)
         dtype = aval_of(x).dtype
-        inside = pad_p.bind(
-            zeros(ShapedArray(aval_of(x).shape, np.dtype(bool))), np.True_, padding_config=config
-        )
+        inside = pad_p.bind(zeros(ShapedArray(aval_of(x).shape, np.dtype(bool))), np.True_, padding_config=config)
         filled = pad_p.bind(x, dtype.type(0), padding_config=config)
         value = reshape(value, (axis.size, *[1] * len(padding_config)))
         return select_n.bind(inside, filled, value), 0
@@ -382,9 +380,7 @@ def _concatenate_abstract(*avals: ShapedArray, dimension: int) -> ShapedArray:
     if not 0 <= dimension < first.ndim:
         raise ShapeError(f"concatenate: no axis {dimension} in arrays of shape {first.shape}")
     for a in avals[1:]:
-        if a.ndim != first.ndim or any(
-            i != dimension and n != m for i, (n, m) in enumerate(zip(a.shape, first.shape))
-        ):
+        if a.ndim != first.ndim or any(i != dimension and n != m for i, (n, m) in enumerate(zip(a.shape, first.shape))):
             raise ShapeError(
                 f"concatenate: shapes {first.shape} and {a.shape} must be equal in every axis but {dimension}"
             )

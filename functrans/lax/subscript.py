@@ -19,8 +19,10 @@ from functrans.core.avals import aval_of, is_array_like
 from functrans.core.trace import StagedTracer, Tracer
 from functrans.errors import (
     ArgumentError,
+    AxisError,
     DTypeError,
     IndexOutOfBoundsError,
+    IndexTypeError,
     NonConcreteBooleanIndexError,
     ShapeError,
 )
@@ -83,10 +85,11 @@ class Subscript:
 def parse(index: Any, shape: tuple[int, ...], mode: str = "raise") -> Subscript:
     """What an index means for an array of this shape, by NumPy's rules."""
     items = _expand(index, shape)
-    any_array = any(isinstance(i, _Advanced) and i.ndim for i in items)
+    any_array = any(isinstance(i, _Flag) or (isinstance(i, _Advanced) and i.ndim) for i in items)
     ranges: list[Range] = []
     fixed: list[tuple[int, int]] = []
     arrays: list[tuple[int, Any]] = []
+    flags: list[tuple[int, ...]] = []  # what scalar booleans add to the shapes of the index arrays
     layout: list[Any] = []
     places: list[int] = []  # positions in `items` of what counts as advanced
     axis = 0
@@ -94,93 +97,126 @@ def parse(index: Any, shape: tuple[int, ...], mode: str = "raise") -> Subscript:
         if item is None:
             layout.append("new")
             continue
-        size = shape[axis]
-        if isinstance(item, Slice):
-            start, stop, step = _slice_indices(item, size)
+        if item is Ellipsis:  # the axes it stands for follow; where there are none it still separates
+            continue
+        if isinstance(item, _Flag):
+            flags.append((int(item.value),))
+        elif isinstance(item, Slice):
+            start, stop, step = _slice_indices(item, shape[axis])
             ranges.append(Range(axis, start, step, len(range(start, stop, step))))
             layout.append(axis)
         elif isinstance(item, int):
+            size = shape[axis]
             inside = -size <= item < size
             if not inside and mode == "raise":
                 raise out_of_bounds(item, axis, size)
             if any_array or not inside:
                 arrays.append((axis, np.int64(item)))
-                places.append(position)
             else:
                 fixed.append((axis, item % size))
         else:
+            item.check(axis, shape[axis], mode)
             arrays.append((axis, item.value))
+        if isinstance(item, (_Advanced, _Flag)) or (isinstance(item, int) and any_array):
             places.append(position)
-        if isinstance(item, _Advanced) or (isinstance(item, int) and any_array):
             if "batch" not in layout:
                 layout.append("batch")
-        axis += 1
-    if places and any(b - a > 1 for a, b in zip(places, places[1:])) and "batch" in layout:
+        axis += not isinstance(item, _Flag)
+    if "batch" in layout and any(b - a > 1 for a, b in zip(places, places[1:])):
         layout.remove("batch")
         layout.insert(0, "batch")  # separated by a slice: NumPy puts them first
     if "batch" not in layout:
         layout.insert(0, "batch")
-    batch = ew.broadcast_shapes("an index", [aval_of(i).shape for _, i in arrays]) if arrays else ()
+    batch = _broadcast([aval_of(i).shape for _, i in arrays] + flags)
     arrays = [(a, broadcast_to(convert_element_type(i, np.int64), batch)) for a, i in arrays]
     return Subscript(tuple(ranges), tuple(fixed), tuple(arrays), batch, tuple(layout))
 
 
-class _Advanced:
-    """An integer array (or traced integer) in an index."""
+def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        given = " ".join(map(str, shapes))
+        raise AxisError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {given}"
+        ) from None
 
-    def __init__(self, value: Any):
+
+class _Advanced:
+    """An integer array (or traced integer) in an index; `length` is that of the axis of the mask it came from."""
+
+    def __init__(self, value: Any, length: int | None = None):
         self.value = value
         self.ndim = aval_of(value).ndim
+        self.length = length
+
+    def check(self, axis: int, size: int, mode: str) -> None:
+        """Refuse at once what cannot be: masks of another size, known indices out of bounds."""
+        if self.length is not None and self.length != size:
+            raise IndexOutOfBoundsError(
+                f"boolean index did not match indexed array along axis {axis}; size of axis is {size} but size of "
+                f"corresponding boolean axis is {self.length}"
+            )
+        if mode == "raise" and not isinstance(self.value, Tracer) and self.value.size:
+            low, high = int(self.value.min()), int(self.value.max())
+            if low < -size or high >= size:
+                raise out_of_bounds(low if low < -size else high, axis, size)
+
+
+class _Flag:
+    """A scalar boolean in an index: an axis of size one or zero, after NumPy an index array for no axis."""
+
+    def __init__(self, value: Any):
+        self.value = bool(value)
 
 
 def _expand(index: Any, shape: tuple[int, ...]) -> list[Any]:
-    """The items of an index, one for each axis and each new axis; masks as integer arrays, ellipsis as slices."""
-    items = list(index) if isinstance(index, tuple) else [index]
+    """The items of an index; masks as integer arrays, and after an ellipsis the slices that it stands for."""
     out: list[Any] = []
-    for item in items:
-        before = sum(i is not None and i is not Ellipsis for i in out)
-        out += _item(item, shape, before, any(i is Ellipsis for i in out))
-    used = sum(i is not None and i is not Ellipsis for i in out)
+    for item in index if isinstance(index, tuple) else (index,):
+        out += _item(item)
+    used = sum(i is not None and i is not Ellipsis and not isinstance(i, _Flag) for i in out)
     if used > len(shape):
-        raise IndexOutOfBoundsError(f"too many indices: the array has {len(shape)} axes, but {used} were indexed")
+        raise IndexOutOfBoundsError(
+            f"too many indices for array: array is {len(shape)}-dimensional, but {used} were indexed"
+        )
     dots = [i for i, item in enumerate(out) if item is Ellipsis]
     if len(dots) > 1:
         raise IndexOutOfBoundsError("an index can only have a single ellipsis ('...')")
-    rest = [Slice(None)] * (len(shape) - used)
-    if dots:
-        return out[: dots[0]] + rest + out[dots[0] + 1 :]
-    return out + rest
+    place = dots[0] + 1 if dots else len(out)
+    return out[:place] + [Slice(None)] * (len(shape) - used) + out[place:]
 
 
-def _item(item: Any, shape: tuple[int, ...], axis: int, after_ellipsis: bool) -> list[Any]:
+def _item(item: Any) -> list[Any]:
     if item is None or item is Ellipsis or isinstance(item, Slice):
         return [item]
     if isinstance(item, (bool, np.bool_)):
-        if not item:
-            raise ArgumentError("False as one of several indices selects nothing; index with an empty array instead")
-        return [None]
+        return [_Flag(item)]
     if isinstance(item, (int, np.integer)):
         return [int(item)]
-    if isinstance(item, (list, range)) or (is_array_like(item) and not isinstance(item, (np.ndarray, Tracer))):
+    if isinstance(item, (list, range)):
         item = np.asarray(item)
-        if item.size == 0 and item.dtype.kind == "f":
-            item = item.astype(np.int64)
+        item = item.astype(np.int64) if item.size == 0 else item
+    elif is_array_like(item) and not isinstance(item, (np.ndarray, Tracer)):
+        item = np.asarray(item)
     if not isinstance(item, (np.ndarray, Tracer)):
-        raise DTypeError(
-            f"an index must be an integer, a slice, an ellipsis, None, or an integer or boolean array, got {item!r:.60} "
-            f"of type {type(item).__name__}"
+        raise IndexTypeError(
+            "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are valid indices, got "
+            f"{item!r:.60} of type {type(item).__name__}"
         )
     aval = aval_of(item)
     if aval.dtype.kind == "b":
-        return _mask(item, shape, axis, after_ellipsis)
+        return _mask(item)
     if aval.dtype.kind not in "iu":
-        raise DTypeError(f"an index array must hold integers or booleans, got {aval}; convert it by .astype(int)")
+        raise IndexTypeError(
+            f"arrays used as indices must be of integer (or boolean) type, got {aval}; convert it by .astype(int)"
+        )
     if isinstance(item, np.ndarray) and item.ndim == 0:
         return [int(item)]
     return [_Advanced(item)]
 
 
-def _mask(mask: Any, shape: tuple[int, ...], axis: int, after_ellipsis: bool) -> list[Any]:
+def _mask(mask: Any) -> list[Any]:
     if isinstance(mask, Tracer):
         try:
             mask = np.asarray(mask.concrete(NonConcreteBooleanIndexError, "a boolean mask"))
@@ -190,12 +226,9 @@ def _mask(mask: Any, shape: tuple[int, ...], axis: int, after_ellipsis: bool) ->
                 f"none yet: it is {mask.describe()}.\nUse functrans.numpy.where(mask, x, 0) to keep the shape, "
                 "x.at[...] with where for updates, or functrans.numpy.nonzero(mask, size=n) for a fixed number."
             ) from None
-    if not after_ellipsis and mask.shape != shape[axis : axis + mask.ndim]:
-        raise IndexOutOfBoundsError(
-            f"boolean index of shape {mask.shape} does not fit the axes {tuple(range(axis, axis + mask.ndim))} of shape "
-            f"{shape}"
-        )
-    return [_Advanced(i) for i in np.nonzero(mask)]
+    if mask.ndim == 0:
+        return [_Flag(mask)]
+    return [_Advanced(i, n) for i, n in zip(np.nonzero(mask), mask.shape)]
 
 
 def _slice_indices(item: slice, size: int) -> tuple[int, int, int]:
@@ -216,12 +249,16 @@ def _slice_indices(item: slice, size: int) -> tuple[int, int, int]:
 
 def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None) -> Any:
     """`x[index]`, by NumPy's rules; `mode` says what indices out of bounds mean."""
-    if not _has_tracer(x, index) and mode == "raise":
-        return wrap(np.asarray(x)[index])
-    if _is_scalar_false(index):
-        return full((0, *aval_of(x).shape), 0, aval_of(x).dtype)
     shape = aval_of(x).shape
+    if not _has_tracer(x, index) and mode == "raise":
+        try:
+            return wrap(np.asarray(x)[index])
+        except (IndexError, TypeError) as error:
+            parse(index, shape)  # raises what tracing would say
+            raise IndexOutOfBoundsError(str(error)) from None
     s = parse(index, shape, mode)
+    if 0 in s.batch and not s.arrays:
+        return full(s.shape(), 0, aval_of(x).dtype)
     bounds = {r.axis: r.bounds() for r in s.ranges}
     bounds.update({a: (i, i + 1, 1) for a, i in s.fixed})
     spans = [bounds.get(a, (0, n, 1)) for a, n in enumerate(shape)]
@@ -234,6 +271,8 @@ def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None) -> 
     if s.arrays:
         axes = [kept.index(a) for a, _ in s.arrays]
         x = gather(x, [i for _, i in s.arrays], axes, mode, fill_value)
+    elif s.batch:
+        x = reshape(x, (*s.batch, *aval_of(x).shape))  # scalar booleans alone
     indexed = {a for a, _ in s.arrays}
     labels: list[Any] = ["batch"] * len(s.batch) + [a for a in kept if a not in indexed]
     return reshape(transpose(x, _order(labels, s.layout)), s.shape())
@@ -250,10 +289,6 @@ def _order(labels: Sequence[Any], layout: Sequence[Any]) -> list[int]:
 def _has_tracer(x: Any, index: Any) -> bool:
     items = index if isinstance(index, tuple) else (index,)
     return isinstance(x, Tracer) or any(isinstance(i, Tracer) for i in items)
-
-
-def _is_scalar_false(index: Any) -> bool:
-    return isinstance(index, (bool, np.bool_)) and not index
 
 
 # ---------------------------------------------------------------- writing
@@ -326,26 +361,44 @@ class Place:
 
     def divide(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """`x[index] /= values`."""
-        return self._replace(lambda old: ew.div(old, values), mode, hints)
+        total = self._product(values, np.true_divide, mode, hints)
+        return self._replace(lambda old: ew.div(old, total), mode, hints)
 
     def power(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """`x[index] **= values`."""
-        return self._replace(lambda old: old**values, mode, hints)
+        total = self._product(values, np.power, mode, hints)
+        return self._replace(lambda old: ew.pow(old, total), mode, hints)
 
     def apply(self, ufunc: Callable[[Any], Any], *, mode: str | None = None, **hints: Any) -> Any:
-        """`x[index] = ufunc(x[index])`."""
+        """`x[index] = ufunc(x[index])`: once, where an index occurs twice."""
         return self._replace(ufunc, mode, hints)
 
+    def _product(self, values: Any, ufunc: Any, mode: str | None, hints: Any) -> Any:
+        """Values, multiplied where an index occurs twice."""
+        if _is_basic(self._index) or hints.get("unique_indices"):
+            return values
+        values = ew.as_operand("an update", values)
+        dtype = ew.loop_dtypes(ufunc.__name__, ufunc, (ew.weak_type(self._x), ew.weak_type(values)))[1]
+        place = IndexUpdate(full(aval_of(self._x).shape, 1, dtype))[self._index]
+        return IndexUpdate(place.multiply(values, mode=mode))[self._index].get(mode=_READ_MODE.get(mode, mode))
+
     def _replace(self, change: Callable[[Any], Any], mode: str | None, hints: Any) -> Any:
-        read = {"drop": "clip", "fill": "clip"}.get(mode, mode)  # type: ignore[arg-type]
-        return self._update("set", change(self.get(mode=read)), mode, hints)
+        return self._update("set", change(self.get(mode=_READ_MODE.get(mode, mode))), mode, hints)
 
     def _update(self, kind: str, values: Any, mode: str | None, hints: Any) -> Any:
         _check_hints(hints)
         mode = {None: "raise", "fill": "drop"}.get(mode, mode)  # type: ignore[arg-type]
         if mode == "raise" and not _has_tracer(self._x, self._index) and not isinstance(values, Tracer):
-            return _update_plain(kind, self._x, self._index, values)
+            try:
+                return _update_plain(kind, self._x, self._index, values)
+            except (TypeError, ValueError, IndexError):
+                update(kind, self._x, self._index, values, mode)  # raises what tracing would say
+                raise
         return update(kind, self._x, self._index, values, mode)  # type: ignore[arg-type]
+
+
+#: How a place is read that is to be written in a mode: elements that will be dropped may be any.
+_READ_MODE: dict[str | None, str] = {"drop": "clip", "fill": "clip"}
 
 
 def _check_hints(hints: dict[str, Any]) -> None:
@@ -377,12 +430,13 @@ def _is_basic(index: Any) -> bool:
 
 def update(kind: str, x: Any, index: Any, values: Any, mode: str) -> Any:
     """`x` with `values` combined into `x[index]`; traced."""
-    if _is_scalar_false(index):
-        return x
     shape, dtype = aval_of(x).shape, aval_of(x).dtype
     s = parse(index, shape, mode)
     values = convert_element_type(ew.as_operand("an update", values), dtype)
     wanted = s.shape()
+    extra = aval_of(values).ndim - len(wanted)
+    if extra > 0 and aval_of(values).shape[:extra] == (1,) * extra:
+        values = reshape(values, aval_of(values).shape[extra:])  # as NumPy's assignment
     try:
         fits = np.broadcast_shapes(aval_of(values).shape, wanted) == wanted
     except ValueError:
@@ -392,6 +446,8 @@ def update(kind: str, x: Any, index: Any, values: Any, mode: str) -> Any:
             f"an update of shape {aval_of(values).shape} cannot be broadcast to the place of shape {wanted} that the "
             f"index selects in an array of shape {shape}"
         )
+    if 0 in wanted:
+        return x
     values = broadcast_to(values, wanted)
     return _update_slices(kind, x, s, values) if not s.arrays else _update_arrays(kind, x, s, values, mode)
 
@@ -406,8 +462,8 @@ def _to_operand_order(s: Subscript, values: Any, ndim: int) -> Any:
 _NEUTRAL: dict[str, Any] = {
     "add": lambda d: d.type(0),
     "multiply": lambda d: d.type(1),
-    "min": lambda d: np.inf if d.kind == "f" else np.True_ if d.kind == "b" else np.iinfo(d).max,
-    "max": lambda d: -np.inf if d.kind == "f" else np.False_ if d.kind == "b" else np.iinfo(d).min,
+    "min": lambda d: np.inf if d.kind in "fc" else np.True_ if d.kind == "b" else np.iinfo(d).max,
+    "max": lambda d: -np.inf if d.kind in "fc" else np.False_ if d.kind == "b" else np.iinfo(d).min,
 }
 _COMBINE = {"add": ew.add, "multiply": ew.mul, "min": ew.min, "max": ew.max}
 
@@ -417,8 +473,6 @@ def _update_slices(kind: str, x: Any, s: Subscript, values: Any) -> Any:
     bounds = {r.axis: r.bounds() for r in s.ranges}
     bounds.update({a: (i, i + 1, 1) for a, i in s.fixed})
     block = _to_operand_order(s, values, len(shape))
-    if 0 in aval_of(block).shape:
-        return x
     if kind == "set" and all(bounds[a][2] == 1 for a in range(len(shape))):
         return dynamic_update_slice(x, block, [np.int64(bounds[a][0]) for a in range(len(shape))])
     config = []
@@ -455,4 +509,3 @@ def _update_arrays(kind: str, x: Any, s: Subscript, values: Any, mode: str) -> A
     values = reshape(values, [aval_of(values).shape[i] for i in kept])
     order = _order([labels[i] for i in kept], ["batch", *(r.axis for r in partial), *whole])
     return scatter(kind, x, transpose(values, order), indices, axes, mode)
-

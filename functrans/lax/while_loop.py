@@ -134,16 +134,12 @@ def _jvp(
     cond_consts, body_consts, carry = _split(primals, cond_nconsts, body_nconsts)
     _, t_consts, t_carry = _split(tangents, cond_nconsts, body_nconsts)
     nz_consts = [t is not None for t in t_consts]
-    nz_carry = fixed_point(
-        [t is not None for t in t_carry], lambda m: jvp_jaxpr(body_jaxpr, [*nz_consts, *m])[1]
-    )
+    nz_carry = fixed_point([t is not None for t in t_carry], lambda m: jvp_jaxpr(body_jaxpr, [*nz_consts, *m])[1])
     inner, _ = jvp_jaxpr(body_jaxpr, [*nz_consts, *nz_carry], nz_carry)
     n_in, n_carry = len(body_jaxpr.invars), len(carry)
     t_in = list(range(n_in, len(inner.invars)))
     tc, tr = _split(t_in, sum(nz_consts))
-    body = _reordered(
-        inner, [*range(body_nconsts), *tc, *range(body_nconsts, n_in), *tr], range(len(inner.outvars))
-    )
+    body = _reordered(inner, [*range(body_nconsts), *tc, *range(body_nconsts, n_in), *tr], range(len(inner.outvars)))
     t_carry = [
         (zeros(tangent_aval(c)) if t is None else t) if nz else None for t, c, nz in zip(t_carry, carry, nz_carry)
     ]
@@ -162,8 +158,10 @@ def _jvp(
 
 def _linearize(primals: Any, tangents: Any, **params: Any) -> Any:
     raise NotDifferentiableError(
-        "reverse-mode differentiation (grad, vjp, jacrev) of while_loop, or of fori_loop with bounds that are traced: the "
-        "number of turns is not known, so what the backward pass needs cannot be kept. Use scan, or fori_loop with static "
+        "reverse-mode differentiation (grad, vjp, jacrev) of while_loop, or of fori_loop with bounds that are "
+        "traced: the "
+        "number of turns is not known, so what the backward pass needs cannot be kept. Use scan, or fori_loop "
+        "with static "
         "bounds and a condition inside (functrans.numpy.where); or forward mode (jvp, jacfwd)."
     )
 
@@ -223,4 +221,3 @@ while_p.abstract_eval = _abstract
 while_p.jvp = _jvp
 while_p.linearize = _linearize
 while_p.batch = _batch
-

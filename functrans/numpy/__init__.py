@@ -6,8 +6,8 @@ from numpy import (
     bool_,
     c_,
     can_cast,
-    complex128,
     complex64,
+    complex128,
     complexfloating,
     dtype,
     e,
@@ -25,10 +25,10 @@ from numpy import (
     index_exp,
     inexact,
     inf,
+    int8,
     int16,
     int32,
     int64,
-    int8,
     int_,
     integer,
     isdtype,
@@ -48,16 +48,18 @@ from numpy import (
     set_printoptions,
     signedinteger,
     uint,
+    uint8,
     uint16,
     uint32,
     uint64,
-    uint8,
     unsignedinteger,
 )
 
-from functrans.core.array import Array
-from functrans.core.array import Array as ndarray
-from functrans.numpy import linalg
+from functrans.core.array import Array, Array as ndarray
+from functrans.numpy import (
+    linalg,
+    methods as methods,  # gives tracers their operators and methods
+)
 from functrans.numpy.creation import (
     arange,
     array,
@@ -207,6 +209,7 @@ from functrans.numpy.reductions import (
     trapezoid,
     var,
 )
+from functrans.numpy.shapes import iscomplexobj, ndim, result_type, shape, size
 from functrans.numpy.sorting import (
     argpartition,
     argsort,
@@ -299,9 +302,9 @@ from functrans.numpy.ufuncs import (
     less,
     less_equal,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     logaddexp,
     logaddexp2,
     logical_and,
@@ -344,8 +347,6 @@ from functrans.numpy.ufuncs import (
     unwrap,
     where,
 )
-from functrans.numpy.shapes import iscomplexobj, ndim, result_type, shape, size
-from functrans.numpy import methods as _methods  # gives tracers their operators and methods
 
 __all__ = [
     "abs", "absolute", "acos", "acosh", "add", "all", "allclose", "amax", "amin", "angle", "any", "append", "arange",

@@ -90,8 +90,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, **
 
 @creates(np.linspace)
 def linspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0,
-    **options: Any,
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
+    axis: int = 0, **options: Any,
 ) -> Any:  # fmt: skip
     num = operator.index(num)
     if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
@@ -139,12 +139,14 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
         return wrap(np.geomspace(start, stop, num, endpoint, dtype, axis))
     start, stop = operand("geomspace", start), operand("geomspace", stop)
     sign = lax.sign(start + stop * 0)
-    out = sign * lax.exp(linspace(lax.log(lax.abs(start + 0.0)), lax.log(lax.abs(stop + 0.0)), num, endpoint, axis=axis))
+    out = sign * lax.exp(
+        linspace(lax.log(lax.abs(start + 0.0)), lax.log(lax.abs(stop + 0.0)), num, endpoint, axis=axis)
+    )
     return out if dtype is None else lax.convert_element_type(out, dtype)
 
 
 @creates(np.eye)
-def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = None, **options: Any) -> Any:  # noqa: N803
+def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = None, **options: Any) -> Any:
     n = operator.index(N)
     m = n if M is None else operator.index(M)
     row, column = (lax.broadcasted_iota(np.int64, (n, m), d) for d in (0, 1))
@@ -157,7 +159,7 @@ def identity(n: Any, dtype: Any = None, **options: Any) -> Any:
 
 
 @creates(np.tri)
-def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, **options: Any) -> Any:  # noqa: N803
+def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, **options: Any) -> Any:
     n = operator.index(N)
     m = n if M is None else operator.index(M)
     row, column = (lax.broadcasted_iota(np.int64, (n, m), d) for d in (0, 1))
@@ -208,7 +210,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
 
 
 @implements(np.vander)
-def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:  # noqa: N803
+def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     x = operand("vander", x)
     n = shape_of(x)[0] if N is None else operator.index(N)
     powers = np.arange(n) if increasing else np.arange(n - 1, -1, -1)
@@ -243,7 +245,7 @@ def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     return stack([lax.broadcasted_iota(dtype, shape, d) for d in range(len(shape))])
 
 
-def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0, **options: Any) -> Any:  # noqa: A002
+def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0, **options: Any) -> Any:
     """An array of numbers, arrays, tracers, or nested lists of them.
 
     Unlike `numpy.array` it takes traced elements; that function cannot know of them.
@@ -262,7 +264,11 @@ def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0, 
             return _at_least(out, ndmin)
     if not isinstance(object, Tracer):
         return wrap(np.array(object, dtype=dtype, copy=copy, ndmin=ndmin))
-    out = object if dtype is None and not object.aval.weak else lax.convert_element_type(object, dtype or dtype_of(object))
+    out = (
+        object
+        if dtype is None and not object.aval.weak
+        else lax.convert_element_type(object, dtype or dtype_of(object))
+    )
     return _at_least(out, ndmin)
 
 

@@ -134,5 +134,3 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     from functrans.lax.structural import canonical_axis
 
     return canonical_axis(axis, ndim)
-
-

@@ -41,7 +41,8 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1, mode: str = "raise",
         arr, axis = ravel(arr), 0
     if len(shape_of(arr)) != len(shape_of(indices)):
         raise ShapeError(
-            f"take_along_axis: indices of shape {shape_of(indices)} must have as many axes as the array of shape {shape_of(arr)}"
+            f"take_along_axis: indices of shape {shape_of(indices)} must have as many axes as the array of "
+            f"shape {shape_of(arr)}"
         )
     return take_along(arr, indices, normalize_axis(axis, len(shape_of(arr))), mode, fill_value)
 
@@ -155,7 +156,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     condlist = list(condlist) if isinstance(condlist, (list, tuple)) else [condlist]
     funclist = list(funclist)
     default = funclist.pop() if len(funclist) == len(condlist) + 1 else 0
-    call = lambda f: f(x, *args, **kw) if callable(f) else f  # noqa: E731
+    call = lambda f: f(x, *args, **kw) if callable(f) else f
     out = lax.broadcast_to(lax.convert_element_type(call(default), dtype_of(x)), shape_of(x))
     for condition, f in zip(condlist, funclist):
         out = where(condition, lax.convert_element_type(call(f), dtype_of(x)), out)
@@ -175,7 +176,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> Any:
     return IndexUpdate(arr)[index].set(values)
 
 
-def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> Any:  # noqa: A002
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> Any:
     """A copy of `a` with `val` on the diagonal (`numpy.fill_diagonal`, which writes in place)."""
     from functrans.lax.subscript import IndexUpdate
 

@@ -9,11 +9,9 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax import elementwise as ew
-from functrans.lax import linalg as prim
+from functrans.lax import elementwise as ew, linalg as prim
 from functrans.lax.contraction import matmul as _matmul
-from functrans.numpy import indexing, manipulation, products
-from functrans.numpy import reductions as red
+from functrans.numpy import indexing, manipulation, products, reductions as red
 from functrans.numpy.dispatch import dtype_of, implements, normalize_axes, normalize_axis, operand, shape_of
 
 LinAlgError = np.linalg.LinAlgError
@@ -51,8 +49,12 @@ class SlogdetResult(NamedTuple):
 def _float(name: str, a: Any) -> Any:
     a = operand(name, a)
     dtype = dtype_of(a)
-    return a if dtype.kind in "fc" and dtype.itemsize >= 4 and not aval_of(a).weak else lax.convert_element_type(
-        a, np.result_type(dtype, np.float64) if dtype.kind in "biu" else np.result_type(dtype, np.float32)
+    return (
+        a
+        if dtype.kind in "fc" and dtype.itemsize >= 4 and not aval_of(a).weak
+        else lax.convert_element_type(
+            a, np.result_type(dtype, np.float64) if dtype.kind in "biu" else np.result_type(dtype, np.float32)
+        )
     )
 
 
@@ -116,13 +118,13 @@ def svdvals(x: Any, /) -> Any:
 
 
 @implements(np.linalg.eigh)
-def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def eigh(a: Any, UPLO: str = "L") -> Any:
     a = _float("eigh", a)
     return EighResult(*prim.eigh(lax.conj(prim.mT(a)) if UPLO.upper() == "U" else a))
 
 
 @implements(np.linalg.eigvalsh)
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return eigh(a, UPLO).eigenvalues
 
 
@@ -146,7 +148,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     keep = s > cutoff * s[0]
     inverse = ew.where(keep, 1.0 / ew.where(keep, s, 1.0), 0.0)
     columns = b if len(shape_of(b)) == 2 else lax.reshape(b, (*shape_of(b), 1))
-    inner = _matmul(lax.conj(prim.mT(u)), columns) * lax.convert_element_type(lax.reshape(inverse, (shape_of(s)[0], 1)), dtype_of(u))
+    inner = _matmul(lax.conj(prim.mT(u)), columns) * lax.convert_element_type(
+        lax.reshape(inverse, (shape_of(s)[0], 1)), dtype_of(u)
+    )
     x = _matmul(lax.conj(prim.mT(vh)), inner)
     rank = red.sum(keep)
     residual = red.sum(lax.square(lax.abs(columns - _matmul(a, x))), 0)
@@ -154,7 +158,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 
 @implements(np.linalg.matrix_rank)
-def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:  # noqa: N803
+def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     a = _float("matrix_rank", A)
     s = prim.svd(a)[1]
     limit = tol
@@ -202,7 +206,7 @@ def cond(x: Any, p: Any = None) -> Any:
 
 
 @implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = operand("norm", x)
     if dtype_of(x).kind not in "fc":
         x = lax.convert_element_type(x, np.float64)
@@ -210,7 +214,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if axis is None and (ord is None or (ord in ("fro", "f") and ndim == 2) or (ord == 2 and ndim == 1)):
         out = _root_of_squares(x, None, False)
         return lax.reshape(out, (1,) * ndim) if keepdims else out
-    axes = normalize_axes(axis, ndim) if not isinstance(axis, (tuple, list)) else tuple(normalize_axis(i, ndim) for i in axis)
+    axes = (
+        normalize_axes(axis, ndim)
+        if not isinstance(axis, (tuple, list))
+        else tuple(normalize_axis(i, ndim) for i in axis)
+    )
     if len(axes) == 1:
         return vector_norm(x, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) == 2:
@@ -227,7 +235,7 @@ def _root_of_squares(x: Any, axes: Any, keepdims: bool) -> Any:
 
 
 @implements(np.linalg.vector_norm)
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     x = operand("vector_norm", x)
     if dtype_of(x).kind not in "fc":
         x = lax.convert_element_type(x, np.float64)
@@ -249,11 +257,11 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 
 @implements(np.linalg.matrix_norm)
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return _matrix_norm(_float("matrix_norm", x), ord, (-2, -1), keepdims)
 
 
-def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A002
+def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:
     ndim = len(shape_of(x))
     row, column = (normalize_axis(i, ndim) for i in axes)
     if ord in ("fro", "f"):

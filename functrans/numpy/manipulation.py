@@ -13,10 +13,17 @@ from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
-from functrans.lax.elementwise import broadcast_shapes as _common_shape
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.elementwise import broadcast_shapes as _common_shape, to_common_dtype
 from functrans.lax.subscript import IndexUpdate, getitem
-from functrans.numpy.dispatch import dtype_of, implements, normalize_axes, normalize_axis, operand, shape_of, unsupported
+from functrans.numpy.dispatch import (
+    dtype_of,
+    implements,
+    normalize_axes,
+    normalize_axis,
+    operand,
+    shape_of,
+    unsupported,
+)
 
 # ---------------------------------------------------------------- shape
 
@@ -83,7 +90,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     a = operand("moveaxis", a)
     n = len(shape_of(a))
     sources = [normalize_axis(i, n) for i in (source if isinstance(source, (tuple, list)) else (source,))]
-    targets = [normalize_axis(i, n) for i in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    targets = [
+        normalize_axis(i, n) for i in (destination if isinstance(destination, (tuple, list)) else (destination,))
+    ]
     if len(sources) != len(targets):
         raise ShapeError("moveaxis: source and destination must have the same number of axes")
     order = [i for i in range(n) if i not in sources]
@@ -303,7 +312,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> Any:
 
 
 @implements(np.tile)
-def tile(A: Any, reps: Any) -> Any:  # noqa: N803
+def tile(A: Any, reps: Any) -> Any:
     a = operand("tile", A)
     counts = tuple(reps) if isinstance(reps, (tuple, list)) else (reps,)
     n = builtins.max(len(counts), len(shape_of(a)))
@@ -332,8 +341,10 @@ def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: int |
     if isinstance(repeats, Tracer):
         repeats.__index__()
     places = np.repeat(np.arange(n), np.broadcast_to(np.asarray(repeats), (n,)))
-    return lax.gather(moveaxis(a, axis, 0), [places], [0]) if axis == 0 else moveaxis(
-        lax.gather(a, [places], [axis]), 0, axis
+    return (
+        lax.gather(moveaxis(a, axis, 0), [places], [0])
+        if axis == 0
+        else moveaxis(lax.gather(a, [places], [axis]), 0, axis)
     )
 
 
@@ -413,7 +424,9 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
         arr, axis = ravel(arr), 0
     axis = normalize_axis(axis, len(shape_of(arr)))
     n = shape_of(arr)[axis]
-    marked = np.insert(np.arange(n), obj, np.full(np.size(np.arange(n)[obj]) if isinstance(obj, slice) else np.size(obj), -1))
+    marked = np.insert(
+        np.arange(n), obj, np.full(np.size(np.arange(n)[obj]) if isinstance(obj, slice) else np.size(obj), -1)
+    )
     new = np.flatnonzero(marked < 0)
     values = lax.convert_element_type(operand("insert", values), dtype_of(arr))
     out = moveaxis(lax.gather(arr, [np.maximum(marked, 0)], [axis], mode="clip"), 0, axis)
@@ -453,13 +466,16 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         for axis, (low, high) in enumerate(widths):
             value = reduce(array, axis=axis, keepdims=True)
             ends = [
-                broadcast_to(lax.convert_element_type(value, dtype_of(array)), (*shape_of(array)[:axis], n, *shape_of(array)[axis + 1 :]))
+                broadcast_to(
+                    lax.convert_element_type(value, dtype_of(array)),
+                    (*shape_of(array)[:axis], n, *shape_of(array)[axis + 1 :]),
+                )
                 for n in (low, high)
             ]
             array = lax.concatenate([ends[0], array, ends[1]], axis)
         return array
     raise ArgumentError(
-        f"pad of a traced array takes the modes constant, edge, reflect, symmetric, wrap, maximum, minimum and mean, got "
+        "pad of a traced array takes the modes constant, edge, reflect, symmetric, wrap, maximum, minimum and "
+        "mean, got "
         f"{mode!r} with {kwargs or 'no options'}"
     )
-

@@ -99,7 +99,9 @@ _PROPERTIES: dict[str, Callable[[Any], Any]] = {
 # ---------------------------------------------------------------- methods
 
 
-def _astype(self: Any, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True) -> Any:
+def _astype(
+    self: Any, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True
+) -> Any:
     return lax.convert_element_type(self, dtype)
 
 
@@ -122,7 +124,7 @@ def _tolist(self: Any) -> Any:
     return np.asarray(self.concrete(ConcretizationError, "a Python list")).tolist()
 
 
-def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:  # noqa: A002
+def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:
     return ufuncs.clip(self, min, max)
 
 
@@ -139,10 +141,12 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "argsort": sorting.argsort, "astype": _astype, "block_until_ready": lambda self: self, "clip": _clip,
     "compress": _compress, "conj": lambda self: ew.conj(self), "conjugate": lambda self: ew.conj(self),
     "copy": lambda self, order="C": self, "cumprod": reductions.cumprod, "cumsum": reductions.cumsum,
-    "diagonal": indexing.diagonal, "dot": products.dot, "flatten": lambda self, order="C": manipulation.ravel(self, order),
+    "diagonal": indexing.diagonal, "dot": products.dot,
+    "flatten": lambda self, order="C": manipulation.ravel(self, order),
     "item": _item, "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
     "nonzero": lambda self: indexing.nonzero(self), "prod": reductions.prod, "ptp": reductions.ptp,
-    "ravel": lambda self, order="C": manipulation.ravel(self, order), "repeat": manipulation.repeat, "reshape": _reshape,
+    "ravel": lambda self, order="C": manipulation.ravel(self, order), "repeat": manipulation.repeat,
+    "reshape": _reshape,
     "round": lambda self, decimals=0, out=None: ufuncs.round(self, decimals), "searchsorted": _searchsorted,
     "sort": sorting.sort, "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum,
     "swapaxes": manipulation.swapaxes, "take": indexing.take, "tolist": _tolist, "trace": indexing.trace,
@@ -196,7 +200,8 @@ _SCIPY: dict[Any, Any] = {}
 def _array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if kwargs.pop("out", None) is not None:
         raise ArgumentError(
-            f"numpy.{ufunc.__name__} with out= on a traced array: results are new arrays; write y = np.{ufunc.__name__}(...) "
+            f"numpy.{ufunc.__name__} with out= on a traced array: results are new arrays; write y = "
+            f"np.{ufunc.__name__}(...) "
             f"(and x = x + y for x += y where x is an ndarray).\nThe array is {self.describe()}"
         )
     traced = ufuncs.TRACED_UFUNCS.get(ufunc) or (products.matmul if ufunc is np.matmul else None)
@@ -292,4 +297,3 @@ _install_methods()
 _install_on_array()
 Tracer.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
 Tracer.__array_function__ = _array_function  # type: ignore[attr-defined]
-

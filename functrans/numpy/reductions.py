@@ -10,9 +10,16 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax import elementwise as ew
-from functrans.lax import reductions as red
-from functrans.numpy.dispatch import dtype_of, implements, normalize_axes, normalize_axis, operand, shape_of, unsupported
+from functrans.lax import elementwise as ew, reductions as red
+from functrans.numpy.dispatch import (
+    dtype_of,
+    implements,
+    normalize_axes,
+    normalize_axis,
+    operand,
+    shape_of,
+    unsupported,
+)
 from functrans.numpy.manipulation import broadcast_to, concatenate, moveaxis, ravel
 from functrans.numpy.ufuncs import where as _where
 
@@ -47,7 +54,7 @@ def _keep(out: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
 
 
 @implements(np.sum)
-def sum(  # noqa: A001
+def sum(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
     where: Any = None,
 ) -> Any:  # fmt: skip
@@ -85,8 +92,8 @@ def _extremum(name: str, primitive: Any, combine: Any, neutral: Any) -> Any:
     return reduce
 
 
-max = amax = implements(np.max)(_extremum("max", red.reduce_max_p, ew.max, red._lowest))  # noqa: A001
-min = amin = implements(np.min)(_extremum("min", red.reduce_min_p, ew.min, red._highest))  # noqa: A001
+max = amax = implements(np.max)(_extremum("max", red.reduce_max_p, ew.max, red._lowest))
+min = amin = implements(np.min)(_extremum("min", red.reduce_min_p, ew.min, red._highest))
 implements(np.amax)(max.__wrapped__)
 implements(np.amin)(min.__wrapped__)
 
@@ -97,13 +104,13 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any
 
 
 @implements(np.all)
-def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:  # noqa: A001
+def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:
     a = _boolean(operand("all", a))
     return _reduce("all", red.reduce_and_p, a, axis, keepdims, where, np.True_, None)
 
 
 @implements(np.any)
-def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:  # noqa: A001
+def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:
     a = _boolean(operand("any", a))
     return _reduce("any", red.reduce_or_p, a, axis, keepdims, where, np.False_, None)
 
@@ -410,7 +417,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     out = []
     for i, h in zip(axes, steps):
         n = shape_of(f)[i]
-        cut = lambda a, b, i=i: lax.slice_in_dim(f, a, b, axis=i)  # noqa: E731
+        cut = lambda a, b, i=i: lax.slice_in_dim(f, a, b, axis=i)
         if len(shape_of(operand("gradient", h))):
             x = operand("gradient", h)
             d = x[1:] - x[:-1]

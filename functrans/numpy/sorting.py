@@ -125,7 +125,9 @@ def unique(
 
 
 @implements(np.isin)
-def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Any:
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Any:
     element, tests = operand("isin", element), ravel(operand("isin", test_elements))
     shape = shape_of(element)
     same = lax.eq(lax.reshape(element, (*shape, 1)), tests)
@@ -149,7 +151,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0, *, length: int 
 
 
 @implements(np.histogram)
-def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:  # noqa: A002
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     a = ravel(operand("histogram", a))
     edges = histogram_bin_edges(a, bins, range)
     n = shape_of(edges)[0] - 1
@@ -168,7 +170,7 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 
 
 @implements(np.histogram_bin_edges)
-def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     if not isinstance(bins, (int, np.integer)):
         return operand("histogram", bins)
     from functrans.numpy.creation import linspace

@@ -24,7 +24,7 @@ divide = true_divide = ew.div
 floor_divide, fmod = ew.floor_divide, ew.fmod
 remainder = mod = ew.rem
 negative, positive = ew.neg, ew.positive
-absolute = abs = ew.abs  # noqa: A001
+absolute = abs = ew.abs
 fabs, sign, rint, square, sqrt, cbrt, reciprocal = ew.fabs, ew.sign, ew.rint, ew.square, ew.sqrt, ew.cbrt, ew.reciprocal
 conjugate = conj = ew.conj
 exp, exp2, expm1, log, log2, log10, log1p = ew.exp, ew.exp2, ew.expm1, ew.log, ew.log2, ew.log10, ew.log1p
@@ -64,7 +64,7 @@ def power(x1: Any, x2: Any, /) -> Any:
     return ew.pow(x1, x2)
 
 
-pow = power  # noqa: A001
+pow = power
 
 
 def float_power(x1: Any, x2: Any, /) -> Any:
@@ -76,7 +76,7 @@ def float_power(x1: Any, x2: Any, /) -> Any:
     return ew.pow(lax.convert_element_type(x1, dtype), lax.convert_element_type(x2, dtype))
 
 
-def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:  # noqa: A001
+def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     """The quotient and the remainder; as `numpy.divmod`."""
     if not isinstance(x1, Tracer) and not isinstance(x2, Tracer):
         quotient, rest = np.divmod(x1, x2)
@@ -110,8 +110,9 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
 
 
 def _float(x: Any) -> Any:
+    """As an array of floats or complex numbers, of the dtype that NumPy's float functions give."""
     dtype = dtype_of(x)
-    return x if dtype.kind in "fc" and not aval_of(x).weak else lax.convert_element_type(x, np.result_type(dtype, np.float16) if dtype.itemsize < 2 else np.float64 if dtype.kind not in "fc" else dtype)  # fmt: skip
+    return lax.convert_element_type(x, dtype if dtype.kind in "fc" else ew.loop_dtypes("exp", np.exp, (dtype,))[0])
 
 
 TRACED_UFUNCS: dict[Any, Any] = {
@@ -133,9 +134,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 @implements(np.clip)
-def clip(
-    a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None  # noqa: A002
-) -> Any:
+def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = operand("clip", a)
     if low is not None:
@@ -144,7 +143,7 @@ def clip(
 
 
 @implements(np.round)
-def round(a: Any, decimals: int = 0, out: Any = None) -> Any:  # noqa: A001
+def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     a = operand("round", a)
     kind = dtype_of(a).kind
     if kind in "biu":
@@ -271,7 +270,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     from functrans.numpy.sorting import searchsorted
 
     high = clip(searchsorted(xp, x, side="right"), 1, builtins.max(n - 1, 1))
-    read = lambda a, i: gather(a, [i], [0], mode="clip")  # noqa: E731
+    read = lambda a, i: gather(a, [i], [0], mode="clip")
     x0, x1, f0, f1 = read(xp, high - 1), read(xp, high), read(fp, high - 1), read(fp, high)
     width = x1 - x0
     slope = ew.where(ew.eq(width, 0), 0.0, (f1 - f0) / ew.where(ew.eq(width, 0), 1.0, width))
@@ -295,5 +294,3 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     config = [(0, 0, 0)] * aval_of(p).ndim
     config[axis] = (1, 0, 0)
     return p + lax.pad(cumsum(correction, axis=axis), dtype_of(p).type(0), config)
-
-

@@ -8,8 +8,7 @@ import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.lax import linalg as prim
-from functrans.numpy.linalg import det, inv
-from functrans.numpy.linalg import solve as _solve
+from functrans.numpy.linalg import det, inv, solve as _solve
 
 __all__ = ["cho_factor", "cho_solve", "cholesky", "det", "inv", "solve", "solve_triangular"]
 

@@ -12,12 +12,12 @@ from functrans.core.avals import aval_of
 from functrans.lax.elementwise import (
     digamma,
     erf,
+    erf_inv as erfinv,
     erfc,
+    lgamma as gammaln,
+    logistic as expit,
     polygamma,
 )
-from functrans.lax.elementwise import erf_inv as erfinv
-from functrans.lax.elementwise import lgamma as gammaln
-from functrans.lax.elementwise import logistic as expit
 
 __all__ = [
     "betaln", "digamma", "entr", "erf", "erfc", "erfinv", "expit", "gammaln", "kl_div", "log_expit", "log_ndtr",

@@ -395,9 +395,7 @@ def _swapped(eqn: Eqn, permutation: tuple[int, ...]) -> Eqn | None:
         return None
     batch = [tuple(group[p] for p in permutation[:nb]) for group in batch]
     numbers = (tuple(tuple(contract[i]) for i in sides), tuple(batch[i] for i in sides))
-    return eqn.replace(
-        inputs=tuple(eqn.inputs[i] for i in sides), params={**eqn.params, "dimension_numbers": numbers}
-    )
+    return eqn.replace(inputs=tuple(eqn.inputs[i] for i in sides), params={**eqn.params, "dimension_numbers": numbers})
 
 
 def constant(b: Builder, eqn: Eqn) -> Atom | None:

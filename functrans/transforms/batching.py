@@ -64,14 +64,10 @@ def _batch_jaxpr(
 
     def fun(*args: Any) -> list[Any]:
         outs, dims = batch_evaluate(jaxpr, (), axis, args, [0 if b else None for b in batched])
-        out_batched[:] = [
-            d is not None or (force is not None and force[i]) for i, d in enumerate(dims)
-        ]
+        out_batched[:] = [d is not None or (force is not None and force[i]) for i, d in enumerate(dims)]
         return [batch_first(axis, o, d) if b else o for o, d, b in zip(outs, dims, out_batched)]
 
-    avals = [
-        ShapedArray((axis.size, *a.shape), a.dtype, a.weak) if b else a for a, b in zip(jaxpr.in_avals, batched)
-    ]
+    avals = [ShapedArray((axis.size, *a.shape), a.dtype, a.weak) if b else a for a, b in zip(jaxpr.in_avals, batched)]
     return close_over(*stage(fun, avals)), out_batched
 
 

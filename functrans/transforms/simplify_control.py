@@ -171,9 +171,7 @@ def _run_once(
 ) -> list[Atom]:
     """A loop of one turn is its body."""
     n_carry = len(init)
-    shape = lambda x, sizes: b.bind(
-        "reshape", x, aval=x.aval.with_shape(sizes), source=eqn.source, new_sizes=sizes
-    )
+    shape = lambda x, sizes: b.bind("reshape", x, aval=x.aval.with_shape(sizes), source=eqn.source, new_sizes=sizes)
     slices = [shape(x, x.aval.shape[1:]) for x in xs]
     outs = b.inline(body, [*consts, *init, *slices])
     stacked = []
@@ -199,14 +197,10 @@ def prune_scan(eqn: Eqn, used: Sequence[bool]) -> Eqn:
     needed[n_consts : n_consts + n_carry] = live
     new = Jaxpr((), _keep(new.invars, needed), new.eqns, new.outvars)
     params = {**p, "jaxpr": new, "num_consts": sum(needed[:n_consts]), "num_carry": sum(live)}
-    return eqn.replace(
-        inputs=_keep(eqn.inputs, needed), outvars=tuple(_keep(eqn.outvars, kept)), params=params
-    )
+    return eqn.replace(inputs=_keep(eqn.inputs, needed), outvars=tuple(_keep(eqn.outvars, kept)), params=params)
 
 
-def _live_carry(
-    body: Jaxpr, carry: Sequence[Var], used_carry: Sequence[bool], used_rest: Sequence[bool]
-) -> list[bool]:
+def _live_carry(body: Jaxpr, carry: Sequence[Var], used_carry: Sequence[bool], used_rest: Sequence[bool]) -> list[bool]:
     """Which carries are results that are used, or reach one (or an effect) through the body."""
     n = len(carry)
     live = list(used_carry)

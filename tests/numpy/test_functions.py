@@ -22,11 +22,13 @@ Z = X + 1j * Y
 
 # name, arguments, keyword arguments; arguments are differentiated when they are float arrays and `smooth`
 ELEMENTWISE_1 = (
-    "negative positive absolute fabs square sqrt cbrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin "
+    "negative positive absolute fabs square sqrt cbrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos "
+    "tan arcsin "
     "arccos arctan sinh cosh tanh arcsinh arctanh deg2rad rad2deg radians degrees sinc"
 ).split()
 ELEMENTWISE_2 = (
-    "add subtract multiply divide power arctan2 hypot logaddexp logaddexp2 maximum minimum fmax fmin copysign float_power"
+    "add subtract multiply divide power arctan2 hypot logaddexp logaddexp2 maximum minimum fmax fmin copysign "
+    "float_power"
 ).split()
 FLAT_1 = "sign rint floor ceil trunc fix isfinite isinf isnan signbit logical_not spacing isposinf isneginf".split()
 FLAT_2 = (
@@ -244,7 +246,9 @@ def assert_same(found, expected, ulps=0):
         if e.dtype.kind in "fc" and ulps:
             scale = np.maximum(np.abs(e), np.abs(e).max(initial=0.0) * 1e-2)
             with np.errstate(invalid="ignore"):
-                wrong = ~(np.abs(f - e) <= ulps * np.finfo(e.dtype).eps * scale) & ~((f == e) | (np.isnan(f) & np.isnan(e)))
+                wrong = ~(np.abs(f - e) <= ulps * np.finfo(e.dtype).eps * scale) & ~(
+                    (f == e) | (np.isnan(f) & np.isnan(e))
+                )
             assert not wrong.any(), f"{f}\n{e}"
         else:
             np.testing.assert_array_equal(f, e)
@@ -273,11 +277,11 @@ def traced_arguments(args):
 
 @pytest.mark.parametrize(("name", "args", "kwargs", "smooth"), CASES)
 def test_compiled_is_eager(name, args, kwargs, smooth):
-    """Functions whose kernels have mathematics of their own may differ by some units in the last place of the result."""
+    """Where kernels have mathematics of their own results may differ by some units in the last place."""
     if name == "compress":
         args, fixed = args[1:], args[0]
-        function = lambda a, **kw: fnp.compress(fixed, a, **kw)  # noqa: E731
-        plain = lambda a, **kw: np.compress(fixed, a, **kw)  # noqa: E731
+        function = lambda a, **kw: fnp.compress(fixed, a, **kw)
+        plain = lambda a, **kw: np.compress(fixed, a, **kw)
     else:
         function, plain = find(fnp, name), find(np, name)
     arrays, fill = traced_arguments(args)
@@ -325,7 +329,16 @@ def test_mapped_is_a_loop(name, args, kwargs, smooth):
     arrays, fill = traced_arguments(args)
     function = find(fnp, name)
     batches = [np.stack([a, a[::-1]]) for a in arrays]
-    if name in ("searchsorted", "digitize", "interp", "histogram", "linalg.cholesky", "choose", "gradient", "trapezoid"):
+    if name in (
+        "searchsorted",
+        "digitize",
+        "interp",
+        "histogram",
+        "linalg.cholesky",
+        "choose",
+        "gradient",
+        "trapezoid",
+    ):
         batches = [np.stack([a, a]) for a in arrays]
     found = ft.vmap(lambda *xs: function(*fill(xs), **kwargs))(*batches)
     for i in range(2):
@@ -336,7 +349,8 @@ def test_mapped_is_a_loop(name, args, kwargs, smooth):
 CREATION = [
     ("zeros", ((2, 3),), {}), ("ones", (4,), {"dtype": np.float32}), ("full", ((2,), 3), {}), ("eye", (3,), {"k": 1}),
     ("identity", (2,), {}), ("tri", (3, 4), {}), ("arange", (5,), {}), ("arange", (1, 10, 3), {}),
-    ("arange", (0.0, 1.0, 0.25), {}), ("linspace", (0.0, 1.0, 5), {}), ("linspace", (0, 3), {"num": 4, "endpoint": False}),
+    ("arange", (0.0, 1.0, 0.25), {}), ("linspace", (0.0, 1.0, 5), {}),
+    ("linspace", (0, 3), {"num": 4, "endpoint": False}),
     ("logspace", (0.0, 2.0, 3), {}), ("geomspace", (1.0, 8.0, 4), {}), ("indices", ((2, 3),), {}), ("zeros", (0,), {}),
 ]  # fmt: skip
 
@@ -355,12 +369,14 @@ def test_zeros_in_a_traced_function_are_an_equation():
     assert "broadcast_in_dim" in text
 
 
-@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint8, np.int32, np.uint64, np.float16, np.float32, np.complex64])
+@pytest.mark.parametrize(
+    "dtype", [np.bool_, np.int8, np.uint8, np.int32, np.uint64, np.float16, np.float32, np.complex64]
+)
 def test_dtypes_follow_numpy(dtype):
     x = np.array([1, 0, 2]).astype(dtype)
     for function in (
-        lambda n, x: x + 1, lambda n, x: x * 2.0, lambda n, x: n.sum(x), lambda n, x: n.mean(x), lambda n, x: n.cumsum(x),
-        lambda n, x: n.prod(x), lambda n, x: n.where(x, x, 1), lambda n, x: n.maximum(x, np.float32(1)),
+        lambda n, x: x + 1, lambda n, x: x * 2.0, lambda n, x: n.sum(x), lambda n, x: n.mean(x),
+        lambda n, x: n.cumsum(x), lambda n, x: n.prod(x), lambda n, x: n.where(x, x, 1), lambda n, x: n.maximum(x, np.float32(1)),
         lambda n, x: n.square(x), lambda n, x: n.concatenate([x, np.ones(1, np.float32)]), lambda n, x: n.exp(x),
         lambda n, x: x == 1, lambda n, x: n.multiply(x, np.int16(3)), lambda n, x: n.std(x),
     ):  # fmt: skip

@@ -1,0 +1,1 @@
+"""Rewritings of jaxprs: interpreters that know primitives by their rules alone."""
