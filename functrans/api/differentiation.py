@@ -284,7 +284,7 @@ def linearize(fun: Fun, *primals: Any, has_aux: bool = False) -> Any:
     out_avals = [aval_of(o) for o in outs]
     push = functools.partial(
         _pushforward, name_of(fun), lin.jaxpr, lin.nonzero_outs, [aval_of(x) for x in leaves], tree, out_avals,
-        flat.out_tree,
+        flat.tree,
     )  # fmt: skip
     result = flat.unflatten([_as_result(o) for o in outs]), Partial(push, lin.consts)
     return (*result, flat.aux) if has_aux else result
@@ -342,7 +342,7 @@ def vjp(fun: Fun, *primals: Any, has_aux: bool = False) -> Any:
     outs, lin = forward.linearize(flat, leaves, None, flat.strip_aux)
     pull = functools.partial(
         _pullback, name_of(fun), lin.jaxpr, lin.nonzero_ins, lin.nonzero_outs, avals, tree,
-        [aval_of(o) for o in outs], flat.out_tree,
+        [aval_of(o) for o in outs], flat.tree,
     )  # fmt: skip
     result = flat.unflatten([_as_result(o) for o in outs]), Partial(pull, lin.consts)
     return (*result, flat.aux) if has_aux else result

@@ -57,9 +57,14 @@ class Flat:
             leaves, tree = flatten(self.aux)
             self.aux = unflatten(tree, [strip(x) for x in leaves])
 
-    def unflatten(self, outs: Sequence[Any]) -> Any:
+    @property
+    def tree(self) -> PyTreeDef:
+        """The structure of the result."""
         assert self.out_tree is not None
-        return unflatten(self.out_tree, outs)
+        return self.out_tree
+
+    def unflatten(self, outs: Sequence[Any]) -> Any:
+        return unflatten(self.tree, outs)
 
 
 def argument_names(fun: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> list[str]:

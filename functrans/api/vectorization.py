@@ -74,8 +74,8 @@ def vmap(
         mapped = [i for i, d in enumerate(dims) if d is not None]
         avals = []
         for i in mapped:
-            a = aval_of(leaves[i])
-            avals.append(ShapedArray(a.shape[: dims[i]] + a.shape[dims[i] + 1 :], a.dtype))
+            a, d = aval_of(leaves[i]), operator.index(dims[i])  # type: ignore[arg-type]
+            avals.append(ShapedArray(a.shape[:d] + a.shape[d + 1 :], a.dtype))
 
         def call(examples: list[Any]) -> Any:
             full = list(leaves)

@@ -225,7 +225,7 @@ def items_of(jaxpr: Jaxpr) -> list[Item]:
         for item in _items_of_eqn(eqn, len(items)):
             if item.kind == "map":
                 reads = sum(
-                    max(len(at), 1) * min(trees.get(a, 1), 1000) if isinstance(a, Var) else 0  # type: ignore[arg-type]
+                    max(len(at), 1) * min(trees.get(a, 1), 1000) if isinstance(a, Var) else 0
                     for a, at in zip(item.inputs, item.accesses)
                 )
                 item.tree = item.cost + reads

@@ -188,5 +188,5 @@ def _view(address: int, operand: p.Operand) -> np.ndarray:
         size *= n
     if size == 0:
         return np.empty(operand.shape, operand.dtype)
-    memory = (ctypes.c_char * size).from_address(int(address))
+    memory: Any = (ctypes.c_char * size).from_address(int(address))
     return np.frombuffer(memory, operand.dtype).reshape(operand.shape)

@@ -342,7 +342,7 @@ class KernelBuilder:
 
     def clip(self, i: Any, lo: Any, hi: Any) -> Node:
         i, lo, hi = self.index(i), self.index(lo), self.index(hi)
-        if all(n.bounds for n in (i, lo, hi)) and i.bounds[0] >= lo.bounds[1] and i.bounds[1] <= hi.bounds[0]:  # type: ignore[index]
+        if all(n.bounds for n in (i, lo, hi)) and i.bounds[0] >= lo.bounds[1] and i.bounds[1] <= hi.bounds[0]:
             return i
         node = self.op("minimum(maximum({0}, {1}), {2})", i, lo, hi, dtype=INT64)
         if lo.bounds and hi.bounds:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -148,7 +149,7 @@ class Writer:
         self.loop_names: dict[Node, str] = {}
         self.first: Node | None = None  # the loop over [lo, hi)
         self.pending: list[Store] = []
-        self.groups: dict[tuple[object, ...], list[Node]] = {}
+        self.groups: dict[tuple[Any, ...], list[Node]] = {}
 
     # ---------------------------------------------------------------- the whole
 
@@ -493,7 +494,7 @@ class Writer:
 
     # ---------------------------------------------------------------- reductions
 
-    def group_of(self, node: Node) -> tuple[object, ...]:
+    def group_of(self, node: Node) -> tuple[Any, ...]:
         variables = tuple(v for v in node.args[3] if v not in self.merged)
         return frozenset(self.deps(node)), variables, node.rank
 
@@ -503,12 +504,12 @@ class Writer:
         saved, self.scopes = self.scopes, self.scopes[: level + 1]
         key = self.group_of(node)
         group, variables = self.groups[key], key[1]
-        path = tuple(s.variable for s in self.scopes if s.variable is not None) + tuple(variables)  # type: ignore[operator]
+        path = tuple(s.variable for s in self.scopes if s.variable is not None) + tuple(variables)
         taken = [s for s in self.pending if s.rank < node.rank and same(s.loops, path) and not s.combine]
         totals = [Accumulator(self, n) for n in group]
         for total in totals:
             total.begin()
-        self.reduce_loops(list(variables), totals, taken)  # type: ignore[arg-type]
+        self.reduce_loops(list(variables), totals, taken)
         for total, n in zip(totals, group):
             self.scopes[-1].names[n] = total.result()
         self.scopes = saved

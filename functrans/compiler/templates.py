@@ -10,7 +10,7 @@ import ast
 import math
 import re
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -128,17 +128,17 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(node.op, ast.Div):  # Numba's own raises an error for a zero divisor
             return self.visit_Call(ast.Call(ast.Name("divide"), [node.left, node.right], []))
         self.cost += _OPERATORS[type(node.op)] * (3 if self.compute.kind == "c" else 1)
-        return self.generic_visit(node)
+        return cast(ast.expr, self.generic_visit(node))
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
             return self.visit_Constant(ast.Constant(-node.operand.value))  # type: ignore[operator]
         self.cost += 1
-        return self.generic_visit(node)
+        return cast(ast.expr, self.generic_visit(node))
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         self.cost += 1
-        return self.generic_visit(node)
+        return cast(ast.expr, self.generic_visit(node))
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         return self.visit_Call(ast.Call(ast.Name("where"), [node.test, node.body, node.orelse], []))

@@ -124,7 +124,7 @@ def _make(threads: int) -> np.ndarray:
                 libc.sem_init(semaphore, 0, 0)
             addresses = [ctypes.addressof(s) for s in semaphores]
             for field, name in ((_POST, "sem_post"), (_WAIT, "sem_wait"), (_TRY, "sem_trywait")):
-                block[field // 8] = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value
+                block[field // 8] = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0
             block[_DONE // 8] = addresses[-1]
             block[_STARTS // 8 :] = addresses[:-1]
             _keep.append(semaphores)

@@ -47,6 +47,6 @@ def wrap(value: Any) -> Any:
     return np.asarray(value).view(Array)
 
 
-def asarray_scalar(value: Any) -> np.generic:
+def asarray_scalar(value: Any) -> Any:
     """A NumPy scalar, for literals."""
     return np.asarray(value)[()]

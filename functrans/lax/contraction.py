@@ -14,7 +14,7 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
-from functrans.core.primitive import Axis, Primitive
+from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError, ShapeError
 from functrans.lax.broadcasting import broadcast_to, reduce_sum_p
@@ -22,7 +22,6 @@ from functrans.lax.conversion import convert_element_type
 from functrans.lax.elementwise import as_operand, broadcast_shapes, eq, mul, promote, select_n
 from functrans.lax.structural import reshape, transpose
 from functrans.transforms.batching import move_axis
-from functrans.transforms.jvp import zeros
 from functrans.transforms.transpose import is_linear
 
 Dims = tuple[int, ...]
@@ -188,7 +187,7 @@ def matmul(a: Any, b: Any) -> Any:
             a, b, dimension_numbers=(((len(sa) - 1,), (0,)), ((), ())), preferred_element_type=None
         )
     if len(sa) == 1:
-        numbers = (((0,), (len(sb) - 2 if len(sb) > 1 else 0,)), ((), ()))
+        numbers: Any = (((0,), (len(sb) - 2 if len(sb) > 1 else 0,)), ((), ()))
         return dot_general_p.bind(a, b, dimension_numbers=numbers, preferred_element_type=None)
     batch = broadcast_shapes("matmul", [sa[:-2], sb[:-2]])
     if all(n == 1 for n in sa[:-2]) and len(sa) == 2:

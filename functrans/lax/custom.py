@@ -35,7 +35,7 @@ class _Custom:
     """A function with a rule; `nondiff_argnums` are passed to function and rule as they are."""
 
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()):
-        functools.update_wrapper(self, fun)
+        functools.update_wrapper(self, fun)  # type: ignore[arg-type]
         self.fun = fun
         self.nondiff_argnums = tuple(nondiff_argnums)
 
@@ -44,7 +44,7 @@ class _Custom:
         return getattr(self.fun, "__name__", repr(self.fun))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else functools.partial(self, instance)  # type: ignore[operator, arg-type, misc]
 
     def positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments by position, defaults filled in."""

@@ -21,14 +21,13 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of, is_array_like
-from functrans.core.primitive import Axis, Primitive
+from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError, ShapeError
 from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import concatenate
 from functrans.transforms.batching import move_axis
-from functrans.transforms.jvp import zeros
 from functrans.transforms.transpose import is_linear
 
 Derivative = Callable[..., Any]
@@ -329,7 +328,7 @@ class _IntegerPow(Elementwise):
             return wrap(np.power(x, y))
         return self.bind(x, y=y)
 
-    def _evaluate(self, x: Any, *, y: int) -> Any:
+    def _evaluate(self, x: Any, *, y: int) -> Any:  # type: ignore[override]
         return wrap(np.power(x, y))
 
     def _abstract_eval(self, x: ShapedArray, *, y: int) -> ShapedArray:  # type: ignore[override]

@@ -15,14 +15,14 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
-from functrans.core.primitive import Axis, Primitive
+from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import ArgumentError, AxisError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_to, broadcasted_iota, unbroadcast
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import canonical_axis, reshape, transpose
 from functrans.transforms.batching import batch_first, move_axis
-from functrans.transforms.jvp import instantiate, zeros
+from functrans.transforms.jvp import instantiate
 from functrans.transforms.transpose import is_linear
 
 Axes = tuple[int, ...]

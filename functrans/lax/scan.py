@@ -257,7 +257,9 @@ def _linearize(primals: Any, tangents: Any, *, num_consts: int, num_carry: int, 
     n_saved = len(saved) - len(carried)
     stacked_carry = dict(zip(carried, saved[n_saved:]))
     own = iter(saved[:n_saved])
-    invariant, stacked, order = [], [], []  # residuals by kind; `order[i]` says where residual i went
+    invariant: list[Any] = []
+    stacked: list[Any] = []
+    order: list[tuple[str, int]] = []  # residuals by kind; `order[i]` says where residual i went
     for i in split.forwarded:
         if i is not None and i < num_consts:
             order.append(("const", len(invariant)))

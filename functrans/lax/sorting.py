@@ -19,7 +19,7 @@ from functrans.transforms.batching import batch_first
 
 def _impl(*operands: Any, dimension: int, num_keys: int, is_stable: bool) -> list[Any]:
     arrays = [np.asarray(x) for x in operands]
-    kind = "stable" if is_stable else None
+    kind: Any = "stable" if is_stable else None
     if len(arrays) == 1:
         return [wrap(np.sort(arrays[0], dimension, kind=kind))]
     if num_keys == 1:
@@ -98,4 +98,4 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     flipped = rev(operand, (axis,))
     places = rev(broadcasted_iota(np.int64, aval.shape, axis), (axis,))
     values, indices = sort((flipped, places), axis)
-    return tuple(rev(slice_in_dim(x, n - k, n, axis=axis), (axis,)) for x in (values, indices))  # type: ignore[return-value]
+    return tuple(rev(slice_in_dim(x, n - k, n, axis=axis), (axis,)) for x in (values, indices))

@@ -321,9 +321,9 @@ def _pad_batch(axis: Axis, args: list[Any], dims: list[Any], *, padding_config: 
         filled = pad_p.bind(x, dtype.type(0), padding_config=config)
         value = reshape(value, (axis.size, *[1] * len(padding_config)))
         return select_n.bind(inside, filled, value), 0
-    config = list(padding_config)
-    config.insert(d, (0, 0, 0))
-    return pad(x, value, config), d
+    widened = list(padding_config)
+    widened.insert(d, (0, 0, 0))
+    return pad(x, value, widened), d
 
 
 def _pad_lower(k: Any, idx: Any, x: Any, value: Any, *, padding_config: Any) -> Any:

@@ -231,7 +231,7 @@ def _mask(mask: Any) -> list[Any]:
     return [_Advanced(i, n) for i, n in zip(np.nonzero(mask), mask.shape)]
 
 
-def _slice_indices(item: slice, size: int) -> tuple[int, int, int]:
+def _slice_indices(item: Any, size: int) -> tuple[int, int, int]:
     for bound in (item.start, item.stop, item.step):
         if isinstance(bound, StagedTracer):
             raise ArgumentError(
@@ -387,7 +387,7 @@ class Place:
 
     def _update(self, kind: str, values: Any, mode: str | None, hints: Any) -> Any:
         _check_hints(hints)
-        mode = {None: "raise", "fill": "drop"}.get(mode, mode)  # type: ignore[arg-type]
+        mode = {None: "raise", "fill": "drop"}.get(mode, mode)
         if mode == "raise" and not _has_tracer(self._x, self._index) and not isinstance(values, Tracer):
             try:
                 return _update_plain(kind, self._x, self._index, values)

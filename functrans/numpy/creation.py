@@ -78,14 +78,14 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, **
     for bound in (start, stop, step):
         if isinstance(bound, Tracer):  # an error that says why, unless it has a value
             bound.__index__()
-    like = np.arange(start, start, step, dtype)
+    like = np.arange(start, start, step, dtype)  # type: ignore[call-overload]
     if like.dtype.kind in "iu" and all(isinstance(v, (int, np.integer)) for v in (start, stop, step)):
         n = len(range(int(start), int(stop), int(step)))
         counting = lax.iota(like.dtype, n)
         if step != 1:
             counting = counting * like.dtype.type(step)
         return counting + like.dtype.type(start) if start != 0 else counting
-    return wrap(np.arange(start, stop, step, dtype))
+    return wrap(np.arange(start, stop, step, dtype))  # type: ignore[call-overload]
 
 
 @creates(np.linspace)
@@ -95,7 +95,7 @@ def linspace(
 ) -> Any:  # fmt: skip
     num = operator.index(num)
     if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
-        out = np.linspace(start, stop, num, endpoint, True, dtype, axis)
+        out = np.linspace(start, stop, num, endpoint, True, dtype, axis)  # type: ignore[call-overload]
         return (wrap(out[0]), wrap(out[1])) if retstep else wrap(out[0])
     start, stop = operand("linspace", start), operand("linspace", stop)
     divisor = num - 1 if endpoint else num
@@ -184,7 +184,7 @@ def _below(m: Any, k: int) -> Any:
         shape = (shape[0], shape[0])
     if not shape:
         raise ShapeError("tril and triu take arrays with at least one axis")
-    return tri(*shape[-2:], k=k, dtype=bool)
+    return tri(shape[-2], shape[-1], k=k, dtype=bool)
 
 
 @implements(np.diag)

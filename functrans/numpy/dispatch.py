@@ -127,7 +127,8 @@ def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
 
     if axis is None:
         return tuple(range(ndim))
-    return canonical_axes(tuple(axis) if isinstance(axis, (tuple, list)) else (axis,), ndim)
+    axes: Any = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    return canonical_axes(axes, ndim)
 
 
 def normalize_axis(axis: Any, ndim: int) -> int:

@@ -39,7 +39,7 @@ def _binary(op: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
     return forward, reflected
 
 
-_OPERATORS = {
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "add": ew.add, "sub": ew.sub, "mul": ew.mul, "truediv": ew.div, "floordiv": ew.floor_divide, "mod": ew.rem,
     "pow": ufuncs.power, "and": ew.bitwise_and, "or": ew.bitwise_or, "xor": ew.bitwise_xor, "lshift": ew.shift_left,
     "rshift": ew.shift_right, "matmul": products.matmul, "divmod": ufuncs.divmod,
@@ -111,7 +111,7 @@ def _reshape(self: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
 
 def _transpose(self: Any, *axes: Any) -> Any:
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-        axes = axes[0]
+        return manipulation.transpose(self, axes[0])
     return manipulation.transpose(self, axes or None)
 
 
@@ -159,7 +159,7 @@ def _install_methods() -> None:
         setattr(Tracer, name, property(get))
     for name, method in _METHODS.items():
         setattr(Tracer, name, _method(name, method))
-    Tracer.__getitem__ = getitem  # type: ignore[attr-defined]
+    Tracer.__getitem__ = getitem  # type: ignore[misc]
     Tracer.__iter__ = _iterate  # type: ignore[attr-defined]
     Tracer.__len__ = _length  # type: ignore[attr-defined]
     Tracer.__array_namespace__ = _namespace  # type: ignore[attr-defined]
@@ -288,8 +288,8 @@ def _array_getitem(self: Any, index: Any) -> Any:
 
 def _install_on_array() -> None:
     Array.at = property(IndexUpdate)  # type: ignore[attr-defined]
-    Array.__getitem__ = _array_getitem  # type: ignore[assignment, method-assign]
-    Array.__array_namespace__ = _namespace  # type: ignore[attr-defined, assignment]
+    Array.__getitem__ = _array_getitem  # type: ignore[method-assign]
+    Array.__array_namespace__ = _namespace  # type: ignore[method-assign]
 
 
 _install_operators()

@@ -89,10 +89,13 @@ def kron(a: Any, b: Any) -> Any:
     return lax.reshape(left * right, tuple(i * j for i, j in zip(sa, sb)))
 
 
+_np_vecdot: Any = np.vecdot
+
+
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Dot products of vectors along an axis, the first conjugated, as `numpy.vecdot`."""
     if not has_tracer((x1, x2)):
-        return wrap(np.vecdot(x1, x2, axis=axis))
+        return wrap(_np_vecdot(x1, x2, axis=axis))
     from functrans.numpy.reductions import sum
 
     a, b = (moveaxis(operand("vecdot", x), axis, -1) for x in (x1, x2))

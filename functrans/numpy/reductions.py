@@ -11,6 +11,7 @@ from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import elementwise as ew, reductions as red
+from functrans.lax.broadcasting import reduce_sum_p
 from functrans.numpy.dispatch import (
     dtype_of,
     implements,
@@ -61,7 +62,7 @@ def sum(
     unsupported("sum", out=out)
     a = operand("sum", a)
     a = lax.convert_element_type(a, _accumulator(dtype_of(a)) if dtype is None else dtype)
-    total = _reduce("sum", red.reduce_sum_p, a, axis, keepdims, where, dtype_of(a).type(0), None)
+    total = _reduce("sum", reduce_sum_p, a, axis, keepdims, where, dtype_of(a).type(0), None)
     return total if initial is None else total + lax.convert_element_type(initial, dtype_of(total))
 
 
@@ -383,7 +384,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     axis = normalize_axis(axis, len(shape_of(a)))
     ends = []
     for value in (prepend, append):
-        if value is np._NoValue:  # type: ignore[attr-defined]
+        if value is np._NoValue:
             value = None
         if value is not None:
             value = operand("diff", value)

@@ -95,6 +95,9 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return sum(lax.ne(operand("count_nonzero", a), 0), axis=axis, keepdims=keepdims, dtype=np.int64)
 
 
+_np_unique: Any = np.unique
+
+
 def unique(
     ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: Any = None, *,
     equal_nan: bool = True, size: int | None = None, fill_value: Any = None,
@@ -110,7 +113,7 @@ def unique(
     Array([1, 3, 0])
     """
     if not isinstance(ar, Tracer) and size is None:
-        return wrap_result(np.unique(ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan))
+        return wrap_result(_np_unique(ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan))
     from functrans.errors import ArgumentError
     from functrans.numpy.indexing import _sized
 

@@ -95,9 +95,9 @@ def backward_pass(
         if consume:
             for a in eqn.inputs:
                 if a in uses:
-                    uses[a] -= 1  # type: ignore[index]
-                    if not uses[a]:  # type: ignore[index]
-                        values.pop(a, None)  # type: ignore[arg-type]
+                    uses[a] -= 1
+                    if not uses[a]:
+                        values.pop(a, None)
     return [cts.get(v) if v in linear else None for v in jaxpr.invars]
 
 
