@@ -1,5 +1,7 @@
-"""What tests of primitives share: `check_rules` holds all rules of the primitives that a function uses against each
-other and against finite differences."""
+"""What tests of primitives share.
+
+`check_rules` holds all rules of the primitives that a function uses against each other and against finite differences.
+"""
 
 from __future__ import annotations
 
@@ -88,16 +90,16 @@ def _varied(a: np.ndarray) -> np.ndarray:
         return a * a.dtype.type(0.875)
 
 
-def check_derivatives(fun: Callable[..., Any], *args: Any, order: int = 2, rtol: float = 1e-5, eps: float = 1e-6) -> None:
+def check_derivatives(
+    fun: Callable[..., Any], *args: Any, order: int = 2, rtol: float = 1e-5, eps: float = 1e-6
+) -> None:
     """Tangents against finite differences, cotangents against tangents; then the same of both, up to `order`."""
     fun = flat(fun)
     rng = np.random.default_rng(0)
     args = tuple(np.asarray(a) for a in args)
     ts = [random_like(rng, a) if a.dtype.kind in "fc" else None for a in args]
     outs, out_ts = jvp(fun, args, ts)
-    ahead, behind = (
-        fun(*[a if t is None else a + s * eps * t for a, t in zip(args, ts)]) for s in (1.0, -1.0)
-    )
+    ahead, behind = (fun(*[a if t is None else a + s * eps * t for a, t in zip(args, ts)]) for s in (1.0, -1.0))
     for out, t, after, before in zip(outs, out_ts, ahead, behind, strict=True):
         if aval_of(out).dtype.kind in "fc":
             wanted = (np.asarray(after) - np.asarray(before)) / (2 * eps)

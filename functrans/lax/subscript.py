@@ -199,7 +199,8 @@ def _item(item: Any) -> list[Any]:
         item = item.astype(np.int64) if item.size == 0 else item
     elif is_array_like(item) and not isinstance(item, (np.ndarray, Tracer)):
         item = np.asarray(item)
-    if not isinstance(item, (np.ndarray, Tracer)):
+    is_index = isinstance(item, Tracer) or (isinstance(item, np.ndarray) and (item.ndim or item.dtype.kind in "biu"))
+    if not is_index:
         raise IndexTypeError(
             "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are valid indices, got "
             f"{item!r:.60} of type {type(item).__name__}"

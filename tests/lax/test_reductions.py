@@ -53,12 +53,11 @@ def test_reductions_are_numpys(name, data):
     with np.errstate(all="ignore"):
         try:
             wanted = ufunc.reduce(x, axis=axes, dtype=x.dtype)
-        except ValueError as error:
+        except ValueError:
             with pytest.raises(errors.ShapeError, match="has no identity"):
                 fun(x)
             with pytest.raises(errors.ShapeError, match="has no identity"):
                 abstract(fun, (x.shape, x.dtype))
-            assert "has no identity" in str(error)
             return
         assert_same(fun(x), wanted)
         check_staged(fun, x)
@@ -108,7 +107,9 @@ def test_the_first_nan_is_the_extremum():
 
 
 @pytest.mark.parametrize("reduce", [lax.reduce_sum, lax.reduce_prod, lax.reduce_max, lax.reduce_min])
-@pytest.mark.parametrize("shape, axes", [((), ()), ((3,), (0,)), ((2, 3), (1,)), ((2, 3, 2), (0, 2)), ((2, 1), (0, 1))])
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((), ()), ((3,), (0,)), ((2, 3), (1,)), ((2, 3, 2), (0, 2)), ((2, 1), (0, 1))]
+)
 def test_derivatives_of_reductions(reduce, shape, axes):
     x = np.random.default_rng(0).standard_normal(shape)
     check_rules(lambda x: reduce(x, axes), x)
@@ -148,7 +149,7 @@ def test_ties_share_the_tangent():
 
 @pytest.mark.parametrize("name", CUMULATIVE)
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("shape, axis", [((1,), 0), ((5,), 0), ((7, 2), 0), ((2, 3, 2), 1)])
+@pytest.mark.parametrize(("shape", "axis"), [((1,), 0), ((5,), 0), ((7, 2), 0), ((2, 3, 2), 1)])
 def test_derivatives_of_cumulative_reductions(name, reverse, shape, axis):
     x = np.random.default_rng(2).standard_normal(shape)
     check_rules(lambda x: getattr(lax, name)(x, axis, reverse), x)
@@ -183,12 +184,12 @@ ERRORS = [
     (lambda x: lax.cumsum(x, 1), np.ones(2), errors.AxisError, "axis 1 is out of bounds"),
     (lambda x: lax.cumlogsumexp(x, 0), np.ones(2, np.int64), errors.DTypeError, "cumlogsumexp is not defined .*int64"),
     (lambda x: lax.cumlogsumexp(x, 0), np.ones(2, complex), errors.DTypeError, "cumlogsumexp is not defined .*complex"),
-    (lambda x: lax.reduce_max(x, (0,)), np.ones((0, 2)), errors.ShapeError, "zero-size array to reduction operation maximum which has no identity"),
+    (lambda x: lax.reduce_max(x, (0,)), np.ones((0, 2)), errors.ShapeError, "maximum which has no identity"),
     (lambda x: lax.argmin(x, 0), np.ones((0, 2)), errors.ShapeError, "attempt to get argmin of an empty"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("fun, x, error, text", ERRORS)
+@pytest.mark.parametrize(("fun", "x", "error", "text"), ERRORS)
 def test_errors_are_the_same_eagerly_and_staged(fun, x, error, text):
     with pytest.raises(error, match=text):
         fun(x)
