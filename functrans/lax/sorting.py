@@ -10,7 +10,7 @@ import numpy as np
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive
-from functrans.errors import ShapeError
+from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import broadcasted_iota
 from functrans.lax.indexing import take_along
 from functrans.lax.structural import canonical_axis, rev, slice_in_dim
@@ -19,6 +19,7 @@ from functrans.transforms.batching import batch_first
 
 def _impl(*operands: Any, dimension: int, num_keys: int, is_stable: bool) -> list[Any]:
     arrays = [np.asarray(x) for x in operands]
+    _abstract(*map(aval_of, arrays), dimension=dimension, num_keys=num_keys, is_stable=is_stable)
     kind: Any = "stable" if is_stable else None
     if len(arrays) == 1:
         return [wrap(np.sort(arrays[0], dimension, kind=kind))]
@@ -33,6 +34,8 @@ def _abstract(*avals: ShapedArray, dimension: int, num_keys: int, is_stable: boo
     for a in avals:
         if a.shape != avals[0].shape:
             raise ShapeError(f"sort: operands of shapes {[a.shape for a in avals]} must have one shape")
+    if not 1 <= num_keys <= len(avals):
+        raise ArgumentError(f"sort: num_keys={num_keys} of {len(avals)} operands; there must be at least one key")
     return [a.strong() for a in avals]
 
 
