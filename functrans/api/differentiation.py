@@ -290,6 +290,7 @@ def linearize(fun: Fun, *primals: Any, has_aux: bool = False) -> Any:
     return (*result, flat.aux) if has_aux else result
 
 
+@api_boundary
 def _pushforward(
     name: str,
     jaxpr: Any,
@@ -348,6 +349,7 @@ def vjp(fun: Fun, *primals: Any, has_aux: bool = False) -> Any:
     return (*result, flat.aux) if has_aux else result
 
 
+@api_boundary
 def _pullback(
     name: str,
     jaxpr: Any,

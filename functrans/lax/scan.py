@@ -117,12 +117,15 @@ def _length(name: str, leaves: Sequence[Any], xs: Any, length: int | None) -> in
     return sizes[0]
 
 
+_RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
 def _promoted(given: ShapedArray, returned: ShapedArray) -> ShapedArray:
-    """The type of a carry that starts weak and is given a strong type by the body (of the same kind or higher)."""
-    if given.weak and given.shape == returned.shape and (given.dtype, given.weak) != (returned.dtype, returned.weak):
-        if not returned.weak or np.result_type(given.dtype, returned.dtype) == returned.dtype:
-            return ShapedArray(given.shape, returned.dtype, returned.weak and given.dtype == returned.dtype)
-    return given
+    """The type of a carry that starts weak and is given a strong type, of the same kind or a higher one, by the body."""
+    higher = _RANK[returned.dtype.kind] - _RANK[given.dtype.kind]
+    if not given.weak or given.shape != returned.shape or higher < 0 or (returned.weak and higher == 0):
+        return given
+    return ShapedArray(given.shape, returned.dtype, returned.weak)
 
 
 def check_carry(what: str, init: Any, given: Sequence[ShapedArray], returned: Sequence[ShapedArray]) -> None:

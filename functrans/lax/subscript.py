@@ -29,7 +29,7 @@ from functrans.errors import (
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_to, full
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.indexing import dynamic_update_slice, gather, out_of_bounds, scatter
+from functrans.lax.indexing import SCATTER_MODES, dynamic_update_slice, gather, out_of_bounds, scatter
 from functrans.lax.structural import pad, reshape, rev, slice, transpose
 
 Slice = builtins.slice
@@ -389,6 +389,8 @@ class Place:
     def _update(self, kind: str, values: Any, mode: str | None, hints: Any) -> Any:
         _check_hints(hints)
         mode = {None: "raise", "fill": "drop"}.get(mode, mode)
+        if mode not in SCATTER_MODES:
+            raise ArgumentError(f"mode of a write must be one of {', '.join(SCATTER_MODES)}, got {mode!r}")
         if mode == "raise" and not _has_tracer(self._x, self._index) and not isinstance(values, Tracer):
             try:
                 return _update_plain(kind, self._x, self._index, values)

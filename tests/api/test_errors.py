@@ -1,0 +1,167 @@
+"""Every mistake is answered in the user's terms: the class, what is wrong, where, and what to do; no internal frames."""
+
+import math
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import functrans as ft
+import functrans.numpy as fnp
+from functrans import errors, lax
+
+X = np.ones(3)
+M = np.ones((2, 3))
+
+
+def assign(x):
+    x[0] = 1.0
+    return x
+
+
+def leak():
+    seen = []
+    ft.jit(lambda x: seen.append(x) or x)(1.0)
+    return ft.jit(lambda y: y + seen[0])(1.0)
+
+
+CASES = {
+    # Python needs a value
+    "if": (lambda: ft.jit(lambda x: 1 if x > 0 else 2)(1.0), errors.TracerBoolConversionError,
+           r"truth value.*\n.*bool\[\] the result of gt of x at .*test_errors.py.*\n.*lax.cond"),
+    "and": (lambda: ft.vmap(lambda x: x and 1)(X), errors.TracerBoolConversionError, "the argument x of <lambda> under vmap"),
+    "range": (lambda: ft.jit(lambda n: [0 for _ in range(n)])(3), errors.TracerIntegerConversionError,
+              "an integer.*\n.*the argument n.*\n.*static_argnums"),
+    "float": (lambda: ft.jit(lambda x: float(x))(1.0), errors.ConcretizationError, r"a float.*\n.*\n.*astype"),
+    "math": (lambda: ft.jit(lambda x: math.sin(x))(1.0), errors.ConcretizationError, "a float"),
+    "np.array": (lambda: ft.grad(lambda x: np.sum(np.array([x, x])))(1.0), errors.TracerArrayConversionError,
+                 r"np\.stack"),
+    "item": (lambda: ft.jit(lambda x: x.item())(1.0), errors.ConcretizationError, "a Python number"),
+    "mask": (lambda: ft.jit(lambda x: x[x > 0])(X), errors.NonConcreteBooleanIndexError, r"where\(mask, x, 0\)"),
+    "nonzero": (lambda: ft.jit(lambda x: fnp.nonzero(x))(X), errors.ConcretizationError, r"size=n"),
+    "assign": (lambda: ft.jit(assign)(X), errors.TracerItemAssignmentError, r"x = x\.at\[i\]\.set\(v\)"),
+    "leak": (leak, errors.UnexpectedTracerError, "leaked out.*\n.*the argument x of <lambda> under jit"),
+    "slice bounds": (lambda: ft.jit(lambda x, n: x[:n])(X, 2), errors.ArgumentError, "dynamic_slice"),
+    # derivatives
+    "non-scalar": (lambda: ft.grad(np.sin)(X), errors.NonScalarGradError, r"shape \(3,\).*jacobian"),
+    "several": (lambda: ft.grad(lambda x: (x, x))(1.0), errors.NonScalarGradError, "2 arrays.*has_aux"),
+    "integer": (lambda: ft.grad(lambda n: n * 2.0)(3), errors.IntegerGradError, r"with respect to n, which is i64\[\].*3\.0"),
+    "integer result": (lambda: ft.grad(lambda x: fnp.argmax(x))(X), errors.IntegerGradError, "an integer result"),
+    "complex result": (lambda: ft.grad(lambda x: x * 1j)(1.0), errors.NonScalarGradError, "holomorphic"),
+    "argnums": (lambda: ft.grad(lambda x: x, argnums=2)(1.0), errors.ArgumentError, "argument 2.*1 positional argument;"),
+    "while reverse": (lambda: ft.grad(lambda x: lax.while_loop(lambda c: c < 9, lambda c: c * x, x))(2.0),
+                      errors.NotDifferentiableError, "Use scan, or fori_loop with static"),
+    "tangent shape": (lambda: ft.jvp(np.sin, (X,), (1.0,)), errors.ShapeError, r"tangent of shape \(\).*\(3,\)"),
+    "tangent dtype": (lambda: ft.jvp(np.sin, (X,), (X.astype(np.float32),)), errors.DTypeError, "float32.*float64"),
+    "tangent tree": (lambda: ft.jvp(lambda d: d["a"], ({"a": 1.0},), ({"b": 1.0},)), errors.TreeStructureError, "primals"),
+    "primals": (lambda: ft.jvp(np.sin, 1.0, 1.0), errors.ArgumentError, r"write \(primals,\)"),
+    "cotangent": (lambda: ft.vjp(np.sin, X)[1](1.0), errors.ShapeError, "vjp of sin"),
+    "aux": (lambda: ft.grad(lambda x: x, has_aux=True)(1.0), errors.ArgumentError, "pair"),
+    # vmap
+    "sizes": (lambda: ft.vmap(lambda a, b: a)(X, np.ones(4)), errors.AxesError, r"a: axis 0 of shape \(3,\) has size 3"),
+    "scalar": (lambda: ft.vmap(lambda a: a)(1.0), errors.AxesError, "in_axes=None"),
+    "no axis": (lambda: ft.vmap(lambda a: a, in_axes=2)(X), errors.AxesError, "axis 2 of a"),
+    "entries": (lambda: ft.vmap(lambda a: a, in_axes=(0, 0))(X), errors.AxesError, "2 entries.*1 positional argument"),
+    "prefix": (lambda: ft.vmap(lambda d: d, in_axes=({"a": 0},))({"b": X}), errors.AxesError, "in_axes"),
+    "out_axes": (lambda: ft.vmap(lambda a: a, out_axes=None)(X), errors.AxesError, "out_axes"),
+    "axis name": (lambda: ft.vmap(lambda a: lax.psum(a, "j"), axis_name="i")(X), errors.AxisNameError, "'j'.*'i'"),
+    # jit
+    "static": (lambda: ft.jit(lambda x, n: x, static_argnums=1)(1.0, [1]), errors.StaticArgumentError, "a tuple for a list"),
+    "static name": (lambda: ft.jit(lambda x: x, static_argnames="y"), errors.ArgumentError, "'y'"),
+    "string": (lambda: ft.jit(lambda x: x)("a"), errors.DTypeError, "'a' of type str.*static"),
+    "returned": (lambda: ft.jit(lambda x: "a")(1.0), errors.DTypeError, "returned 'a' of type str"),
+    "not callable": (lambda: ft.jit(3), errors.ArgumentError, "takes a function"),
+    # shapes, axes, dtypes, indices
+    "broadcast": (lambda: ft.jit(lambda a, b: a + b)(X, np.ones(4)), errors.ShapeError, r"\(3,\) and \(4,\)"),
+    "matmul": (lambda: ft.jit(lambda a, b: a @ b)(M, M), errors.ShapeError, r"\(2, 3\) and \(2, 3\)"),
+    "reshape": (lambda: ft.jit(lambda a: a.reshape(4))(X), errors.ShapeError, r"\(3,\).*\(4,\)"),
+    "concatenate": (lambda: ft.jit(lambda a: fnp.concatenate([a, M]))(X), errors.ShapeError, "concatenate"),
+    "stack": (lambda: ft.jit(lambda a: fnp.stack([a, np.ones(2)]))(X), errors.ShapeError, "one shape"),
+    "axis": (lambda: ft.jit(lambda a: a.sum(2))(X), errors.AxisError, "axis 2 is out of bounds"),
+    "transpose": (lambda: ft.jit(lambda a: a.transpose(0, 0))(M), errors.ShapeError, "not a permutation"),
+    "squeeze": (lambda: ft.jit(lambda a: a.squeeze(0))(X), errors.ShapeError, "size 3"),
+    "invert": (lambda: ft.jit(lambda a: ~a)(X), errors.DTypeError, "not"),
+    "einsum": (lambda: ft.jit(lambda a: fnp.einsum("ij,jk", a, a))(M), errors.ShapeError, "einsum"),
+    "solve": (lambda: ft.jit(lambda a: fnp.linalg.inv(a))(M), errors.ShapeError, r"square.*\(2, 3\)"),
+    "static index": (lambda: ft.jit(lambda a: a[5])(X), errors.IndexOutOfBoundsError, "index 5 is out of bounds"),
+    "traced index": (lambda: ft.jit(lambda a, i: a[i])(X, 5), errors.IndexOutOfBoundsError,
+                     r"out of bounds for axis 0 with size 3.*test_errors.py"),
+    "index type": (lambda: ft.jit(lambda a, i: a[i])(X, 1.0), errors.DTypeError, "of integer"),
+    "too many": (lambda: ft.jit(lambda a: a[0, 0])(X), errors.IndexOutOfBoundsError, "too many indices"),
+    "update": (lambda: ft.jit(lambda a: a.at[:2].set(np.ones(3)))(X), errors.ShapeError, r"\(3,\).*\(2,\)"),
+    "mode": (lambda: fnp.asarray(X).at[0].set(1.0, mode="sideways"), errors.ArgumentError, "sideways"),
+    "out": (lambda: ft.jit(lambda a: np.add(a, 1, out=np.zeros(3)))(X), errors.ArgumentError, "out="),
+    "no traced form": (lambda: ft.jit(lambda a: np.busday_count(a, a))(X), errors.DTypeError, "busday_count.*no traced form"),
+    # control flow
+    "carry": (lambda: lax.scan(lambda c, x: (c.astype(int), None), 1.0, X), errors.DTypeError, "carry.*f64.*i64"),
+    "scan pair": (lambda: lax.scan(lambda c, x: c, 1.0, X), errors.ArgumentError, "return carry, None"),
+    "branches": (lambda: ft.jit(lambda p: lax.cond(p, lambda: 1.0, lambda: X))(True), errors.ShapeError, "true_fun"),
+    "branch trees": (lambda: ft.jit(lambda p: lax.cond(p, lambda: 1.0, lambda: (1.0, 2.0)))(True),
+                     errors.TreeStructureError, "false_fun"),
+    "condition": (lambda: lax.while_loop(lambda c: c, lambda c: c, 1.0), errors.DTypeError, "boolean scalar"),
+    # custom rules
+    "no rule": (lambda: ft.custom_vjp(lambda x: x)(1.0), errors.ArgumentError, "defvjp"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_error(name):
+    call, kind, text = CASES[name]
+    with pytest.raises(kind, match=f"(?s){text}") as caught:
+        call()
+    assert isinstance(caught.value, errors.FunctransError)
+    frames = [f.filename for f in traceback.extract_tb(caught.value.__traceback__)]
+    internal = [f for f in frames[1:] if "functrans" in f and "tests" not in f]
+    if name not in ("mode", "static name", "not callable"):  # these never enter a transformation
+        assert len(set(internal)) <= 1, internal  # at most the file whose function the user called
+
+
+def test_errors_are_what_numpy_and_python_would_raise():
+    for kind, builtin in {
+        errors.ShapeError: ValueError, errors.DTypeError: TypeError, errors.IndexOutOfBoundsError: IndexError,
+        errors.TracerBoolConversionError: TypeError, errors.AxisNameError: NameError,
+        errors.StaticArgumentError: TypeError, errors.TreeStructureError: ValueError, errors.AxesError: ValueError,
+    }.items():  # fmt: skip
+        assert issubclass(kind, builtin)
+        assert issubclass(kind, errors.FunctransError)
+
+
+def test_every_class_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
+    kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, errors.FunctransError)]
+    for kind in kinds:
+        if kind not in (errors.FunctransError, errors.JaxprError):
+            assert f"`{kind.__name__}`" in text
+
+
+def test_the_users_own_exceptions_keep_their_traceback():
+    def broken(x):
+        return inner(x)
+
+    def inner(x):
+        raise ZeroDivisionError("mine")
+
+    for call in (ft.jit(broken), ft.grad(broken), ft.vmap(broken), ft.jit(ft.grad(ft.jit(broken)))):
+        with pytest.raises(ZeroDivisionError, match="mine") as caught:
+            call(X)
+        names = [f.name for f in traceback.extract_tb(caught.value.__traceback__)]
+        assert names[-2:] == ["broken", "inner"]
+
+
+def test_full_tracebacks_on_request(monkeypatch):
+    monkeypatch.setenv("FUNCTRANS_TRACEBACK", "full")
+    with pytest.raises(errors.NonScalarGradError) as caught:
+        ft.grad(np.sin)(X)
+    assert any("_check_scalar" in f.name for f in traceback.extract_tb(caught.value.__traceback__))
+
+
+def test_nothing_is_half_written():
+    x = np.ones(3)
+    with pytest.raises(IndexError):
+        ft.jit(lambda x, i: x.at[i].set(0.0))(x, np.array([0, 7]))
+    np.testing.assert_array_equal(x, np.ones(3))
+    program = ft.jit(lambda x, i: x[i])
+    with pytest.raises(IndexError):
+        program(x, 9)
+    assert program(x, 2) == 1.0
