@@ -98,6 +98,17 @@ def jit(fun: Fun | None = None, **options: Any) -> Any:
     return Jitted(fun, **options)
 
 
+def _types_of(values: Sequence[Any]) -> tuple[Any, ...] | None:
+    """Dtypes and shapes of plain arrays, as a key; `None` where something else is among the values."""
+    key: list[Any] = []
+    for x in values:
+        if type(x) is not np.ndarray and type(x) is not Array:
+            return None
+        key.append(x.dtype)
+        key.append(x.shape)
+    return tuple(key)
+
+
 class Jitted:
     """What `jit` returns: call it as the function, or look at the stages of its compilation."""
 
@@ -126,17 +137,15 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs:  # the fast path: positional arrays seen before
-            key: list[Any] = []
-            for a in args:
-                if type(a) is not np.ndarray and type(a) is not Array:
-                    break
-                key.append(a.dtype)
-                key.append(a.shape)
-            else:
-                entry = self._by_arrays.get(tuple(key))
-                if entry is not None and not _state.disabled:
+        if not _state.disabled and not self._has_static:  # the fast paths: arrays of types seen before
+            if not kwargs:
+                entry = self._by_arrays.get(_types_of(args))
+                if entry is not None:
                     return entry.run(args)
+            leaves, tree = flatten((args, kwargs))
+            entry = self._by_arrays.get((tree, _types_of(leaves)))
+            if entry is not None:
+                return entry.run(leaves)
         return self._call(args, kwargs)
 
     @api_boundary
@@ -147,8 +156,10 @@ class Jitted:
         if any_tracer(leaves) or any_tracer(entry.closed.consts):
             outs = jit_p.bind(*entry.closed.consts, *leaves, jaxpr=entry.callee, name=self._name)
             return unflatten(entry.out_tree, outs)
-        if not kwargs and not self._has_static and all(type(a) in (np.ndarray, Array) for a in args):
-            self._by_arrays[tuple(x for a in args for x in (a.dtype, a.shape))] = entry
+        types = _types_of(leaves)
+        if types is not None and not self._has_static:
+            flat = not kwargs and len(leaves) == len(args) and all(x is a for x, a in zip(leaves, args))
+            self._by_arrays[types if flat else (entry.in_tree, types)] = entry
         arrays = [np.asarray(x, v.aval.dtype) for x, v in zip(leaves, entry.closed.jaxpr.invars)]
         return entry.run(arrays)
 
@@ -282,7 +293,7 @@ class _Entry:
 
     def run(self, arrays: Sequence[Any]) -> Any:
         if self.compiled is None:
-            self.compiled = program.compile(self.closed.jaxpr, self.closed.consts)
+            self.compiled = program.compile(self.closed.jaxpr, self.closed.consts).native
         outs = self.compiled(*arrays)
         return outs[0] if self.single else unflatten(self.out_tree, outs)
 
