@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
-from functrans.core.primitive import Axis, Primitive, zeros
+from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import Tracer
-from functrans.errors import DTypeError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.broadcasting import broadcast_to, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.elementwise import as_operand, broadcast_shapes, eq, mul, promote, select_n
-from functrans.lax.structural import reshape, transpose
+from functrans.lax.elementwise import as_operand, broadcast_shapes, mul, promote
+from functrans.lax.structural import reshape, slice_in_dim, transpose
 from functrans.transforms.batching import move_axis
 from functrans.transforms.transpose import is_linear
 
@@ -42,12 +43,22 @@ def dot_general(
     Returns:
         An array with the batch axes, then the free axes of `lhs`, then those of `rhs`.
 
+    Raises:
+        ShapeError: axes do not exist or have different sizes.
+        DTypeError: the operands have different dtypes.
+
     >>> import functrans.lax as lax, numpy as np
     >>> lax.dot_general(np.ones((2, 3)), np.ones((3, 4)), (((1,), (0,)), ((), ()))).shape
     (2, 4)
     """
-    contract, batch = dimension_numbers
-    numbers = tuple(tuple(tuple(map(operator.index, d)) for d in pair) for pair in (contract, batch))
+    try:
+        (ca, cb), (ba, bb) = dimension_numbers
+        numbers = tuple(tuple(tuple(map(operator.index, d)) for d in pair) for pair in ((ca, cb), (ba, bb)))
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            "the dimension_numbers of dot_general are ((lhs contracted, rhs contracted), (lhs batch, rhs batch)), each "
+            f"a sequence of axes, got {dimension_numbers!r:.80}"
+        ) from None
     preferred = None if preferred_element_type is None else np.dtype(preferred_element_type)
     lhs, rhs = as_operand("dot_general", lhs), as_operand("dot_general", rhs)
     if preferred is not None:
@@ -84,7 +95,7 @@ def _dot_abstract(
 def _dot_impl(a: Any, b: Any, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any) -> Any:
     (ca, cb), (ba, bb) = dimension_numbers
     a, b = np.asarray(a), np.asarray(b)
-    if not ba and len(ca) == 1 and ca[0] == a.ndim - 1 and a.ndim <= 2 and b.ndim <= 2 and cb[0] == 0:
+    if not ba and a.ndim <= 2 and b.ndim <= 2 and ca == (a.ndim - 1,) and cb == (0,) and a.dtype == b.dtype:
         return wrap(np.dot(a, b))
     fa, fb = _free(a.ndim, ca, ba), _free(b.ndim, cb, bb)
     out = _dot_abstract(aval_of(a), aval_of(b), dimension_numbers=dimension_numbers, preferred_element_type=None).shape
@@ -165,15 +176,42 @@ dot_general_p.batch = _dot_batch
 def matmul(a: Any, b: Any) -> Any:
     """The matrix product with NumPy's rules: vectors are rows or columns, leading axes broadcast.
 
+    Raises:
+        ShapeError: an operand is a scalar, or the shapes do not fit.
+
     >>> import numpy as np
     >>> from functrans.lax.contraction import matmul
     >>> matmul(np.ones((5, 2, 3)), np.ones(3)).shape
     (5, 2)
     """
     if not isinstance(a, Tracer) and not isinstance(b, Tracer):
-        return wrap(np.matmul(a, b))
+        try:
+            return wrap(np.matmul(a, b))
+        except (TypeError, ValueError) as error:
+            a, b = promote("matmul", np.matmul, (a, b))
+            _matmul_batch(aval_of(a).shape, aval_of(b).shape)
+            raise error
     a, b = promote("matmul", np.matmul, (a, b))
     sa, sb = aval_of(a).shape, aval_of(b).shape
+    batch = _matmul_batch(sa, sb)
+    if len(sb) == 1 or (len(sb) == 2 and len(sa) > 1):
+        return _contract_axes(a, b, len(sa) - 1, 0)
+    if len(sa) == 1:
+        return _contract_axes(a, b, 0, len(sb) - 2)
+    if len(sa) == 2:
+        return move_axis(_contract_axes(a, b, 1, len(sb) - 2), 0, len(sb) - 2)
+    a, b = broadcast_to(a, (*batch, *sa[-2:])), broadcast_to(b, (*batch, *sb[-2:]))
+    n = len(batch)
+    numbers = (((n + 1,), (n,)), (tuple(range(n)), tuple(range(n))))
+    return dot_general_p.bind(a, b, dimension_numbers=numbers, preferred_element_type=None)
+
+
+def _contract_axes(a: Any, b: Any, i: int, j: int) -> Any:
+    return dot_general_p.bind(a, b, dimension_numbers=(((i,), (j,)), ((), ())), preferred_element_type=None)
+
+
+def _matmul_batch(sa: tuple[int, ...], sb: tuple[int, ...]) -> tuple[int, ...]:
+    """The leading axes of a matrix product, or the error for shapes that have none."""
     if not sa or not sb:
         raise ShapeError("matmul: operands must have at least one axis; multiply by scalars with *")
     inner = sb[-2] if len(sb) > 1 else sb[0]
@@ -182,63 +220,68 @@ def matmul(a: Any, b: Any) -> Any:
             f"matmul: shapes {sa} and {sb} do not fit: the last axis of the first ({sa[-1]}) and the "
             f"{'second to last' if len(sb) > 1 else 'only'} axis of the second ({inner}) must be equal"
         )
-    if len(sb) <= 2 and not (len(sb) == 1 and len(sa) == 1):
-        return dot_general_p.bind(
-            a, b, dimension_numbers=(((len(sa) - 1,), (0,)), ((), ())), preferred_element_type=None
-        )
-    if len(sa) == 1:
-        numbers: Any = (((0,), (len(sb) - 2 if len(sb) > 1 else 0,)), ((), ()))
-        return dot_general_p.bind(a, b, dimension_numbers=numbers, preferred_element_type=None)
-    batch = broadcast_shapes("matmul", [sa[:-2], sb[:-2]])
-    if all(n == 1 for n in sa[:-2]) and len(sa) == 2:
-        out = dot_general_p.bind(
-            a, b, dimension_numbers=(((1,), (len(sb) - 2,)), ((), ())), preferred_element_type=None
-        )
-        return move_axis(out, 0, len(sb) - 2)
-    a, b = broadcast_to(a, (*batch, *sa[-2:])), broadcast_to(b, (*batch, *sb[-2:]))
-    n = len(batch)
-    numbers = (((n + 1,), (n,)), (tuple(range(n)), tuple(range(n))))
-    return dot_general_p.bind(a, b, dimension_numbers=numbers, preferred_element_type=None)
+    return broadcast_shapes("matmul, leading axes", [sa[:-2], sb[:-2]])
 
 
-def dot(a: Any, b: Any) -> Any:
-    """The product of vectors and matrices (`numpy.dot` for operands of at most two axes)."""
-    return matmul(a, b)
+def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """The product of vectors and matrices.
+
+    Args:
+        lhs, rhs: arrays of one or two axes.
+        precision: accepted; products are computed in the operands' dtype.
+        preferred_element_type: the dtype of the result and of the sums; that of the operands by default.
+
+    Raises:
+        ShapeError: an operand has no axes or more than two, or the shapes do not fit.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.dot(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 1.0]))
+    Array([3., 7.])
+    """
+    lhs, rhs = as_operand("dot", lhs), as_operand("dot", rhs)
+    for x in (lhs, rhs):
+        if aval_of(x).ndim not in (1, 2):
+            raise ShapeError(f"dot takes vectors and matrices, got shape {aval_of(x).shape}; use matmul or dot_general")
+    if preferred_element_type is not None:
+        dtype = np.dtype(preferred_element_type)
+        lhs, rhs = convert_element_type(lhs, dtype), convert_element_type(rhs, dtype)
+    return matmul(lhs, rhs)
 
 
 # ---------------------------------------------------------------- einsum
 
 
-def einsum(subscripts: str, *operands: Any, optimize: Any = "auto") -> Any:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = "auto") -> Any:
     """Einstein's summation, as `numpy.einsum`, along the path that opt_einsum finds.
+
+    Args:
+        subscripts: `"ij,jk->ik"`: letters for axes, `...` for axes that broadcast; without `->` the result has the
+            letters that occur once, in alphabetical order. Or, as in NumPy, operands and lists of labels alternate.
+        operands: one array for each term.
+        optimize: how opt_einsum looks for the order of contractions; `False` takes them from left to right.
+
+    Raises:
+        ShapeError: terms, operands and sizes do not fit.
 
     >>> import numpy as np
     >>> from functrans.lax.contraction import einsum
     >>> einsum("ij,jk->ki", np.ones((2, 3)), np.ones((3, 4))).shape
     (4, 2)
     """
-    import opt_einsum
-
     if not isinstance(subscripts, str):
-        raise DTypeError(f"einsum takes the subscripts as a string, got {subscripts!r:.60}")
+        from opt_einsum.parser import convert_interleaved_input
+
+        if not operands or not isinstance(operands[0], (list, tuple)):
+            raise DTypeError(f"einsum takes the subscripts as a string, got {subscripts!r:.60}")
+        subscripts, operands = convert_interleaved_input((subscripts, *operands))
     values = [as_operand("einsum", x) for x in operands]
-    if not any(isinstance(x, Tracer) for x in values):
-        return wrap(np.einsum(subscripts, *values, optimize=len(values) > 2))
-    shapes = [aval_of(x).shape for x in values]
-    try:
-        _, path = opt_einsum.contract_path(
-            subscripts, *shapes, shapes=True, einsum_call=True, optimize=True if optimize is False else optimize
-        )
-        inputs, output, _ = opt_einsum.parser.parse_einsum_input((subscripts, *shapes), shapes=True)
-    except (ValueError, KeyError) as error:
-        raise ShapeError(
-            f"einsum {subscripts!r} with operands of shapes {', '.join(map(str, shapes))}: {error}"
-        ) from None
+    if isinstance(optimize, (list, tuple)):
+        optimize = tuple(step for step in optimize if step != "einsum_path")
+    inputs, output, path = _einsum_path(subscripts, tuple(aval_of(x).shape for x in values), optimize)
     if len(values) > 1:
         values = _one_dtype(values)
-    terms = [_diagonals(x, term) for x, term in zip(values, inputs.split(","))]
-    contractions = [step[0] for step in path]
-    for positions in contractions:
+    terms = [_diagonals(x, term) for x, term in zip(values, inputs)]
+    for positions in path:
         chosen = [terms.pop(i) for i in sorted(positions, reverse=True)]
         keep = {c for _, t in terms for c in t} | set(output)
         while len(chosen) > 1:
@@ -250,6 +293,31 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = "auto") -> Any:
     return transpose(x, [term.index(c) for c in output])
 
 
+@lru_cache(maxsize=512)
+def _einsum_path(
+    subscripts: str, shapes: tuple[tuple[int, ...], ...], optimize: Any
+) -> tuple[list[str], str, list[tuple[int, ...]]]:
+    """The terms, the term of the result, and which operands to contract, step by step."""
+    import opt_einsum
+
+    try:
+        inputs, output, _ = opt_einsum.parser.parse_einsum_input((subscripts, *shapes), shapes=True)
+        terms = inputs.split(",")
+        for term, shape in zip(terms, shapes):
+            for c in term:
+                sizes = {n for t, n in zip(term, shape) if t == c}
+                if len(sizes) > 1:
+                    raise ValueError(f"the index {c!r} stands for axes of sizes {' and '.join(map(str, sizes))}")
+        if optimize is False:
+            return terms, output, [tuple(range(len(terms)))]
+        how = list(optimize) if isinstance(optimize, tuple) else optimize
+        path, _ = opt_einsum.contract_path(f"{inputs}->{output}", *shapes, shapes=True, optimize=how)
+    except (ValueError, KeyError, IndexError) as error:
+        given = ", ".join(map(str, shapes))
+        raise ShapeError(f"einsum {subscripts!r} with operands of shapes {given}: {error}") from None
+    return terms, output, list(path)
+
+
 def _one_dtype(values: list[Any]) -> list[Any]:
     out = values[:1]
     for v in values[1:]:
@@ -259,24 +327,17 @@ def _one_dtype(values: list[Any]) -> list[Any]:
 
 
 def _diagonals(x: Any, term: str) -> tuple[Any, str]:
-    """An operand without repeated letters: its diagonal along their axes."""
+    """An operand without repeated letters: its diagonal along their axes, last."""
     for c in dict.fromkeys(term):
         while term.count(c) > 1:
             i = term.index(c)
             j = term.index(c, i + 1)
             shape = aval_of(x).shape
             n = shape[i]
-            if shape[j] != n:
-                raise ShapeError(f"einsum: the index {c!r} stands for axes of sizes {n} and {shape[j]}")
-            from functrans.lax.broadcasting import iota
-
-            mask_shape = [1] * len(shape)
-            row, column = list(mask_shape), list(mask_shape)
-            row[i], column[j] = n, n
-            mask = eq(reshape(iota(np.int64, n), row), reshape(iota(np.int64, n), column))
-            x = select_n.bind(mask, zeros(ShapedArray((), aval_of(x).dtype)), x)
-            x = reduce_sum_p.bind(x, axes=(j,))
-            term = term[:j] + term[j + 1 :]
+            rest = [k for k in range(len(term)) if k not in (i, j)]
+            flat = reshape(transpose(x, [*rest, i, j]), (*(shape[k] for k in rest), n * n))
+            x = slice_in_dim(flat, 0, n * n, n + 1, axis=-1)
+            term = "".join(term[k] for k in rest) + c
     return x, term
 
 
