@@ -115,7 +115,7 @@ def _prod_jvp(primals: Any, tangents: Any, *, axes: Axes) -> Any:
     order, sizes = [*kept, *axes], [shape[i] for i in kept]
     flat = reshape(transpose(x, order), [*sizes, _size(shape, axes)])
     tangent = reshape(transpose(t, order), aval_of(flat).shape)
-    return y, reduce_sum_p.bind(ew.mul(tangent, _products_of_others(flat)), axes=(len(kept),))
+    return y, reduce_sum_p.bind(ew.mul(tangent, products_of_others(flat)), axes=(len(kept),))
 
 
 def _size(shape: Sequence[int], axes: Axes) -> int:
@@ -125,7 +125,7 @@ def _size(shape: Sequence[int], axes: Axes) -> int:
     return n
 
 
-def _products_of_others(x: Any) -> Any:
+def products_of_others(x: Any) -> Any:
     """Along the last axis: the product of all elements but this one, by exclusive products from both ends."""
     axis = aval_of(x).ndim - 1
     n = aval_of(x).shape[axis]

@@ -397,7 +397,7 @@ class Place:
             except (TypeError, ValueError, IndexError):
                 update(kind, self._x, self._index, values, mode)  # raises what tracing would say
                 raise
-        return update(kind, self._x, self._index, values, mode)  # type: ignore[arg-type]
+        return update(kind, self._x, self._index, values, mode)
 
 
 #: How a place is read that is to be written in a mode: elements that will be dropped may be any.

@@ -96,31 +96,29 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
 
 @implements(np.linalg.qr)
 def qr(a: Any, mode: str = "reduced") -> Any:
-    if mode not in ("reduced", "r"):
-        raise ArgumentError(f"qr of a traced array takes mode 'reduced' or 'r', got {mode!r}")
-    q, r = prim.qr(_float("qr", a))
-    return QRResult(q, r) if mode == "reduced" else r
+    if mode not in ("reduced", "complete", "r"):
+        raise ArgumentError(f"qr of a traced array takes mode 'reduced', 'complete' or 'r', got {mode!r}")
+    q, r = prim.qr(_float("qr", a), full_matrices=mode == "complete")
+    return r if mode == "r" else QRResult(q, r)
 
 
 @implements(np.linalg.svd)
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     a = _float("svd", a)
     if not compute_uv:
-        return prim.svd(a)[1]
-    if full_matrices and len(shape_of(a)) >= 2 and shape_of(a)[-1] != shape_of(a)[-2]:
-        raise ArgumentError("svd of a traced array that is not square takes full_matrices=False")
-    return SVDResult(*prim.svd(a))
+        return prim.svd(a, compute_uv=False)
+    return SVDResult(*prim.svd(a, full_matrices=full_matrices))
 
 
 @implements(np.linalg.svdvals)
 def svdvals(x: Any, /) -> Any:
-    return prim.svd(_float("svdvals", x))[1]
+    return prim.svd(_float("svdvals", x), compute_uv=False)
 
 
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
-    a = _float("eigh", a)
-    return EighResult(*prim.eigh(lax.conj(prim.mT(a)) if UPLO.upper() == "U" else a))
+    vectors, values = prim.eigh(_float("eigh", a), lower=UPLO.upper() == "L")
+    return EighResult(values, vectors)
 
 
 @implements(np.linalg.eigvalsh)
@@ -131,7 +129,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 @implements(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     a = _float("pinv", a)
-    u, s, vh = prim.svd(a)
+    u, s, vh = prim.svd(a, full_matrices=False)
     rtol = rtol if rtol is not None else rcond
     cutoff = max(shape_of(a)[-2:]) * np.finfo(dtype_of(s)).eps if rtol is None else rtol
     keep = s > cutoff * red.max(s, -1, keepdims=True)
@@ -143,7 +141,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
 @implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = _pair("lstsq", a, b)
-    u, s, vh = prim.svd(a)
+    u, s, vh = prim.svd(a, full_matrices=False)
     cutoff = np.finfo(dtype_of(s)).eps * max(shape_of(a)) if rcond is None else rcond
     keep = s > cutoff * s[0]
     inverse = ew.where(keep, 1.0 / ew.where(keep, s, 1.0), 0.0)
@@ -160,7 +158,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 @implements(np.linalg.matrix_rank)
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     a = _float("matrix_rank", A)
-    s = prim.svd(a)[1]
+    s = prim.svd(a, compute_uv=False)
     limit = tol
     if limit is None:
         rtol = max(shape_of(a)[-2:]) * np.finfo(dtype_of(s)).eps if rtol is None else rtol
@@ -200,7 +198,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
 def cond(x: Any, p: Any = None) -> Any:
     x = _float("cond", x)
     if p in (None, 2, -2):
-        s = prim.svd(x)[1]
+        s = prim.svd(x, compute_uv=False)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
 
@@ -271,7 +269,7 @@ def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:
         sums = red.sum(lax.abs(x), inner, keepdims=True)
         out = (red.max if ord > 0 else red.min)(sums, outer, keepdims=True)
     elif ord in (2, -2, "nuc"):
-        s = prim.svd(manipulation.moveaxis(x, (row, column), (-2, -1)))[1]
+        s = prim.svd(manipulation.moveaxis(x, (row, column), (-2, -1)), compute_uv=False)
         value = red.sum(s, -1) if ord == "nuc" else s[..., 0] if ord == 2 else s[..., -1]
         out = lax.expand_dims(value, sorted((row, column)))
     else:
