@@ -1,37 +1,119 @@
 """What kernel text needs beyond Python: pointers from a table, bit casts, halves, calls by address, atomics.
 
-Each is a few LLVM instructions. `pointer` loads an address from a kernel's table; addresses from different entries do
-not overlap, but LLVM is not told so and checks at run time.
+Each is a few LLVM instructions. `pointer` takes an address from a kernel's table. Nothing that a kernel writes through
+one entry may be read or written through another: LLVM is told so, and vectorises without checks at run time, which it
+gives up on when there are many buffers. An entry without that promise is read by `pointer_aliased`.
+
+LLVM learns it from `alias.scope` and `noalias` metadata (LangRef, "Scoped noalias"). The scopes of an entry are the
+bits of its number, each bit in a domain of its own: two entries differ in some bit, and there each is in the scope that
+the other excludes. So an entry's facts do not depend on what other entries the kernel has.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.core.datamodel import models
+from numba.extending import intrinsic, lower_builtin, register_model
 
 _I64 = ir.IntType(64)
+_ENTRY_BITS = 7  # entries that agree in these bits may overlap as far as LLVM knows
 
 
 def _pointer_to(builder: Any, address: Any, pointee: Any) -> Any:
     return builder.inttoptr(address, pointee.as_pointer())
 
 
-@intrinsic
-def pointer(typingctx: Any, buffers: Any, k: Any, token: Any) -> Any:
-    """Entry `k` of the table at address `buffers`, as a pointer to elements of the type that `token` names."""
-    element = token.instance_type if hasattr(token, "instance_type") else token.dtype
-    result = types.CPointer(element)
+class _Entry(types.CPointer):
+    """A pointer that came from one entry of a kernel's table."""
 
+    def __init__(self, dtype: Any, entry: int):
+        super().__init__(dtype)
+        self.entry = entry
+        self.name = f"entry {entry} of {dtype}"
+
+    @property
+    def key(self) -> tuple[Any, int]:
+        return self.dtype, self.entry
+
+
+register_model(_Entry)(models.PointerModel)
+
+
+def _state_facts(builder: Any, since: int, entry: int) -> None:
+    """Attach an entry's scopes to the loads and stores that were added to the block."""
+    module = builder.module
+
+    def scopes(flipped: int) -> Any:
+        nodes = []
+        for bit in range(_ENTRY_BITS):
+            domain = module.add_metadata([ir.MetaDataString(module, f"functrans bit {bit}")])
+            name = f"functrans bit {bit} is {(entry >> bit & 1) ^ flipped}"
+            nodes.append(module.add_metadata([ir.MetaDataString(module, name), domain]))
+        return module.add_metadata(nodes)
+
+    own, others = scopes(0), scopes(1)
+    for instruction in builder.block.instructions[since:]:
+        if instruction.opname in ("load", "store"):
+            instruction.set_metadata("alias.scope", own)
+            instruction.set_metadata("noalias", others)
+
+
+@lower_builtin(operator.getitem, _Entry, types.Integer)
+def _get(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    entry, index = signature.args
+    since = len(builder.block.instructions)
+    address = builder.gep(args[0], [context.cast(builder, args[1], index, types.intp)])
+    value = context.unpack_value(builder, entry.dtype, address)
+    _state_facts(builder, since, entry.entry)
+    return value
+
+
+@lower_builtin(operator.setitem, _Entry, types.Integer, types.Any)
+def _set(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    entry, index, given = signature.args
+    value = context.cast(builder, args[2], given, entry.dtype)
+    since = len(builder.block.instructions)
+    address = builder.gep(args[0], [context.cast(builder, args[1], index, types.intp)])
+    context.pack_value(builder, entry.dtype, value, address)
+    _state_facts(builder, since, entry.entry)
+    return context.get_dummy_value()
+
+
+def _element(token: Any) -> Any:
+    return token.instance_type if hasattr(token, "instance_type") else token.dtype
+
+
+def _load_constant(builder: Any, table: Any, index: Any) -> Any:
+    """Read a table that does not change while the kernel runs."""
+    value = builder.load(builder.gep(_pointer_to(builder, table, _I64), [index]))
+    value.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return value
+
+
+def _from_table(buffers: Any, k: Any, token: Any, result: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        table = _pointer_to(builder, args[0], _I64)
         index = context.cast(builder, args[1], signature.args[1], types.int64)
-        address = builder.load(builder.gep(table, [index]))
-        return builder.inttoptr(address, context.get_value_type(result))
+        return builder.inttoptr(_load_constant(builder, args[0], index), context.get_value_type(result))
 
     return result(buffers, k, token), codegen
+
+
+@intrinsic(prefer_literal=True)
+def pointer(typingctx: Any, buffers: Any, k: Any, token: Any) -> Any:
+    """Entry `k` of the table at address `buffers`, as a pointer to elements of the type that `token` names."""
+    element = _element(token)
+    known = isinstance(k, types.IntegerLiteral)
+    return _from_table(buffers, k, token, _Entry(element, k.literal_value) if known else types.CPointer(element))
+
+
+@intrinsic
+def pointer_aliased(typingctx: Any, buffers: Any, k: Any, token: Any) -> Any:
+    """`pointer` for an entry whose memory other entries may share."""
+    return _from_table(buffers, k, token, types.CPointer(_element(token)))
 
 
 @intrinsic
@@ -39,8 +121,7 @@ def size(typingctx: Any, sizes: Any, k: Any) -> Any:
     """Entry `k` of the int64s at address `sizes`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        table = _pointer_to(builder, args[0], _I64)
-        return builder.load(builder.gep(table, [context.cast(builder, args[1], signature.args[1], types.int64)]))
+        return _load_constant(builder, args[0], context.cast(builder, args[1], signature.args[1], types.int64))
 
     return types.int64(sizes, k), codegen
 
@@ -48,7 +129,7 @@ def size(typingctx: Any, sizes: Any, k: Any) -> Any:
 @intrinsic
 def bitcast(typingctx: Any, value: Any, token: Any) -> Any:
     """The same bits as another scalar type of the same width."""
-    target = token.instance_type if hasattr(token, "instance_type") else token.dtype
+    target = _element(token)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], context.get_value_type(target))
