@@ -80,7 +80,7 @@ def jit(fun: Fun | None = None, **options: Any) -> Any:
         static_argnums, static_argnames: arguments that are ordinary Python values while tracing (they must be
             hashable); each new value traces again.
         donate_argnums, donate_argnames: accepted; arguments are never written to.
-        inline: accepted; inner `jit`s are always inlined when a program is compiled.
+        inline: accepted; inner calls of `jit` are always inlined when a program is compiled.
         keep_unused: accepted.
 
     Returns:
@@ -227,13 +227,13 @@ class Jitted:
 
     @api_boundary
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
-        """Trace for these arguments (arrays or `ShapeDtypeStruct`s) without compiling."""
+        """Trace for these arguments (arrays, or `ShapeDtypeStruct` for each) without compiling."""
         entry, _ = self._entry(args, kwargs)
         return Traced(entry)
 
     @api_boundary
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
-        """Trace and lower for these arguments; `.as_text()` shows what was made of the function."""
+        """Trace and lower for these arguments: what was made of the function, to be read or compiled."""
         return self.trace(*args, **kwargs).lower()
 
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:

@@ -171,7 +171,7 @@ def block_until_ready(x: Any) -> Any:
 
 
 def device_put(x: Any, device: Any = None) -> Any:
-    """A pytree with its leaves as `Array`s.
+    """A pytree with each leaf an `Array`.
 
     >>> import functrans as ft
     >>> ft.device_put({"a": [1, 2.0]})
@@ -182,7 +182,7 @@ def device_put(x: Any, device: Any = None) -> Any:
 
 
 def device_get(x: Any) -> Any:
-    """A pytree with its leaves as plain `np.ndarray`s.
+    """A pytree with each leaf a plain `np.ndarray`.
 
     >>> import functrans as ft, functrans.numpy as fnp
     >>> ft.device_get((fnp.zeros(2), 1.0))

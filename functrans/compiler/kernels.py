@@ -1,20 +1,32 @@
 """From kernel text to native code: compiled by Numba, kept in memory and on disk by content.
 
-A kernel's key is a hash of its text and of everything that decides what the text means: the helper modules it imports,
-Numba, LLVM and the CPU. On disk a kernel is one file, named by its key: a checksum, the symbol's name, and the object
-code. It is written to a temporary file and renamed, verified when read, and rebuilt when anything is wrong with it.
+A kernel is the text of a module that defines `kernel(buffers, sizes, lo, hi)`, with the ABI
+`void(intp buffers, intp sizes, intp lo, intp hi)`: the addresses of a table of pointers and of int64s, and the part of
+the outermost loop to do. Its key is a hash of its text and of everything that decides what the text means: the modules
+of functrans that it imports, and what they import; Python, Numba, LLVM, their settings and the CPU.
+
+On disk a kernel is one file, named by its key: a checksum, a line of JSON with the key and the names of its symbols,
+the object code, and the bitcode from which LLVM learns what symbols it has. It is written to a temporary file and
+renamed, so processes may share a folder; verified when read; removed and made anew when anything is wrong with it.
+Files that have not been read for long are removed. Object code rather than Numba's own disk cache: its index would be
+keyed by the time stamp of a module file for each kernel, and it verifies nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import json
 import linecache
 import os
-import pickle
+import re
+import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,13 +34,14 @@ from typing import Any
 
 from functrans import config
 
-_ABI = "1"
-_MAGIC = b"functrans kernel\n"
+_ABI = "2"
+_MAGIC = b"functrans kernel 2\n"
+_DAY = 24 * 3600.0
+_KEEP = 60 * _DAY  # a file that has not been read for so long is removed
 
 _lock = threading.RLock()
-_addresses: dict[str, int] = {}
-_libraries: list[Any] = []  # keeps native code alive
 _by_source: dict[str, int] = {}
+_keep: list[Any] = []  # native code lives as long as the process
 _warned = False
 
 
@@ -37,8 +50,13 @@ class Stats:
     """How kernels came to be since the process started."""
 
     compiled: int = 0
-    loaded: int = 0
-    reused: int = 0
+    loaded: int = 0  #: from the folder
+    reused: int = 0  #: from memory
+
+    @property
+    def folder(self) -> Path | None:
+        """Where kernels are kept; `None` for in memory only."""
+        return config.cache_folder()
 
 
 _stats = Stats()
@@ -52,51 +70,88 @@ def stats() -> Stats:
 def load(source: str) -> int:
     """The address of the kernel that this text defines as `kernel(buffers, sizes, lo, hi)`."""
     address = _by_source.get(source)
-    if address is not None:
-        _stats.reused += 1
-        return address
-    with _lock:
-        address = _by_source.get(source)
-        if address is None:
-            address = _by_source[source] = _obtain(source)
-        return address
-
-
-def _obtain(source: str) -> int:
-    key = hashlib.sha256(f"{_fingerprint()}\0{source}".encode()).hexdigest()
-    folder = config.cache_folder()
-    if folder is not None:
-        found = _read(folder / f"{key}.kernel")
-        if found is not None:
-            address = _link(*found)
-            if address:
-                _stats.loaded += 1
+    if address is None:
+        with _lock:
+            address = _by_source.get(source)
+            if address is None:
+                address = _by_source[source] = _obtain(source)
                 return address
-    name, state, address = _compile(source, key)
-    _stats.compiled += 1
-    if folder is not None:
-        _write(folder / f"{key}.kernel", name, state)
+    _stats.reused += 1
     return address
 
 
-@cache
-def _fingerprint() -> str:
-    """What a kernel's meaning depends on besides its text."""
+def _obtain(source: str) -> int:
+    key = _key(source)
+    folder = config.cache_folder()
+    path = None if folder is None else folder / f"{key}.kernel"
+    if path is not None:
+        address = _from_file(path, key)
+        if address:
+            _stats.loaded += 1
+            return address
+    compiled = _cfunc(source, key)
+    _stats.compiled += 1
+    if path is not None:
+        _write(path, _pack(key, compiled._wrapper_name, compiled._library.serialize_using_object_code()))
+    return compiled.address
+
+
+# A fork waits until no kernel is being made: the child would find the lock, and Numba's own, held for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+# ------------------------------------------------------------------ the key
+
+
+def _key(source: str) -> str:
+    parts = [_ABI, *_environment(), source]
+    for module in _modules(source):
+        parts += [module, _content(module)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _environment() -> list[str]:
+    """What the meaning of a text, or the machine code for it, depends on besides modules of functrans."""
     import llvmlite
     import numba
-    from llvmlite import binding
+    from numba.core.registry import cpu_target
 
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted([here / "intrinsics.py", here / "scalars.py", *(here / "mathematics").glob("*.py")]):
-        if path.exists():
-            digest.update(path.read_bytes())
-    parts = [
-        _ABI, numba.__version__, llvmlite.__version__, binding.get_host_cpu_name(),
-        binding.get_host_cpu_features().flatten(), binding.get_process_triple(), digest.hexdigest(),
-        *(os.environ.get(f"NUMBA_{n}", "") for n in ("CPU_NAME", "CPU_FEATURES", "OPT")),
+    settings = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "USING_SVML", "DEBUGINFO_DEFAULT")
+    return [
+        sys.implementation.cache_tag or "", numba.__version__, llvmlite.__version__,
+        *map(str, cpu_target.target_context.codegen().magic_tuple()),  # triple, CPU, features
+        *(str(getattr(numba.config, name, "")) for name in settings),
     ]  # fmt: skip
-    return "\0".join(parts)
+
+
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+(functrans[\w.]*)", re.MULTILINE)
+
+
+def _modules(source: str) -> list[str]:
+    """The modules of functrans that a text imports, and those that they import."""
+    found: set[str] = set()
+    new = set(_IMPORT.findall(source))
+    while new:
+        found |= new
+        new = {m for name in new for m in _imports(name)} - found
+    return sorted(found)
+
+
+@cache
+def _text(module: str) -> bytes:
+    spec = importlib.util.find_spec(module)
+    return b"" if spec is None or not spec.origin else Path(spec.origin).read_bytes()
+
+
+@cache
+def _content(module: str) -> str:
+    return hashlib.sha256(_text(module)).hexdigest()
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    return frozenset(_IMPORT.findall(_text(module).decode()))
 
 
 # ------------------------------------------------------------------ native code
@@ -108,39 +163,17 @@ def _function(source: str, key: str) -> Callable[..., Any]:
     namespace: dict[str, Any] = {"__name__": f"functrans_kernel_{key[:16]}"}
     exec(compile(source, filename, "exec"), namespace)
     function = namespace["kernel"]
-    function.__name__ = function.__qualname__ = f"kernel_{key[:32]}"  # a symbol of its own in every process
+    # Symbols by content: forked processes that number theirs alike do not collide (numba#10486).
+    function.__name__ = function.__qualname__ = f"kernel_{key[:32]}"
     return function
 
 
 def _cfunc(source: str, key: str) -> Any:
     from numba import cfunc, types
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        signature = types.void(types.intp, types.intp, types.intp, types.intp)
-        return cfunc(signature, nopython=True, fastmath={"contract", "nsz"} if _CONTRACT else False)(
-            _function(source, key)
-        )
-
-
-_CONTRACT = False
-
-
-def _compile(source: str, key: str) -> tuple[str, Any, int]:
-    compiled = _cfunc(source, key)
-    library = compiled._library
-    _libraries.append(compiled)
-    return compiled._wrapper_name, library.serialize_using_object_code(), compiled.address
-
-
-def _link(name: str, state: Any) -> int:
-    from numba.core.registry import cpu_target
-
-    library = cpu_target.target_context.codegen().unserialize_library(state)
-    address = library.get_pointer_to_function(name)
-    if address:
-        _libraries.append(library)
-    return address or 0
+    compiled = cfunc(types.void(*[types.intp] * 4), nopython=True)(_function(source, key))
+    _keep.append(compiled)
+    return compiled
 
 
 def assembly(source: str) -> str:
@@ -153,39 +186,82 @@ def assembly(source: str) -> str:
 # ------------------------------------------------------------------ files
 
 
-def _read(path: Path) -> tuple[str, Any] | None:
-    """The contents of a kernel file; `None` if there is none or it is damaged (it is then removed)."""
+def _pack(key: str, symbol: str, state: Any) -> bytes:
+    library, kind, (code, bitcode) = state
+    head = {"key": key, "symbol": symbol, "library": library, "kind": kind, "code": len(code)}
+    body = json.dumps(head).encode() + b"\n" + code + bitcode
+    return _MAGIC + hashlib.sha256(body).digest() + body
+
+
+def _unpack(content: bytes, key: str) -> tuple[str, Any]:
+    """The symbol and the library of a file's content; ValueError if it is not what was written for this key."""
+    start = len(_MAGIC) + 32
+    body = content[start:]
+    if not content.startswith(_MAGIC) or hashlib.sha256(body).digest() != content[len(_MAGIC) : start]:
+        raise ValueError("damaged")
+    line, _, rest = body.partition(b"\n")
+    head = json.loads(line)
+    if head["key"] != key:
+        raise ValueError("another kernel's file")
+    return head["symbol"], (head["library"], head["kind"], (rest[: head["code"]], rest[head["code"] :]))
+
+
+def _from_file(path: Path, key: str) -> int:
+    """The address of the kernel in a file; 0 if there is none, or it is of no use (it is then removed)."""
+    from numba.core.registry import cpu_target
+
     try:
         content = path.read_bytes()
     except OSError:
-        return None
-    checksum, body = content[len(_MAGIC) : len(_MAGIC) + 32], content[len(_MAGIC) + 32 :]
-    if not content.startswith(_MAGIC) or hashlib.sha256(body).digest() != checksum:
-        path.unlink(missing_ok=True)
-        return None
-    return pickle.loads(body)  # what this user's own process wrote, verified above
-
-
-def _write(path: Path, name: str, state: Any) -> None:
-    body = pickle.dumps((name, state))
-    content = _MAGIC + hashlib.sha256(body).digest() + body
+        return 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        symbol, state = _unpack(content, key)
+        library = cpu_target.target_context.codegen().unserialize_library(state)
+        address = library.get_pointer_to_function(symbol)
+    except Exception:  # whatever is wrong with it, it can be made anew
+        address = 0
+    with suppress(OSError):
+        if not address:
+            path.unlink()
+            return 0
+        if time.time() - path.stat().st_mtime > _DAY:
+            os.utime(path)  # it is in use
+    _keep.append(library)
+    return address
+
+
+def _write(path: Path, content: bytes) -> None:
+    folder = path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".writing-")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
             os.replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            with suppress(OSError):
+                os.unlink(temporary)
             raise
+        _prune(folder)
     except OSError as error:
         global _warned
         if not _warned:
             _warned = True
             warnings.warn(
-                f"compiled kernels cannot be kept in {path.parent} ({error.strerror or error}); they will be compiled "
+                f"compiled kernels cannot be kept in {folder} ({error.strerror or error}); they will be compiled "
                 "again in every process. Set FUNCTRANS_CACHE_DIR to a folder that can be written to, or "
                 "FUNCTRANS_CACHE=0 to keep them in memory.",
                 stacklevel=2,
             )
+
+
+@cache
+def _prune(folder: Path) -> None:
+    """Remove what has not been read for long, and what writers that died left: once a process."""
+    now = time.time()
+    for pattern, age in (("*.kernel", _KEEP), (".writing-*", _DAY)):
+        for path in folder.glob(pattern):
+            with suppress(OSError):
+                if now - path.stat().st_mtime > age:
+                    path.unlink()

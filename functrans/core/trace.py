@@ -76,9 +76,8 @@ class Tracer:
         raise errors.TracerArrayConversionError(
             f"this value cannot become a NumPy array: {self.describe()}\n"
             "Write functions of functrans.numpy, or NumPy functions called directly on it (np.sin(x), "
-            "np.stack([x, y])): "
-            "np.array([x, y]), math.sin(x) and libraries that need real data cannot take it. To look at values use "
-            "functrans.debug.print; to call outside code use functrans.pure_callback."
+            "np.stack([x, y])): np.array([x, y]), math.sin(x) and libraries that need real data cannot take it. To look "
+            "at values, return them, or run without jit (functrans.disable_jit)."
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:

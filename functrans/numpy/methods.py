@@ -255,7 +255,7 @@ def _array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: 
         module = getattr(function, "__module__", "numpy")
         raise DTypeError(
             f"{module}.{name} has no traced form in functrans; it was called on {self.describe()}.\n"
-            "Compose it of other functions, or call it on real values by functrans.pure_callback."
+            "Compose it of other functions, or call it outside of the transformed function."
         )
     return traced(*args, **kwargs)
 
