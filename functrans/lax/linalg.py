@@ -231,7 +231,7 @@ def _triangular_impl(
         a = a.conj()
     out = np.empty(b.shape, b.dtype)
     if out.size:
-        (trsm,) = get_blas_funcs(("trsm",), (a, b))
+        trsm: Any = get_blas_funcs("trsm", (a, b))
         for i in np.ndindex(*batch):  # a zero on the diagonal gives infinities, as in compiled programs
             out[i] = trsm(
                 1.0, a[i], b[i], side=not left_side, lower=lower, trans_a=int(transpose_a), diag=unit_diagonal
@@ -455,7 +455,7 @@ def _lu_impl(a: Any) -> list[Any]:
     out, pivots, permutation = (np.empty(v.shape, v.dtype) for v in _lu_abstract(aval_of(a)))
     permutation[...] = np.arange(a.shape[-2])
     if a.size:
-        (getrf,) = get_lapack_funcs(("getrf",), (a,))
+        getrf: Any = get_lapack_funcs("getrf", (a,))
         for i in np.ndindex(*a.shape[:-2]):
             out[i], pivots[i], _ = getrf(a[i])
             for j, k in enumerate(pivots[i]):

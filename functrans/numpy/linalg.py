@@ -24,6 +24,13 @@ class EighResult(NamedTuple):
     eigenvectors: Any
 
 
+class EigResult(NamedTuple):
+    """Eigenvalues and eigenvectors."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
 class QRResult(NamedTuple):
     """Factors of a QR decomposition."""
 
@@ -124,6 +131,18 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return eigh(a, UPLO).eigenvalues
+
+
+@implements(np.linalg.eig)
+def eig(a: Any) -> Any:
+    """Of traced arrays both are complex, whatever their values."""
+    return EigResult(*prim.eig(_float("eig", a), compute_left_eigenvectors=False))
+
+
+@implements(np.linalg.eigvals)
+def eigvals(a: Any) -> Any:
+    """Of traced arrays they are complex, whatever their values."""
+    return eig(a).eigenvalues
 
 
 @implements(np.linalg.pinv)
