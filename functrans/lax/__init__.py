@@ -100,6 +100,8 @@ from functrans.lax.indexing import (
     dynamic_update_slice,
     dynamic_update_slice_in_dim,
     gather,
+    index_in_dim,
+    index_take,
     scatter,
 )
 from functrans.lax.reductions import (
@@ -141,7 +143,8 @@ __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim",
     "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
     "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor",
-    "fori_loop", "full", "gather", "ge", "gt", "imag", "integer_pow", "iota", "is_finite", "isfinite", "le", "lgamma",
+    "fori_loop", "full", "gather", "ge", "gt", "imag", "index_in_dim",
+    "index_take", "integer_pow", "iota", "is_finite", "isfinite", "le", "lgamma",
     "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad", "pmax",
     "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum", "pswapaxes", "real", "reciprocal",
     "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor", "rem",

@@ -20,7 +20,7 @@ from functrans.errors import ArgumentError, AxisError, DTypeError, IndexOutOfBou
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_to, broadcasted_iota, unbroadcast
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.structural import canonical_axis, reshape, transpose
+from functrans.lax.structural import canonical_axis, reshape, slice_in_dim, transpose
 from functrans.transforms.batching import batch_first, move_axis
 from functrans.transforms.jvp import instantiate
 from functrans.transforms.transpose import is_linear
@@ -213,7 +213,13 @@ gather_p.lower = _gather_lower
 
 
 def take_along(x: Any, indices: Any, axis: int, mode: str = "raise", fill_value: Any = None) -> Any:
-    """`x` read along one axis at an index array of the same number of axes (`numpy.take_along_axis`)."""
+    """`x` read along one axis at an index array of the same number of axes (`numpy.take_along_axis`).
+
+    >>> import numpy as np
+    >>> from functrans.lax.indexing import take_along
+    >>> take_along(np.array([[3, 1, 2]]), np.array([[1, 0]]), 1)
+    Array([[1, 3]])
+    """
     shape, own = aval_of(x).shape, aval_of(indices).shape
     index = []
     for d in range(len(shape)):
@@ -469,7 +475,12 @@ def dynamic_update_slice(operand: Any, update: Any, start_indices: Sequence[Any]
 
 
 def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: int = 0) -> Any:
-    """`dynamic_slice` along one axis."""
+    """`dynamic_slice` along one axis.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.dynamic_slice_in_dim(np.arange(5), 1, 3)
+    Array([1, 2, 3])
+    """
     shape = list(aval_of(operand).shape)
     axis = canonical_axis(axis, len(shape))
     starts = [0] * len(shape)
@@ -478,15 +489,52 @@ def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: 
 
 
 def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True) -> Any:
-    """One index of an axis, at a computed place."""
+    """One index of an axis, at a computed place.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.dynamic_index_in_dim(np.arange(6).reshape(2, 3), 1, keepdims=False)
+    Array([3, 4, 5])
+    """
     axis = canonical_axis(axis, aval_of(operand).ndim)
     out = dynamic_slice_in_dim(operand, index, 1, axis)
     shape = aval_of(out).shape
     return out if keepdims else reshape(out, shape[:axis] + shape[axis + 1 :])
 
 
+def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Any:
+    """One index of an axis, known now; negative ones count from the end.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.index_in_dim(np.arange(6).reshape(2, 3), -1, 1)
+    Array([[2],
+           [5]])
+    """
+    axis = canonical_axis(axis, aval_of(operand).ndim)
+    shape, place = aval_of(operand).shape, operator.index(index)
+    if not -shape[axis] <= place < shape[axis]:
+        raise out_of_bounds(place, axis, shape[axis])
+    place %= shape[axis]
+    out = slice_in_dim(operand, place, place + 1, axis=axis)
+    return out if keepdims else reshape(out, shape[:axis] + shape[axis + 1 :])
+
+
+def index_take(src: Any, idxs: Sequence[Any], axes: Sequence[int]) -> Any:
+    """`gather` under the name that JAX has for it.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.index_take(np.arange(6).reshape(2, 3), [np.array([1, 0]), np.array([2, 0])], [0, 1])
+    Array([5, 0])
+    """
+    return gather(src, idxs, axes)
+
+
 def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axis: int) -> Any:
-    """`dynamic_update_slice` along one axis."""
+    """`dynamic_update_slice` along one axis.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.dynamic_update_slice_in_dim(np.zeros(4), np.ones(2), 1, 0)
+    Array([0., 1., 1., 0.])
+    """
     axis = canonical_axis(axis, aval_of(operand).ndim)
     starts: list[Any] = [0] * aval_of(operand).ndim
     starts[axis] = start_index
@@ -494,7 +542,13 @@ def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axi
 
 
 def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int) -> Any:
-    """One index of an axis replaced, at a computed place."""
+    """One index of an axis replaced, at a computed place.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.dynamic_update_index_in_dim(np.zeros((2, 2)), np.ones(2), 1, 0)
+    Array([[0., 0.],
+           [1., 1.]])
+    """
     axis = canonical_axis(axis, aval_of(operand).ndim)
     if aval_of(update).ndim != aval_of(operand).ndim:
         shape = aval_of(update).shape
@@ -640,6 +694,6 @@ dynamic_update_slice_p.lower = _update_lower
 
 __all__ = [
     "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim",
-    "dynamic_update_slice", "dynamic_update_slice_in_dim", "gather", "scatter", "take_along", "transpose",
-    "unbroadcast",
+    "dynamic_update_slice", "dynamic_update_slice_in_dim", "gather", "index_in_dim", "index_take", "scatter",
+    "take_along", "transpose", "unbroadcast",
 ]  # fmt: skip

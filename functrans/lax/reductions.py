@@ -145,22 +145,42 @@ reduce_or_p = _reduction("reduce_or", np.bitwise_or, "or", lambda d: d.type(0), 
 reduce_xor_p = _reduction("reduce_xor", np.bitwise_xor, "xor", lambda d: d.type(0), "biu")
 
 
-def _public(primitive: Primitive, doc: str) -> Any:
+def _public(primitive: Primitive, what: str, example: str) -> Any:
     def reduce(operand: Any, axes: Sequence[int]) -> Any:
         return primitive.bind(operand, axes=canonical_axes(axes, aval_of(operand).ndim))
 
     reduce.__name__ = reduce.__qualname__ = primitive.name
-    reduce.__doc__ = f"{doc} over `axes`; the result has the dtype of the operand."
+    reduce.__doc__ = f"""{what} over `axes`; the result has the dtype of the operand.
+
+    Raises:
+        AxisError: an axis does not exist, or stands twice.
+        DTypeError: the operation is not defined for the dtype.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.{primitive.name}({example}
+    """
     return reduce
 
 
-reduce_sum = _public(reduce_sum_p, "The sum")
-reduce_prod = _public(reduce_prod_p, "The product")
-reduce_max = _public(reduce_max_p, "The maximum (NaN where there is one)")
-reduce_min = _public(reduce_min_p, "The minimum (NaN where there is one)")
-reduce_and = _public(reduce_and_p, "The bitwise (for booleans: logical) conjunction")
-reduce_or = _public(reduce_or_p, "The bitwise (for booleans: logical) disjunction")
-reduce_xor = _public(reduce_xor_p, "The bitwise exclusive or")
+reduce_sum = _public(reduce_sum_p, "The sum", "np.array([[1, 2], [3, 4]]), (0,))\n    Array([4, 6])")
+reduce_prod = _public(reduce_prod_p, "The product", "np.array([[1, 2], [3, 4]]), (0, 1))\n    Array(24)")
+reduce_max = _public(
+    reduce_max_p,
+    "The maximum (NaN where there is one), of one element at least,",
+    "np.array([[1, 2], [3, 4]]), (1,))\n    Array([2, 4])",
+)
+reduce_min = _public(
+    reduce_min_p,
+    "The minimum (NaN where there is one), of one element at least,",
+    "np.array([[1, 2], [3, 4]]), (1,))\n    Array([1, 3])",
+)
+reduce_and = _public(
+    reduce_and_p, "The bitwise (for booleans: logical) conjunction", "np.array([6, 3]), (0,))\n    Array(2)"
+)
+reduce_or = _public(
+    reduce_or_p, "The bitwise (for booleans: logical) disjunction", "np.array([6, 3]), (0,))\n    Array(7)"
+)
+reduce_xor = _public(reduce_xor_p, "The bitwise exclusive or", "np.array([6, 3]), (0,))\n    Array(5)")
 
 # ---------------------------------------------------------------- argmax, argmin
 
@@ -196,7 +216,12 @@ def argmax(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
 
 
 def argmin(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
-    """The first index of the minimum along an axis; of the first NaN where there is one."""
+    """The first index of the minimum along an axis; of the first NaN where there is one.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.argmin(np.array([1.0, np.nan, 0.0]), 0)
+    Array(1)
+    """
     axes = canonical_axes((axis,), aval_of(operand).ndim)
     return argmin_p.bind(operand, axes=axes, index_dtype=np.dtype(index_dtype))
 
@@ -319,18 +344,28 @@ cummin_p.jvp = _cumulative_extremum_jvp(lambda: cummin_p, ew.lt)
 cumlogsumexp_p.jvp = _cumlogsumexp_jvp
 
 
-def _public_cumulative(primitive: Primitive, doc: str) -> Any:
+def _public_cumulative(primitive: Primitive, what: str, example: str) -> Any:
     def cumulative(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
         (axis,) = canonical_axes((axis,), aval_of(operand).ndim)
         return primitive.bind(operand, axis=axis, reverse=bool(reverse))
 
     cumulative.__name__ = cumulative.__qualname__ = primitive.name
-    cumulative.__doc__ = f"{doc} along an axis, from the end if `reverse`."
+    cumulative.__doc__ = f"""{what} along an axis, from the end if `reverse`; of the shape and dtype of the operand.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.{primitive.name}({example}
+    """
     return cumulative
 
 
-cumsum = _public_cumulative(cumsum_p, "Cumulative sums")
-cumprod = _public_cumulative(cumprod_p, "Cumulative products")
-cummax = _public_cumulative(cummax_p, "Running maxima")
-cummin = _public_cumulative(cummin_p, "Running minima")
-cumlogsumexp = _public_cumulative(cumlogsumexp_p, "Logarithms of cumulative sums of exponentials")
+cumsum = _public_cumulative(cumsum_p, "Cumulative sums", "np.array([1, 2, 3]))\n    Array([1, 3, 6])")
+cumprod = _public_cumulative(
+    cumprod_p, "Cumulative products", "np.array([1, 2, 3]), reverse=True)\n    Array([6, 6, 3])"
+)
+cummax = _public_cumulative(cummax_p, "Running maxima", "np.array([1, 3, 2]))\n    Array([1, 3, 3])")
+cummin = _public_cumulative(cummin_p, "Running minima", "np.array([2, 3, 1]))\n    Array([2, 2, 1])")
+cumlogsumexp = _public_cumulative(
+    cumlogsumexp_p,
+    "Logarithms of cumulative sums of exponentials",
+    "np.zeros(2))\n    Array([0.        , 0.69314718])",
+)

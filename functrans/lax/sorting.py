@@ -74,12 +74,22 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
 
 
 def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> tuple[Any, Any]:
-    """`keys` sorted, and `values` in the same order."""
+    """`keys` sorted, and `values` in the same order.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.sort_key_val(np.array([2, 1]), np.array([10.0, 20.0]))
+    (Array([1, 2]), Array([20., 10.]))
+    """
     return sort((keys, values), dimension, is_stable)
 
 
 def argsort(operand: Any, dimension: int = -1, is_stable: bool = True) -> Any:
-    """The indices that sort an array along an axis (int64)."""
+    """The indices that sort an array along an axis (int64).
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.argsort(np.array([3.0, np.nan, 1.0]))
+    Array([2, 0, 1])
+    """
     aval = aval_of(operand)
     axis = canonical_axis(dimension, aval.ndim)
     return sort((operand, broadcasted_iota(np.int64, aval.shape, axis)), axis, is_stable)[1]

@@ -249,7 +249,13 @@ def _slice_indices(item: Any, size: int) -> tuple[int, int, int]:
 
 
 def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None) -> Any:
-    """`x[index]`, by NumPy's rules; `mode` says what indices out of bounds mean."""
+    """`x[index]`, by NumPy's rules; `mode` says what indices out of bounds mean.
+
+    >>> import numpy as np
+    >>> from functrans.lax.subscript import getitem
+    >>> getitem(np.arange(3), np.array([0, 5]), mode="clip")
+    Array([0, 2])
+    """
     shape = aval_of(x).shape
     if not _has_tracer(x, index) and mode == "raise":
         try:
@@ -335,11 +341,21 @@ class Place:
         return getitem(self._x, self._index, {None: "raise", "drop": "fill"}.get(mode, mode), fill_value)  # type: ignore[arg-type]
 
     def set(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
-        """`x[index] = values`."""
+        """`x[index] = values`.
+
+        >>> import functrans.numpy as fnp
+        >>> fnp.zeros(3).at[1:].set(2.0)
+        Array([0., 2., 2.])
+        """
         return self._update("set", values, mode, hints)
 
     def add(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
-        """`x[index] += values`, with all updates of a place that occurs twice."""
+        """`x[index] += values`, with all updates of a place that occurs twice.
+
+        >>> import functrans.numpy as fnp
+        >>> fnp.zeros(3).at[fnp.array([0, 2, 2])].add(1.0)
+        Array([1., 0., 2.])
+        """
         return self._update("add", values, mode, hints)
 
     def subtract(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:

@@ -13,6 +13,7 @@ from functrans.lax.indexing import scatter, take_along
 from functrans.lax.subscript import IndexUpdate, getitem
 
 X = np.random.default_rng(0).standard_normal((3, 4, 2))
+I2 = np.array([0, 1])
 
 
 # ---------------------------------------------------------------- gather and scatter
@@ -144,7 +145,6 @@ def test_take_along_axis_is_numpys():
     assert_same(take_along(X, i[:1], 1), np.take_along_axis(X, i[:1], 1))
 
 
-I2 = np.array([0, 1])
 GATHER_ERRORS = [
     (lambda x: lax.gather(x, [I2], [0, 1]), errors.ShapeError, "2 axes and 1 index arrays"),
     (lambda x: lax.gather(x, [I2, np.arange(3)], [0, 1]), errors.ShapeError, "must have one shape"),
@@ -226,6 +226,11 @@ def test_dynamic_slices_in_one_dimension():
     check_rules(lambda x, i: lax.dynamic_index_in_dim(x * x, i, 1, keepdims=False), X, np.array(-1))
     check_rules(lambda x, u, i: lax.dynamic_update_index_in_dim(x, u * u, i, 1), X, X[:, 0], np.array(2))
     assert_same(lax.dynamic_index_in_dim(X, 1, -2), X[:, 1:2])
+    check_rules(lambda x: lax.index_in_dim(x * x, -1, 1, keepdims=False), X)
+    assert_same(lax.index_in_dim(X, -1, 1), X[:, -1:])
+    with pytest.raises(errors.IndexOutOfBoundsError, match="index 4 is out of bounds for axis 1 with size 4"):
+        lax.index_in_dim(X, 4, 1)
+    assert_same(lax.index_take(X, [I2, I2], [0, 2]), X[I2, :, I2])
     assert_same(lax.dynamic_update_slice_in_dim(X, X[:, :2], 2, 1)[:, 2:], X[:, :2])
 
 
