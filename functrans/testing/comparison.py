@@ -31,7 +31,8 @@ def difference(
     Args:
         found, expected: the pytrees; NaN equals NaN.
         rtol: allowed relative to the element; by default that of `tolerance`.
-        atol: allowed beside; by default `rtol` times the largest finite element of the leaf.
+        atol: allowed beside; by default `rtol` times the largest finite element of the leaf, or times one if that is
+            larger: values of ordinary size that cancel leave that much behind.
         noise: gives other evaluations of `expected`, at arguments a rounding error away; called when values disagree.
             Elements that these move by a comparable amount are ill-conditioned there, and say nothing.
     """
@@ -68,7 +69,7 @@ def _allowed(expected: np.ndarray, rtol: float, atol: float | None) -> np.ndarra
     if expected.dtype.kind not in "fc":
         return np.zeros(expected.shape)
     size = np.where(np.isfinite(expected), np.abs(expected), 0.0).astype(float)
-    return rtol * size + (rtol * size.max(initial=0.0) if atol is None else atol)
+    return rtol * size + (rtol * size.max(initial=1.0) if atol is None else atol)
 
 
 def _distance(found: np.ndarray, expected: np.ndarray) -> np.ndarray:

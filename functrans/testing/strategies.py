@@ -35,7 +35,7 @@ SPECIAL = ("nan", "inf", "negative zero", "subnormal", "extreme")
 #: Memory layouts by name; arrays in the last two cannot be written to.
 LAYOUTS = ("C", "F", "strided", "reversed", "readonly", "broadcast")
 
-_KINDS = {
+_KINDS: dict[str, list[Any]] = {
     "b": [np.bool_],
     "i": [np.int8, np.int16, np.int32, np.int64],
     "u": [np.uint8, np.uint16, np.uint32, np.uint64],
