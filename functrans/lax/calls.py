@@ -12,19 +12,10 @@ from functrans.core.jaxpr import Jaxpr, evaluate
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import stage
 from functrans.lax.conversion import optimization_barrier_p
+from functrans.lax.flat import live_values, spread
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize, linearize_jaxpr
 from functrans.transforms.transpose import is_linear, transpose_jaxpr
-
-
-def _live(values: Sequence[Any]) -> list[Any]:
-    return [v for v in values if v is not None]
-
-
-def _spread(values: Sequence[Any], mask: Sequence[bool]) -> list[Any]:
-    """The values in the places where the mask holds, `None` elsewhere."""
-    rest = iter(values)
-    return [next(rest) if m else None for m in mask]
 
 
 def _batch_call(primitive: Primitive) -> Any:
@@ -41,9 +32,9 @@ def _batch_call(primitive: Primitive) -> Any:
 def _jvp_call(primitive: Primitive) -> Any:
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, **params: Any) -> Any:
         inner, live = jvp_jaxpr(jaxpr, [t is not None for t in tangents])
-        outs = primitive.bind(*primals, *_live(tangents), jaxpr=inner, **params)
+        outs = primitive.bind(*primals, *live_values(tangents), jaxpr=inner, **params)
         n = len(jaxpr.outvars)
-        return outs[:n], _spread(outs[n:], live)
+        return outs[:n], spread(outs[n:], live)
 
     return jvp
 
@@ -63,16 +54,16 @@ def _jit_linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Ja
     outs = jit_p.bind(*primals, jaxpr=split.forward, name=name)
     n = len(jaxpr.outvars)
     residuals = split.residuals(primals, outs[n:])
-    out_tangents = jit_p.bind(*residuals, *_live(tangents), jaxpr=split.linear, name=name)
-    return outs[:n], _spread(out_tangents, split.nonzero_outs)
+    out_tangents = jit_p.bind(*residuals, *live_values(tangents), jaxpr=split.linear, name=name)
+    return outs[:n], spread(out_tangents, split.nonzero_outs)
 
 
 def _jit_transpose(cts: Sequence[Any], *operands: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
     linear = [is_linear(x) for x in operands]
     inner, live = transpose_jaxpr(jaxpr, linear, [ct is not None for ct in cts])
     known = [x for x in operands if not is_linear(x)]
-    outs = jit_p.bind(*known, *_live(cts), jaxpr=inner, name=name)
-    return _spread(_spread(outs, live), linear)
+    outs = jit_p.bind(*known, *live_values(cts), jaxpr=inner, name=name)
+    return spread(spread(outs, live), linear)
 
 
 jit_p = Primitive("jit", multiple_results=True)
@@ -91,8 +82,8 @@ def _checkpoint_linearize(primals: Sequence[Any], tangents: Sequence[Any], *, ja
     nonzero = [t is not None for t in tangents]
     outs = checkpoint_p.bind(*primals, jaxpr=jaxpr)
     recompute, live = jaxpr.memoize(("recompute", tuple(nonzero)), lambda: _recompute_jaxpr(jaxpr, nonzero))
-    out_tangents = checkpoint_p.bind(*primals, *_live(tangents), jaxpr=recompute)
-    return outs, _spread(out_tangents, live)
+    out_tangents = checkpoint_p.bind(*primals, *live_values(tangents), jaxpr=recompute)
+    return outs, spread(out_tangents, live)
 
 
 def _recompute_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool]) -> tuple[Jaxpr, list[bool]]:
@@ -102,7 +93,7 @@ def _recompute_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool]) -> tuple[Jaxpr, list
     def fun(*args: Any) -> list[Any]:
         _, lin = linearize(lambda *xs: evaluate(jaxpr, (), xs), args[:n], nonzero)
         live[:] = lin.nonzero_outs
-        return _live(lin(*args[n:]))
+        return live_values(lin(*args[n:]))
 
     avals = [*jaxpr.in_avals, *(a.strong() for a, nz in zip(jaxpr.in_avals, nonzero) if nz)]
     return close_over(*stage(fun, avals)), live
@@ -112,7 +103,7 @@ def _checkpoint_transpose(cts: Sequence[Any], *operands: Any, jaxpr: Jaxpr) -> l
     linear = [is_linear(x) for x in operands]
     inner, live = transpose_jaxpr(jaxpr, linear, [ct is not None for ct in cts])
     known = [optimization_barrier_p.bind(x) for x in operands if not is_linear(x)]
-    return _spread(_spread(evaluate(inner, (), [*known, *_live(cts)]), live), linear)
+    return spread(spread(evaluate(inner, (), [*known, *live_values(cts)]), live), linear)
 
 
 def _out_avals(*avals: ShapedArray, jaxpr: Jaxpr) -> list[ShapedArray]:

@@ -11,13 +11,13 @@ from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Jaxpr, evaluate
 from functrans.core.primitive import Axis, Primitive, zeros
-from functrans.core.pytree import flatten, structure_error, unflatten
+from functrans.core.pytree import PyTreeDef, flatten, key_paths, keystr, structure_error, unflatten
 from functrans.core.trace import Tracer, stage
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.flat import common_consts, function_name, stage_function
+from functrans.lax.flat import check_results, common_consts, function_name, spread, stage_function, takes_weak
 from functrans.lax.structural import reshape
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize_jaxpr, tangent_aval
@@ -71,8 +71,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 
 def _choose(what: str, index: Any, functions: Sequence[Any], names: Sequence[str], operands: Any) -> Any:
     if not isinstance(index, Tracer):
-        chosen = functions[min(max(int(index), 0), len(functions) - 1)]
-        leaves, tree = flatten(chosen(*operands))
+        number = min(max(int(index), 0), len(functions) - 1)
+        leaves, tree = flatten(functions[number](*operands))
+        check_results(f"{names[number]} of {what}", leaves, tree)
         return unflatten(tree, [x if isinstance(x, Tracer) else wrap(x) for x in leaves])
     leaves, tree = flatten(operands)
     avals = [aval_of(x) for x in leaves]
@@ -83,27 +84,27 @@ def _choose(what: str, index: Any, functions: Sequence[Any], names: Sequence[str
             raise structure_error(
                 f"the results of {names[0]} and {name} of {what}", out_tree, other, (names[0], name)
             ) or ArgumentError(f"the branches of {what} return different structures")
-    jaxprs = _one_type(what, names, [j for j, _, _ in staged])
+    jaxprs = _one_type(what, names, [j for j, _, _ in staged], out_tree)
     jaxprs, consts = common_consts([(j, c) for j, (_, c, _) in zip(jaxprs, staged)])
     index = convert_element_type(index, np.int64)
     outs = cond_p.bind(index, *consts, *leaves, branches=tuple(jaxprs))
     return unflatten(out_tree, outs)
 
 
-def _one_type(what: str, names: Sequence[str], jaxprs: list[Jaxpr]) -> list[Jaxpr]:
+def _one_type(what: str, names: Sequence[str], jaxprs: list[Jaxpr], tree: PyTreeDef) -> list[Jaxpr]:
     """The branches with equal result types: weak results take the dtype of the others."""
     wanted: list[ShapedArray] = []
-    for i, atoms in enumerate(zip(*[j.outvars for j in jaxprs])):
-        avals = [a.aval for a in atoms]
+    for path, *avals in zip(key_paths(tree), *[j.out_avals for j in jaxprs]):
         shapes = {a.shape for a in avals}
         strong = {a.dtype for a in avals if not a.weak}
-        if len(shapes) > 1 or len(strong) > 1:
+        dtype = next(iter(strong)) if strong else np.result_type(*[a.dtype for a in avals])
+        if len(shapes) > 1 or len(strong) > 1 or not all(a.dtype == dtype or takes_weak(dtype, a) for a in avals):
             lines = "\n".join(f"  {name}: {a}" for name, a in zip(names, avals))
+            place = f"the result {keystr(path)}" if path else "the result"
             raise (ShapeError if len(shapes) > 1 else DTypeError)(
-                f"the branches of {what} must return equal shapes and dtypes, but result {i} is\n{lines}"
+                f"the branches of {what} must return equal shapes and dtypes, but {place} is\n{lines}"
             )
-        dtype = strong.pop() if strong else np.result_type(*[a.dtype for a in avals])
-        wanted.append(ShapedArray(avals[0].shape, dtype, all(a.weak for a in avals)))
+        wanted.append(ShapedArray(avals[0].shape, dtype, not strong))
     return [_converted(j, wanted) for j in jaxprs]
 
 
@@ -121,11 +122,6 @@ def _converted(jaxpr: Jaxpr, wanted: Sequence[ShapedArray]) -> Jaxpr:
 # ---------------------------------------------------------------- rules
 
 
-def _spread(values: Sequence[Any], mask: Sequence[bool]) -> list[Any]:
-    rest = iter(values)
-    return [next(rest) if m else None for m in mask]
-
-
 def _impl(index: Any, *operands: Any, branches: Branches) -> list[Any]:
     return evaluate(branches[min(max(int(index), 0), len(branches) - 1)], (), operands)
 
@@ -141,55 +137,66 @@ def _jvp(primals: Any, tangents: Any, *, branches: Branches) -> Any:
     inner = tuple(jvp_jaxpr(b, nonzero, force)[0] for b in branches)
     outs = cond_p.bind(*primals, *(t for t in tangents[1:] if t is not None), branches=inner)
     n = len(branches[0].outvars)
-    return outs[:n], _spread(outs[n:], force)
+    return outs[:n], spread(outs[n:], force)
 
 
 def _linearize(primals: Any, tangents: Any, *, branches: Branches) -> Any:
-    """Each branch saves residuals of its own; the places of the others' are filled with zeros."""
+    """The branch that runs saves its residuals; places for those of the others are filled with zeros."""
     index, *operands = primals
     nonzero = [t is not None for t in tangents[1:]]
     splits = [linearize_jaxpr(b, nonzero) for b in branches]
     n_outs = len(branches[0].outvars)
     force = [any(s.nonzero_outs[i] for s in splits) for i in range(n_outs)]
-    saved_avals = [[a.aval for a in s.forward.outvars[n_outs:]] for s in splits]
-    n_saved = sum(map(len, saved_avals))
+    slots, places = _residual_slots([[a.aval.strong() for a in s.forward.outvars[n_outs:]] for s in splits])
 
     def forward(number: int) -> Jaxpr:
         def fun(*args: Any) -> list[Any]:
             results = evaluate(splits[number].forward, (), args)
-            blocks = [[zeros(a.strong()) for a in avals] for avals in saved_avals]
-            blocks[number] = results[n_outs:]
-            return [*results[:n_outs], *(r for block in blocks for r in block)]
+            saved = dict(zip(places[number], results[n_outs:]))
+            return [*results[:n_outs], *(saved[k] if k in saved else zeros(a) for k, a in enumerate(slots))]
 
         return close_over(*stage(fun, branches[number].in_avals))
-
-    start = [sum(map(len, saved_avals[:i])) for i in range(len(branches))]
 
     def linear(number: int) -> Jaxpr:
         split = splits[number]
 
         def fun(*args: Any) -> list[Any]:
-            saved, own, tangents_in = (
-                args[:n_saved],
-                args[n_saved : n_saved + len(operands)],
-                args[n_saved + len(operands) :],
-            )
-            mine = saved[start[number] : start[number] + len(saved_avals[number])]
-            outs = evaluate(split.linear, (), [*split.residuals(own, mine), *tangents_in])
-            found = _spread(outs, split.nonzero_outs)
-            avals = [ShapedArray(a.shape, a.dtype) for a in branches[number].out_avals]
-            return [zeros(a) if t is None else t for t, a, f in zip(found, avals, force) if f]
+            saved, rest = args[: len(slots)], args[len(slots) :]
+            own, tangents_in = rest[: len(operands)], rest[len(operands) :]
+            outs = evaluate(split.linear, (), [*split.residuals(own, [saved[k] for k in places[number]]), *tangents_in])
+            found = spread(outs, split.nonzero_outs)
+            return [
+                zeros(tangent_aval(v)) if t is None else t for t, v, f in zip(found, branches[0].outvars, force) if f
+            ]
 
         tangent_avals = [tangent_aval(v) for v, nz in zip(branches[number].invars, nonzero) if nz]
-        flat_avals = [a.strong() for avals in saved_avals for a in avals]
-        return close_over(*stage(fun, [*flat_avals, *branches[number].in_avals, *tangent_avals]))
+        return close_over(*stage(fun, [*slots, *branches[number].in_avals, *tangent_avals]))
 
     outs = cond_p.bind(index, *operands, branches=tuple(forward(i) for i in range(len(branches))))
     out_tangents = cond_p.bind(
         index, *outs[n_outs:], *operands, *(t for t in tangents[1:] if t is not None),
         branches=tuple(linear(i) for i in range(len(branches))),
     )  # fmt: skip
-    return outs[:n_outs], _spread(out_tangents, force)
+    return outs[:n_outs], spread(out_tangents, force)
+
+
+def _residual_slots(residuals: Sequence[Sequence[ShapedArray]]) -> tuple[list[ShapedArray], list[list[int]]]:
+    """Types of places that hold the residuals of any one branch, and for each branch where its residuals go."""
+    slots: list[ShapedArray] = []
+    places = []
+    for avals in residuals:
+        free = list(range(len(slots)))
+        own = []
+        for aval in avals:
+            k = next((k for k in free if slots[k] == aval), None)
+            if k is None:
+                k = len(slots)
+                slots.append(aval)
+            else:
+                free.remove(k)
+            own.append(k)
+        places.append(own)
+    return slots, places
 
 
 def _transpose(cts: Sequence[Any], index: Any, *operands: Any, branches: Branches) -> list[Any]:
@@ -197,7 +204,7 @@ def _transpose(cts: Sequence[Any], index: Any, *operands: Any, branches: Branche
     filled = [zeros(a.strong()) if ct is None else ct for ct, a in zip(cts, branches[0].out_avals)]
     inner = tuple(transpose_jaxpr_full(b, linear) for b in branches)
     outs = cond_p.bind(index, *(x for x in operands if not is_linear(x)), *filled, branches=inner)
-    return [None, *_spread(outs, linear)]
+    return [None, *spread(outs, linear)]
 
 
 def _batch(axis: Axis, args: list[Any], dims: list[Any], *, branches: Branches) -> Any:

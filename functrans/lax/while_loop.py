@@ -6,35 +6,25 @@ it has a forward-mode derivative only. `fori_loop` with static bounds is a `scan
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, is_array_like
-from functrans.core.jaxpr import Jaxpr, evaluate
-from functrans.core.primitive import Axis, Primitive, zeros
-from functrans.core.pytree import flatten, structure_error, unflatten
+from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.jaxpr import Jaxpr, Var, convert_constvars, evaluate
+from functrans.core.primitive import Axis, Primitive
+from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, stage
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, DTypeError, NotDifferentiableError
 from functrans.lax import elementwise as ew
+from functrans.lax.carry import carry_tangents, check_structure, fixed_point, leaf_names, reordered, stage_carry
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.flat import function_name, stage_function
+from functrans.lax.flat import function_name, live_values, split_list, spread, stage_function
 from functrans.lax.reductions import reduce_or
-from functrans.lax.scan import (
-    _live,
-    _promoted,
-    _reordered,
-    _split,
-    _spread,
-    check_carry,
-    fixed_point,
-    scan,
-    with_carry_types,
-)
+from functrans.lax.scan import scan_p
 from functrans.lax.structural import reshape
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
@@ -55,26 +45,21 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     >>> ft.lax.while_loop(lambda x: x < 100, lambda x: 2 * x, 3)
     Array(192)
     """
-    name = function_name(body_fun)
-    what = f"the body of while_loop, {name},"
+    for f, which in ((cond_fun, "condition"), (body_fun, "body")):
+        if not callable(f):
+            raise ArgumentError(f"while_loop takes a function as its {which}, got {f!r:.60}")
+    what = f"the body of while_loop, {function_name(body_fun)},"
     carry, tree = flatten(init_val)
-    carry = [x if is_array_like(x) else np.asarray(x) for x in carry]
     wrapped = flatten((init_val,))[1]
-    while True:
-        avals = [aval_of(x) for x in carry]
-        body, body_consts, out_tree = stage_function(body_fun, avals, wrapped, what)
-        if out_tree != tree:
-            raise structure_error(
-                f"the value of while_loop with body {name}", tree, out_tree, ("given to it", "returned by it")
-            ) or ArgumentError(f"{what} returned another structure than it was given")
-        promoted = [_promoted(a, o) for a, o in zip(avals, body.out_avals)]
-        if promoted == avals:
-            break
-        carry = [convert_element_type(x, p.dtype, p.weak) for x, p in zip(carry, promoted)]
-    check_carry(what, init_val, avals, body.out_avals)
-    body = with_carry_types(body, avals)
+
+    def stage_body(avals: list[ShapedArray]) -> tuple[Jaxpr, list[Any]]:
+        jaxpr, consts, out_tree = stage_function(body_fun, avals, wrapped, what)
+        check_structure(what, tree, out_tree)
+        return jaxpr, consts
+
+    body, body_consts, carry = stage_carry(what, leaf_names("val", tree), carry, stage_body)
     condition = f"the condition of while_loop, {function_name(cond_fun)},"
-    cond, cond_consts, _ = stage_function(cond_fun, avals, wrapped, condition)
+    cond, cond_consts, _ = stage_function(cond_fun, body.in_avals[len(body_consts) :], wrapped, condition)
     if len(cond.outvars) != 1 or cond.outvars[0].aval.shape != () or cond.outvars[0].aval.dtype.kind != "b":
         raise DTypeError(f"{condition} must return a boolean scalar, it returned {', '.join(map(str, cond.out_avals))}")
     outs = while_p.bind(
@@ -90,35 +75,59 @@ def fori_loop(
 ) -> Any:
     """`for i in range(lower, upper): val = body_fun(i, val)`, starting from `init_val`.
 
-    With bounds known while tracing it is a `scan`, and differentiable in both modes.
+    With bounds known while tracing it is a `scan`, and differentiable in both modes; otherwise a `while_loop`.
+
+    Args:
+        lower, upper: integers. The counter has their dtype; from Python integers it takes, as those do, the dtype of
+            what it meets.
+        body_fun: gives a value of the same structure, shapes and dtypes.
+        init_val: a pytree of arrays.
+        unroll: accepted; how loops are unrolled is the compiler's choice.
 
     >>> import functrans as ft
     >>> ft.lax.fori_loop(0, 5, lambda i, total: total + i, 0)
     Array(10)
     """
-    if not isinstance(lower, Tracer) and not isinstance(upper, Tracer):
-        first, last = operator.index(lower), operator.index(upper)
-        turns = max(0, last - first)
-
-        def step(carry: Any, _: Any) -> tuple[Any, None]:
-            i, value = carry
-            return (i + 1, body_fun(i, value)), None
-
-        return scan(step, (np.int64(first), init_val), None, length=turns)[0][1]
+    if not callable(body_fun):
+        raise ArgumentError(f"fori_loop takes a function as its body, got {body_fun!r:.60}")
     for bound in (lower, upper):
         if aval_of(bound).dtype.kind not in "iu" or aval_of(bound).shape != ():
             raise DTypeError(f"the bounds of fori_loop must be integer scalars, got {aval_of(bound)}")
-    first, last = (convert_element_type(b, np.int64) for b in (lower, upper))
-    return while_loop(
-        lambda c: ew.lt(c[0], c[1]), lambda c: (c[0] + 1, c[1], body_fun(c[0], c[2])), (first, last, init_val)
-    )[2]
+    strong = [a.dtype for a in map(aval_of, (lower, upper)) if not a.weak]
+    if strong:  # the counter has their dtype; that of Python integers takes the dtype of what it meets
+        lower, upper = (convert_element_type(bound, np.result_type(*strong)) for bound in (lower, upper))
+    what = f"the body of fori_loop, {function_name(body_fun)},"
+    carry, tree = flatten(init_val)
+    both = flatten((lower, init_val))[1]
+
+    def step(i: Any, value: Any) -> tuple[Any, Any]:
+        return i + 1, body_fun(i, value)
+
+    def stage_body(avals: list[ShapedArray]) -> tuple[Jaxpr, list[Any]]:
+        jaxpr, consts, out_tree = stage_function(step, avals, both, what)
+        check_structure(what, tree, out_tree.children()[1])
+        return jaxpr, consts
+
+    body, consts, carry = stage_carry(what, ["i", *leaf_names("val", tree)], [lower, *carry], stage_body)
+    if not isinstance(lower, Tracer) and not isinstance(upper, Tracer):
+        outs = scan_p.bind(
+            *consts, *carry, num_consts=len(consts), num_carry=len(carry), jaxpr=body,
+            length=max(0, int(upper) - int(lower)), reverse=False, unroll=1 if unroll is None else unroll,
+        )  # fmt: skip
+        return unflatten(tree, outs[1:])
+    cond, cond_consts = stage(lambda i, *_: [ew.lt(i, upper)], body.in_avals[len(consts) :])
+    outs = while_p.bind(
+        *cond_consts, *consts, *carry, cond_nconsts=len(cond_consts), cond_jaxpr=convert_constvars(cond),
+        body_nconsts=len(consts), body_jaxpr=body,
+    )  # fmt: skip
+    return unflatten(tree, outs[1:])
 
 
 # ---------------------------------------------------------------- rules
 
 
 def _impl(*args: Any, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr) -> list[Any]:
-    cond_consts, body_consts, carry = _split(args, cond_nconsts, body_nconsts)
+    cond_consts, body_consts, carry = split_list(args, cond_nconsts, body_nconsts)
     while evaluate(cond_jaxpr, (), [*cond_consts, *carry])[0]:
         carry = evaluate(body_jaxpr, (), [*body_consts, *carry])
     return [wrap(np.asarray(c, v.aval.dtype)) for c, v in zip(carry, body_jaxpr.outvars)]
@@ -131,38 +140,46 @@ def _abstract(*avals: ShapedArray, body_jaxpr: Jaxpr, **params: Any) -> list[Sha
 def _jvp(
     primals: Any, tangents: Any, *, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr
 ) -> Any:
-    cond_consts, body_consts, carry = _split(primals, cond_nconsts, body_nconsts)
-    _, t_consts, t_carry = _split(tangents, cond_nconsts, body_nconsts)
+    cond_consts, body_consts, carry = split_list(primals, cond_nconsts, body_nconsts)
+    _, t_consts, t_carry = split_list(tangents, cond_nconsts, body_nconsts)
     nz_consts = [t is not None for t in t_consts]
-    nz_carry = fixed_point([t is not None for t in t_carry], lambda m: jvp_jaxpr(body_jaxpr, [*nz_consts, *m])[1])
+    nz_carry = _carries_with_tangents(
+        tangents, cond_nconsts=cond_nconsts, cond_jaxpr=cond_jaxpr, body_nconsts=body_nconsts, body_jaxpr=body_jaxpr
+    )
     inner, _ = jvp_jaxpr(body_jaxpr, [*nz_consts, *nz_carry], nz_carry)
     n_in, n_carry = len(body_jaxpr.invars), len(carry)
     t_in = list(range(n_in, len(inner.invars)))
-    tc, tr = _split(t_in, sum(nz_consts))
-    body = _reordered(inner, [*range(body_nconsts), *tc, *range(body_nconsts, n_in), *tr], range(len(inner.outvars)))
-    t_carry = [
-        (zeros(tangent_aval(c)) if t is None else t) if nz else None for t, c, nz in zip(t_carry, carry, nz_carry)
-    ]
-    cond = close_over(
-        *stage(
-            lambda *xs: evaluate(cond_jaxpr, (), xs[: cond_nconsts + n_carry]),
-            [*cond_jaxpr.in_avals, *(tangent_aval(v) for v, nz in zip(body_jaxpr.outvars, nz_carry) if nz)],
-        )
-    )
+    tc, tr = split_list(t_in, sum(nz_consts))
+    body = reordered(inner, [*range(body_nconsts), *tc, *range(body_nconsts, n_in), *tr], range(len(inner.outvars)))
+    unread = [Var(tangent_aval(v)) for v, nz in zip(body_jaxpr.outvars, nz_carry) if nz]
+    cond = Jaxpr((), [*cond_jaxpr.invars, *unread], cond_jaxpr.eqns, cond_jaxpr.outvars)
     outs = while_p.bind(
-        *cond_consts, *body_consts, *_live(t_consts), *carry, *_live(t_carry), cond_nconsts=cond_nconsts,
-        cond_jaxpr=cond, body_nconsts=body_nconsts + sum(nz_consts), body_jaxpr=body,
+        *cond_consts, *body_consts, *live_values(t_consts), *carry, *carry_tangents(t_carry, carry, nz_carry),
+        cond_nconsts=cond_nconsts, cond_jaxpr=cond, body_nconsts=body_nconsts + sum(nz_consts), body_jaxpr=body,
     )  # fmt: skip
-    return outs[:n_carry], _spread(outs[n_carry:], nz_carry)
+    return outs[:n_carry], spread(outs[n_carry:], nz_carry)
 
 
 def _linearize(primals: Any, tangents: Any, **params: Any) -> Any:
+    """The loop runs now; its derivative runs it once more, with tangents, since what it passes through is not kept."""
+    outs = while_p.bind(*primals, **params)
+    reached = _carries_with_tangents(tangents, **params)
+    return outs, _jvp(primals, tangents, **params)[1] if any(reached) else [None] * len(outs)
+
+
+def _carries_with_tangents(
+    tangents: Any, *, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr
+) -> list[bool]:
+    _, consts, carry = split_list([t is not None for t in tangents], cond_nconsts, body_nconsts)
+    return fixed_point(carry, lambda m: jvp_jaxpr(body_jaxpr, [*consts, *m])[1])
+
+
+def _transpose(cts: Any, *operands: Any, body_jaxpr: Jaxpr, **params: Any) -> Any:
+    where = next((f" (the loop at {eqn.source})" for eqn in body_jaxpr.eqns if eqn.source is not None), "")
     raise NotDifferentiableError(
-        "reverse-mode differentiation (grad, vjp, jacrev) of while_loop, or of fori_loop with bounds that are "
-        "traced: the "
-        "number of turns is not known, so what the backward pass needs cannot be kept. Use scan, or fori_loop "
-        "with static "
-        "bounds and a condition inside (functrans.numpy.where); or forward mode (jvp, jacfwd)."
+        "reverse-mode differentiation (grad, vjp, jacrev) of while_loop, or of fori_loop with bounds that are traced"
+        f"{where}: the number of turns is not known, so what the backward pass needs cannot be kept. Use scan, or "
+        "fori_loop with static bounds and a condition inside (functrans.numpy.where); or forward mode (jvp, jacfwd)."
     )
 
 
@@ -171,7 +188,7 @@ def _batch(
     body_jaxpr: Jaxpr,
 ) -> Any:  # fmt: skip
     """Where the condition is batched, turns go on while any lane's holds, and lanes that are done keep their value."""
-    b_cond, b_body, b_carry = _split([d is not None for d in dims], cond_nconsts, body_nconsts)
+    b_cond, b_body, b_carry = split_list([d is not None for d in dims], cond_nconsts, body_nconsts)
     b_carry = fixed_point(b_carry, lambda m: batch_jaxpr(body_jaxpr, axis, [*b_body, *m])[1])
     cond, (b_pred,) = batch_jaxpr(cond_jaxpr, axis, [*b_cond, *b_carry])
     if b_pred:
@@ -179,7 +196,7 @@ def _batch(
         cond, _ = batch_jaxpr(cond_jaxpr, axis, [*b_cond, *b_carry], [True])
     body, _ = batch_jaxpr(body_jaxpr, axis, [*b_body, *b_carry], b_carry)
     pairs = list(zip(args, dims))
-    cond_consts, body_consts, carry = _split(pairs, cond_nconsts, body_nconsts)
+    cond_consts, body_consts, carry = split_list(pairs, cond_nconsts, body_nconsts)
     operands = [
         *(x if d is None else batch_first(axis, x, d) for x, d in (*cond_consts, *body_consts)),
         *(batch_first(axis, x, d) if b else x for (x, d), b in zip(carry, b_carry)),
@@ -197,7 +214,7 @@ def _batch(
         return [reduce_or(evaluate(cond, (), xs)[0], (0,))]
 
     def lanes(*xs: Any) -> list[Any]:
-        own_cond, own_body, values = _split(xs, n_cond, n_body)
+        own_cond, own_body, values = split_list(xs, n_cond, n_body)
         running = evaluate(cond, (), [*own_cond, *values])[0]
         new = evaluate(body, (), [*own_body, *values])
         return [_where_lane(running, n, v) for n, v in zip(new, values)]
@@ -220,4 +237,5 @@ while_p.impl = _impl
 while_p.abstract_eval = _abstract
 while_p.jvp = _jvp
 while_p.linearize = _linearize
+while_p.transpose = _transpose
 while_p.batch = _batch
