@@ -104,6 +104,7 @@ from functrans.lax.indexing import (
     index_take,
     scatter,
 )
+from functrans.lax.loops import fori_loop, while_loop
 from functrans.lax.reductions import (
     argmax,
     argmin,
@@ -120,7 +121,7 @@ from functrans.lax.reductions import (
     reduce_sum,
     reduce_xor,
 )
-from functrans.lax.scan import associative_scan, map, scan
+from functrans.lax.scans import associative_scan, map, scan
 from functrans.lax.sorting import argsort, sort, sort_key_val, top_k
 from functrans.lax.structural import (
     concatenate,
@@ -133,7 +134,6 @@ from functrans.lax.structural import (
     squeeze,
     transpose,
 )
-from functrans.lax.while_loop import fori_loop, while_loop
 
 __all__ = [
     "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",

@@ -24,7 +24,7 @@ from functrans.lax.carry import carry_tangents, check_structure, fixed_point, le
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import function_name, live_values, split_list, spread, stage_function
 from functrans.lax.reductions import reduce_or
-from functrans.lax.scan import scan_p
+from functrans.lax.scans import scan_p
 from functrans.lax.structural import reshape
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
