@@ -469,7 +469,8 @@ ldexp.transpose = lambda ct, x, n: [unbroadcast(ldexp(ct, n), x.aval), None]
 
 
 def _of_greater(t: Any, y: Any, a: Any, b: Any) -> Any:
-    return t * where(a > b, 1.0, where(a == b, 0.5, 0.0))
+    share = aval_of(t).dtype.type  # of its dtype: a choice between Python scalars would be float64
+    return t * where(a > b, share(1), where(a == b, share(0.5), share(0)))
 
 
 max = Elementwise(
@@ -485,7 +486,8 @@ min = Elementwise(
 
 
 def _of_chosen(t: Any, y: Any, a: Any, b: Any) -> Any:
-    return t * where(y == a, where(a == b, 0.5, 1.0), 0.0)  # fmax and fmin pass over NaN
+    share = aval_of(t).dtype.type
+    return t * where(y == a, where(a == b, share(0.5), share(1)), share(0))  # fmax and fmin pass over NaN
 
 
 fmax = Elementwise(
