@@ -69,10 +69,13 @@ class Elementwise(Primitive):
         return self._ufunc
 
     def __call__(self, *args: Any) -> Any:
+        ufunc = self.ufunc
+        if len(args) != getattr(ufunc, "nin", len(args)):  # NumPy would write into one too many
+            raise DTypeError(f"{self.name} takes {ufunc.nin} operand{'s' * (ufunc.nin > 1)}, got {len(args)}")
         for a in args:
             if isinstance(a, Tracer):
-                return self.bind(*promote(self.name, self.ufunc, args))
-        return wrap(self.ufunc(*args))
+                return self.bind(*promote(self.name, ufunc, args))
+        return wrap(ufunc(*args))
 
     # -- rules
 
