@@ -76,8 +76,8 @@ class Tracer:
         raise errors.TracerArrayConversionError(
             f"this value cannot become a NumPy array: {self.describe()}\n"
             "Write functions of functrans.numpy, or NumPy functions called directly on it (np.sin(x), "
-            "np.stack([x, y])): np.array([x, y]), math.sin(x) and libraries that need real data cannot take it. To look "
-            "at values, return them, or run without jit (functrans.disable_jit)."
+            "np.stack([x, y])): np.array([x, y]), math.sin(x) and libraries that need real data cannot take it. To "
+            "look at values, return them, or run without jit (functrans.disable_jit)."
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
@@ -108,6 +108,11 @@ def deeper() -> Iterator[int]:
         yield _state.level
     finally:
         _state.level -= 1
+
+
+def current_level() -> int:
+    """The level of the innermost trace under way; 0 where there is none."""
+    return _state.level
 
 
 def current_staging() -> StagingTrace | None:
@@ -286,6 +291,7 @@ __all__ = [
     "Trace",
     "Tracer",
     "as_scalar",
+    "current_level",
     "current_staging",
     "deeper",
     "is_concrete",

@@ -1,4 +1,4 @@
-"""Every mistake is answered in the user's terms: the class, what is wrong, where, and what to do; no internal frames."""
+"""Every mistake is answered in the user's terms: the class, what is wrong, where, what to do; no internal frames."""
 
 import math
 import traceback
@@ -30,7 +30,8 @@ CASES = {
     # Python needs a value
     "if": (lambda: ft.jit(lambda x: 1 if x > 0 else 2)(1.0), errors.TracerBoolConversionError,
            r"truth value.*\n.*bool\[\] the result of gt of x at .*test_errors.py.*\n.*lax.cond"),
-    "and": (lambda: ft.vmap(lambda x: x and 1)(X), errors.TracerBoolConversionError, "the argument x of <lambda> under vmap"),
+    "and": (lambda: ft.vmap(lambda x: x and 1)(X), errors.TracerBoolConversionError,
+        "the argument x of <lambda> under vmap"),
     "range": (lambda: ft.jit(lambda n: [0 for _ in range(n)])(3), errors.TracerIntegerConversionError,
               "an integer.*\n.*the argument n.*\n.*static_argnums"),
     "float": (lambda: ft.jit(lambda x: float(x))(1.0), errors.ConcretizationError, r"a float.*\n.*\n.*astype"),
@@ -46,20 +47,24 @@ CASES = {
     # derivatives
     "non-scalar": (lambda: ft.grad(np.sin)(X), errors.NonScalarGradError, r"shape \(3,\).*jacobian"),
     "several": (lambda: ft.grad(lambda x: (x, x))(1.0), errors.NonScalarGradError, "2 arrays.*has_aux"),
-    "integer": (lambda: ft.grad(lambda n: n * 2.0)(3), errors.IntegerGradError, r"with respect to n, which is i64\[\].*3\.0"),
+    "integer": (lambda: ft.grad(lambda n: n * 2.0)(3), errors.IntegerGradError,
+        r"with respect to n, which is i64\[\].*3\.0"),
     "integer result": (lambda: ft.grad(lambda x: fnp.argmax(x))(X), errors.IntegerGradError, "an integer result"),
     "complex result": (lambda: ft.grad(lambda x: x * 1j)(1.0), errors.NonScalarGradError, "holomorphic"),
-    "argnums": (lambda: ft.grad(lambda x: x, argnums=2)(1.0), errors.ArgumentError, "argument 2.*1 positional argument;"),
+    "argnums": (lambda: ft.grad(lambda x: x, argnums=2)(1.0), errors.ArgumentError,
+        "argument 2.*1 positional argument;"),
     "while reverse": (lambda: ft.grad(lambda x: lax.while_loop(lambda c: c < 9, lambda c: c * x, x))(2.0),
                       errors.NotDifferentiableError, "Use scan, or fori_loop with static"),
     "tangent shape": (lambda: ft.jvp(np.sin, (X,), (1.0,)), errors.ShapeError, r"tangent of shape \(\).*\(3,\)"),
     "tangent dtype": (lambda: ft.jvp(np.sin, (X,), (X.astype(np.float32),)), errors.DTypeError, "float32.*float64"),
-    "tangent tree": (lambda: ft.jvp(lambda d: d["a"], ({"a": 1.0},), ({"b": 1.0},)), errors.TreeStructureError, "primals"),
+    "tangent tree": (lambda: ft.jvp(lambda d: d["a"], ({"a": 1.0},), ({"b": 1.0},)), errors.TreeStructureError,
+        "primals"),
     "primals": (lambda: ft.jvp(np.sin, 1.0, 1.0), errors.ArgumentError, r"write \(primals,\)"),
     "cotangent": (lambda: ft.vjp(np.sin, X)[1](1.0), errors.ShapeError, "vjp of sin"),
     "aux": (lambda: ft.grad(lambda x: x, has_aux=True)(1.0), errors.ArgumentError, "pair"),
     # vmap
-    "sizes": (lambda: ft.vmap(lambda a, b: a)(X, np.ones(4)), errors.AxesError, r"a: axis 0 of shape \(3,\) has size 3"),
+    "sizes": (lambda: ft.vmap(lambda a, b: a)(X, np.ones(4)), errors.AxesError,
+        r"a: axis 0 of shape \(3,\) has size 3"),
     "scalar": (lambda: ft.vmap(lambda a: a)(1.0), errors.AxesError, "in_axes=None"),
     "no axis": (lambda: ft.vmap(lambda a: a, in_axes=2)(X), errors.AxesError, "axis 2 of a"),
     "entries": (lambda: ft.vmap(lambda a: a, in_axes=(0, 0))(X), errors.AxesError, "2 entries.*1 positional argument"),
@@ -67,7 +72,8 @@ CASES = {
     "out_axes": (lambda: ft.vmap(lambda a: a, out_axes=None)(X), errors.AxesError, "out_axes"),
     "axis name": (lambda: ft.vmap(lambda a: lax.psum(a, "j"), axis_name="i")(X), errors.AxisNameError, "'j'.*'i'"),
     # jit
-    "static": (lambda: ft.jit(lambda x, n: x, static_argnums=1)(1.0, [1]), errors.StaticArgumentError, "a tuple for a list"),
+    "static": (lambda: ft.jit(lambda x, n: x, static_argnums=1)(1.0, [1]), errors.StaticArgumentError,
+        "a tuple for a list"),
     "static name": (lambda: ft.jit(lambda x: x, static_argnames="y"), errors.ArgumentError, "'y'"),
     "string": (lambda: ft.jit(lambda x: x)("a"), errors.DTypeError, "'a' of type str.*static"),
     "returned": (lambda: ft.jit(lambda x: "a")(1.0), errors.DTypeError, "returned 'a' of type str"),
@@ -92,7 +98,8 @@ CASES = {
     "update": (lambda: ft.jit(lambda a: a.at[:2].set(np.ones(3)))(X), errors.ShapeError, r"\(3,\).*\(2,\)"),
     "mode": (lambda: fnp.asarray(X).at[0].set(1.0, mode="sideways"), errors.ArgumentError, "sideways"),
     "out": (lambda: ft.jit(lambda a: np.add(a, 1, out=np.zeros(3)))(X), errors.ArgumentError, "out="),
-    "no traced form": (lambda: ft.jit(lambda a: np.busday_count(a, a))(X), errors.DTypeError, "busday_count.*no traced form"),
+    "no traced form": (lambda: ft.jit(lambda a: np.busday_count(a, a))(X), errors.DTypeError,
+        "busday_count.*no traced form"),
     # control flow
     "carry": (lambda: lax.scan(lambda c, x: (c.astype(int), None), 1.0, X), errors.DTypeError, "carry.*f64.*i64"),
     "scan pair": (lambda: lax.scan(lambda c, x: c, 1.0, X), errors.ArgumentError, "return carry, None"),

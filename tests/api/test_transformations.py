@@ -101,7 +101,7 @@ def test_argnums_aux_and_pytrees():
     assert isinstance(aux["sum"], np.ndarray)
     (value, aux), _ = ft.value_and_grad(g, has_aux=True)({"x": 2.0}, 3.0)
     assert (value, aux["sum"]) == (6.0, 5.0)
-    out, pull, aux = ft.vjp(lambda a: g(a, 3.0), {"x": 2.0}, has_aux=True)
+    _, pull, aux = ft.vjp(lambda a: g(a, 3.0), {"x": 2.0}, has_aux=True)
     assert pull(1.0) == ({"x": 3.0},)
 
 
@@ -222,9 +222,7 @@ def test_vmap_of_vmap_and_names():
     np.testing.assert_allclose(both(a), a / a.sum())
     centered = ft.vmap(lambda x: x - ft.lax.pmean(x, "i"), axis_name="i")
     np.testing.assert_allclose(ft.jit(centered)(a), a - a.mean(0))
-    np.testing.assert_allclose(
-        ft.grad(lambda x: fnp.sum(centered(x) ** 2))(a), 2 * (a - a.mean(0)), atol=1e-12
-    )
+    np.testing.assert_allclose(ft.grad(lambda x: fnp.sum(centered(x) ** 2))(a), 2 * (a - a.mean(0)), atol=1e-12)
 
 
 # ---------------------------------------------------------------- jit
@@ -298,7 +296,8 @@ def test_results_never_share_memory():
 def test_layouts_and_scalars():
     g = ft.jit(lambda x: x * 2)
     base = np.arange(24.0).reshape(4, 6)
-    for x in (base.T, base[::2, ::3], base[:, ::-1], np.broadcast_to(1.0, (3, 2)), np.zeros((0, 3)), np.float64(3.0), 2, True):
+    arrays_ = (base.T, base[::2, ::3], base[:, ::-1], np.broadcast_to(1.0, (3, 2)), np.zeros((0, 3)))
+    for x in (*arrays_, np.float64(3.0), 2, True):
         np.testing.assert_array_equal(g(x), np.asarray(x) * 2)
 
 

@@ -5,8 +5,7 @@ import ctypes
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from functrans.compiler import kernels
-from functrans.compiler import plan as pl
+from functrans.compiler import kernels, plan as pl
 from functrans.compiler.steps import Opaque
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import evaluate

@@ -376,7 +376,8 @@ def test_dtypes_follow_numpy(dtype):
     x = np.array([1, 0, 2]).astype(dtype)
     for function in (
         lambda n, x: x + 1, lambda n, x: x * 2.0, lambda n, x: n.sum(x), lambda n, x: n.mean(x),
-        lambda n, x: n.cumsum(x), lambda n, x: n.prod(x), lambda n, x: n.where(x, x, 1), lambda n, x: n.maximum(x, np.float32(1)),
+        lambda n, x: n.cumsum(x), lambda n, x: n.prod(x), lambda n, x: n.where(x, x, 1),
+        lambda n, x: n.maximum(x, np.float32(1)),
         lambda n, x: n.square(x), lambda n, x: n.concatenate([x, np.ones(1, np.float32)]), lambda n, x: n.exp(x),
         lambda n, x: x == 1, lambda n, x: n.multiply(x, np.int16(3)), lambda n, x: n.std(x),
     ):  # fmt: skip
