@@ -165,11 +165,13 @@ from functrans.numpy.products import (
     inner,
     kron,
     matmul,
+    matvec,
     outer,
     polyval,
     tensordot,
     vdot,
     vecdot,
+    vecmat,
 )
 from functrans.numpy.reductions import (
     all,
@@ -370,7 +372,8 @@ __all__ = [
     "isdtype", "isfinite", "isin", "isinf", "isnan", "isneginf", "isposinf", "isreal", "isscalar", "issubdtype",
     "ix_", "kaiser", "kron", "lcm", "ldexp", "left_shift", "less", "less_equal", "lexsort", "linalg", "linspace",
     "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "logspace", "matmul", "matrix_transpose", "max", "maximum", "mean", "median", "meshgrid", "mgrid",
+    "logical_xor", "logspace", "matmul", "matrix_transpose", "matvec", "max", "maximum", "mean", "median", "meshgrid",
+    "mgrid",
     "min", "minimum", "mod", "modf", "moveaxis", "multiply", "nan", "nan_to_num", "nancumsum", "nanmax", "nanmean",
     "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "ndarray", "ndim", "negative", "newaxis", "nextafter",
     "nonzero", "not_equal", "number", "ogrid", "ones", "ones_like", "outer", "pad", "partition", "percentile",
@@ -382,5 +385,5 @@ __all__ = [
     "std", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace",
     "transpose", "trapezoid", "tri", "tril", "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "uint",
     "uint16", "uint32", "uint64", "uint8", "unique", "unravel_index", "unsignedinteger", "unstack", "unwrap",
-    "vander", "var", "vdot", "vecdot", "vsplit", "vstack", "where", "zeros", "zeros_like",
+    "vander", "var", "vdot", "vecdot", "vecmat", "vsplit", "vstack", "where", "zeros", "zeros_like",
 ]  # fmt: skip

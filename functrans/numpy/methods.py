@@ -206,7 +206,8 @@ def _array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: 
         )
     traced = ufuncs.TRACED_UFUNCS.get(ufunc) or (products.matmul if ufunc is np.matmul else None)
     if traced is None:
-        traced = {getattr(np, "vecdot", None): products.vecdot}.get(ufunc) or _scipy_ufuncs().get(ufunc)
+        products_by_name = {getattr(np, n, None): getattr(products, n) for n in ("vecdot", "matvec", "vecmat")}
+        traced = products_by_name.get(ufunc) or _scipy_ufuncs().get(ufunc)
     if method == "__call__" and traced is not None:
         where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
         for key in ("casting", "order", "subok"):

@@ -102,6 +102,24 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return sum(lax.conj(a) * b, axis=-1, dtype=np.result_type(aval_of(a).dtype, aval_of(b).dtype))
 
 
+def matvec(x1: Any, x2: Any, /) -> Any:
+    """Matrices times vectors, `(..., m, n)` and `(..., n)`, as `numpy.matvec` (of NumPy 2.2)."""
+    if not has_tracer((x1, x2)) and hasattr(np, "matvec"):
+        return wrap(np.matvec(x1, x2))
+    a, v = operand("matvec", x1), operand("matvec", x2)
+    out = matmul(a, lax.reshape(v, (*shape_of(v), 1)))
+    return lax.reshape(out, shape_of(out)[:-1])
+
+
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    """Vectors, conjugated, times matrices, `(..., n)` and `(..., n, m)`, as `numpy.vecmat` (of NumPy 2.2)."""
+    if not has_tracer((x1, x2)) and hasattr(np, "vecmat"):
+        return wrap(np.vecmat(x1, x2))
+    v, a = operand("vecmat", x1), operand("vecmat", x2)
+    out = matmul(lax.reshape(lax.conj(v), (*shape_of(v)[:-1], 1, shape_of(v)[-1])), a)
+    return lax.reshape(out, (*shape_of(out)[:-2], shape_of(out)[-1]))
+
+
 @implements(np.cross)
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
     if axis is not None:

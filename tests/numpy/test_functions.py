@@ -203,6 +203,7 @@ CASES = [
     case("kron", X, V[:2]),
     case("cross", X[:, :3], Y[:, :3]),
     case("vecdot", X, Y),
+    *([case("matvec", SQUARE, V[:3]), case("vecmat", V[:3], SQUARE)] if hasattr(np, "matvec") else []),  # NumPy 2.2
     case("polyval", V, X[0]),
     # linear algebra
     case("linalg.norm", X),
