@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator
 from contextlib import contextmanager
 
 from functrans.core.trace import current_level
@@ -42,6 +42,11 @@ def axis_size(name: Hashable) -> int:
 def axis_level(name: Hashable) -> int:
     """The level of traces around the `vmap` that binds the name: tracers of higher levels differ between examples."""
     return _find(name)[1]
+
+
+def needs_level(names: Container[Hashable]) -> int:
+    """The least level at which operations over these axes can be traced: one inside of every `vmap` that binds them."""
+    return max((level + 1 for name, _, level in _state.axes if name in names), default=0)
 
 
 def _find(name: Hashable) -> tuple[int, int]:

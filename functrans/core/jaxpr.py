@@ -146,6 +146,22 @@ def inner_jaxprs(params: dict[str, Any]) -> Iterator[tuple[str, Jaxpr]]:
                 yield name, item.jaxpr
 
 
+def axis_names(primitive: Primitive, params: dict[str, Any]) -> frozenset[Any]:
+    """The named axes that an operation acts over, as a collective or by collectives in its inner jaxprs."""
+    if primitive.collective:
+        return frozenset((params["axis_name"],))
+    names: frozenset[Any] = frozenset()
+    for _, inner in inner_jaxprs(params):
+        names |= _axis_names_within(inner)
+    return names
+
+
+def _axis_names_within(jaxpr: Jaxpr) -> frozenset[Any]:
+    return jaxpr.memoize(
+        "axis_names", lambda: frozenset().union(*(axis_names(eqn.primitive, eqn.params) for eqn in jaxpr.eqns))
+    )
+
+
 def evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
     """Run a jaxpr by binding its primitives, one after another; values may be tracers."""
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.axes import bound_axes, needs_level
+from functrans.core.jaxpr import axis_names
 from functrans.core.trace import Trace, Tracer, current_staging
 from functrans.errors import FunctransError, NotDifferentiableError
 
@@ -66,6 +68,10 @@ class Primitive:
         for a in args:
             if isinstance(a, Tracer) and (trace is None or a._trace.level > trace.level):
                 trace = a._trace
+        if self.multiple_results and bound_axes() and (names := axis_names(self, params)):
+            staging = current_staging()
+            if staging is not None and (trace is None or trace.level < needs_level(names)):
+                trace = staging  # collectives within: its results differ from example to example
         if trace is None:
             try:
                 return self.impl(*args, **params)

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import operator
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from functrans.core import axes
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, is_array_like
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, current_staging
 from functrans.errors import AxisNameError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.broadcasting import iota, reduce_sum_p
+from functrans.lax.broadcasting import broadcast_in_dim, iota, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
+from functrans.lax.elementwise import as_operand
 from functrans.lax.indexing import gather
 from functrans.lax.reductions import reduce_max_p, reduce_min_p
-from functrans.lax.structural import reshape
+from functrans.lax.structural import canonical_axis, reshape
 from functrans.transforms.batching import batch_first, move_axis
+
+
+class Collective(Primitive):
+    """A primitive over the named axis of a `vmap`; `shared(x, size, **params)` is its result where all have one `x`."""
+
+    def __init__(self, name: str, shared: Callable[..., Any]):
+        super().__init__(name)
+        self.collective = True
+        self.shared = shared
+        self.impl = lambda x, *, axis_name, **params: shared(x, axes.axis_size(axis_name), **params)
+
+    def bind(self, *args: Any, **params: Any) -> Any:
+        """What comes from outside of the `vmap` is no value of it: all examples share it."""
+        (x,) = args
+        name = params["axis_name"]
+        if isinstance(x, Tracer) and x._trace.level <= axes.axis_level(name):
+            return self.impl(x, **params)
+        return super().bind(x, **params)
+
 
 # ---------------------------------------------------------------- reductions
 
 
-def _collective(name: str) -> Primitive:
-    p = Primitive(name)
-    p.collective = True
-    p.impl = lambda *args, axis_name, **params: _unbound(name, axis_name)
-    return p
-
-
-def _unbound(name: str, axis_name: Any) -> Any:
-    raise AxisNameError(f"{name} over the axis {axis_name!r} outside of the vmap that binds it")
-
-
-def _reduction(name: str, reduce: Primitive, shared: Any) -> Primitive:
-    """`shared(x, size)`: the result for a value that all examples share."""
-    p = _collective(name)
+def _reduction(name: str, reduce: Primitive, shared: Callable[[Any, int], Any]) -> Collective:
+    p = Collective(name, shared)
     p.abstract_eval = lambda x, *, axis_name: x.strong()
 
     def batch(axis: Axis, args: Any, dims: Any, *, axis_name: Hashable) -> Any:
@@ -50,7 +59,7 @@ def _reduction(name: str, reduce: Primitive, shared: Any) -> Primitive:
     return p
 
 
-psum_p = _reduction("psum", reduce_sum_p, lambda x, n: ew.mul.bind(x, aval_of(x).dtype.type(n)))
+psum_p = _reduction("psum", reduce_sum_p, lambda x, n: x * n if isinstance(x, (int, float, complex)) else ew.mul(x, n))
 pmax_p = _reduction("pmax", reduce_max_p, lambda x, n: x)
 pmin_p = _reduction("pmin", reduce_min_p, lambda x, n: x)
 psum_p.jvp = lambda p, t, *, axis_name: (psum_p.bind(p[0], axis_name=axis_name), psum_p.bind(t[0], axis_name=axis_name))
@@ -77,43 +86,66 @@ def _over(primitive: Primitive, x: Any, axis_name: Any) -> Any:
     for name in names:
         axes.axis_size(name)  # the error for a name that nobody binds
     leaves, tree = flatten(x)
+    leaves = [v if is_array_like(v) else as_operand(primitive.name, v) for v in leaves]
     for name in names:
-        leaves = [_bind(primitive, v, name) for v in leaves]
+        leaves = [primitive.bind(v, axis_name=name) for v in leaves]
     return unflatten(tree, leaves)
 
 
-def _bind(primitive: Primitive, x: Any, name: Any, **params: Any) -> Any:
-    """Bind even where the operand is a plain value: what it means is known to the vmap alone."""
-    staging = current_staging()
-    if staging is not None and not isinstance(x, Tracer):
-        return staging.process(primitive, [x], {"axis_name": name, **params})
-    return primitive.bind(x, axis_name=name, **params)
-
-
 def psum(x: Any, axis_name: Any) -> Any:
-    """The sum over all examples of the `vmap` that binds `axis_name` (one name, or several); of a pytree.
+    """The sum over all examples of the `vmap` that binds a name.
+
+    Args:
+        x: a pytree; booleans are counted. Of a Python number it is a Python number: `psum(1, "i")` is the axis's size.
+        axis_name: a name, or a tuple of names, to sum over all their axes.
+
+    Raises:
+        AxisNameError: no enclosing `vmap` binds the name.
 
     >>> import functrans as ft, numpy as np
     >>> ft.vmap(lambda x: ft.lax.psum(x, "i"), axis_name="i")(np.arange(3.0))
     Array([3., 3., 3.])
     """
-    return _over(psum_p, x, axis_name)
+    leaves, tree = flatten(x)
+    leaves = [convert_element_type(v, np.int64) if _is_bool(v) else v for v in leaves]
+    return _over(psum_p, unflatten(tree, leaves), axis_name)
+
+
+def _is_bool(x: Any) -> bool:
+    return is_array_like(x) and aval_of(x).dtype.kind == "b"
 
 
 def pmean(x: Any, axis_name: Any) -> Any:
-    """The mean over all examples."""
+    """The mean over all examples of the `vmap` that binds a name (or over several axes); of a pytree.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: x - ft.lax.pmean(x, "i"), axis_name="i")(np.arange(3.0))
+    Array([-1.,  0.,  1.])
+    """
     n = axis_size(axis_name)
     leaves, tree = flatten(psum(x, axis_name))
     return unflatten(tree, [v / n for v in leaves])
 
 
 def pmax(x: Any, axis_name: Any) -> Any:
-    """The maximum over all examples."""
+    """The maximum over all examples of the `vmap` that binds a name (or over several axes); of a pytree.
+
+    Where several examples have it, they share its derivative.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: x == ft.lax.pmax(x, "i"), axis_name="i")(np.array([1.0, 3.0, 2.0]))
+    Array([False,  True, False])
+    """
     return _over(pmax_p, x, axis_name)
 
 
 def pmin(x: Any, axis_name: Any) -> Any:
-    """The minimum over all examples."""
+    """The minimum over all examples of the `vmap` that binds a name (or over several axes); of a pytree.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: x - ft.lax.pmin(x, "i"), axis_name="i")(np.array([4.0, 3.0, 5.0]))
+    Array([1., 0., 2.])
+    """
     return _over(pmin_p, x, axis_name)
 
 
@@ -121,20 +153,36 @@ def pmin(x: Any, axis_name: Any) -> Any:
 
 
 def axis_size(axis_name: Any) -> int:
-    """The number of examples along an axis (of several together), a plain integer."""
+    """The number of examples along an axis (of several together), a plain integer.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: x / ft.lax.axis_size("i"), axis_name="i")(np.ones(4))
+    Array([0.25, 0.25, 0.25, 0.25])
+    """
     size = 1
     for name in axis_name if isinstance(axis_name, (tuple, list)) else (axis_name,):
         size *= axes.axis_size(name)
     return size
 
 
-axis_index_p = _collective("axis_index")
+class _AxisIndex(Primitive):
+    """The one primitive without operands that differs from example to example: only the `vmap`'s trace can take it."""
+
+    def bind(self, *args: Any, **params: Any) -> Any:
+        staging = current_staging()
+        if staging is None:
+            raise AxisNameError(f"axis_index of {params['axis_name']!r} outside of the vmap that binds it")
+        return staging.process(self, args, params)
+
+
+axis_index_p = _AxisIndex("axis_index")
+axis_index_p.collective = True
 axis_index_p.abstract_eval = lambda *, axis_name: ShapedArray((), np.dtype(np.int64))
 
 
 def _axis_index_batch(axis: Axis, args: Any, dims: Any, *, axis_name: Hashable) -> Any:
     if axis.name != axis_name:
-        return axis_index_p.create(axis_name=axis_name), None
+        return axis_index_p.bind(axis_name=axis_name), None
     return iota(np.int64, axis.size), 0
 
 
@@ -154,82 +202,143 @@ def axis_index(axis_name: Any) -> Any:
             index = index * axis_size(name) + axis_index(name)
         return index
     axes.axis_size(axis_name)
-    return axis_index_p.create(axis_name=axis_name)
+    return axis_index_p.bind(axis_name=axis_name)
 
 
 # ---------------------------------------------------------------- exchanges
 
-all_gather_p = _collective("all_gather")
-all_gather_p.abstract_eval = lambda x, *, axis_name, axis, size: ShapedArray(
-    (*x.shape[:axis], size, *x.shape[axis:]), x.dtype
+
+def _all_gather_shared(x: Any, n: int, *, dimension: int, size: int) -> Any:
+    shape = aval_of(x).shape
+    kept = tuple(i + (i >= dimension) for i in range(len(shape)))
+    return broadcast_in_dim(x, (*shape[:dimension], size, *shape[dimension:]), kept)
+
+
+all_gather_p = Collective("all_gather", _all_gather_shared)
+all_gather_p.abstract_eval = lambda x, *, axis_name, dimension, size: ShapedArray(
+    (*x.shape[:dimension], size, *x.shape[dimension:]), x.dtype
 )
 
 
-def _all_gather_batch(axis: Axis, args: Any, dims: Any, *, axis_name: Hashable, **params: Any) -> Any:
+def _all_gather_batch(axis: Axis, args: Any, dims: Any, *, axis_name: Hashable, dimension: int, size: int) -> Any:
     (x,), (d,) = args, dims
-    place = params["axis"]
     if axis.name != axis_name:
-        if d is None:
-            return all_gather_p.bind(x, axis_name=axis_name, **params), None
         x = move_axis(x, d, 0)
-        return all_gather_p.bind(x, axis_name=axis_name, axis=place + 1, size=params["size"]), 0
-    return move_axis(batch_first(axis, x, d), 0, place), None
+        return all_gather_p.bind(x, axis_name=axis_name, dimension=dimension + 1, size=size), 0
+    return move_axis(batch_first(axis, x, d), 0, dimension), None
+
+
+def _all_gather_transpose(ct: Any, x: Any, *, axis_name: Hashable, dimension: int, size: int) -> list[Any]:
+    total = psum_p.bind(ct, axis_name=axis_name)
+    index = axis_index_p.bind(axis_name=axis_name)
+    return [gather(total, [index], [dimension], mode="promise_in_bounds")]
 
 
 all_gather_p.batch = _all_gather_batch
 all_gather_p.jvp = lambda p, t, **params: (all_gather_p.bind(p[0], **params), all_gather_p.bind(t[0], **params))
-
-
-def _all_gather_transpose(ct: Any, x: Any, *, axis_name: Hashable, axis: int, size: int) -> list[Any]:
-    total = psum_p.bind(ct, axis_name=axis_name)
-    index = axis_index_p.create(axis_name=axis_name)
-    return [gather(total, [index], [axis], mode="promise_in_bounds")]
-
-
 all_gather_p.transpose = _all_gather_transpose
 
 
 def all_gather(x: Any, axis_name: Hashable, *, axis: int = 0, tiled: bool = False) -> Any:
-    """The values of all examples, along a new axis (joined along `axis` if `tiled`), in every example."""
+    """The values of all examples, along a new axis, in every example.
+
+    Args:
+        x: a pytree.
+        axis_name: a name that an enclosing `vmap` binds.
+        axis: where the axis of examples goes in the result.
+        tiled: join the examples along the existing `axis` instead.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: ft.lax.all_gather(x, "i"), axis_name="i")(np.arange(2.0))
+    Array([[0., 1.],
+           [0., 1.]])
+    """
     size = axes.axis_size(axis_name)
+
+    def gathered(v: Any) -> Any:
+        shape = aval_of(v).shape
+        place = canonical_axis(axis, len(shape) + (not tiled))
+        y = all_gather_p.bind(v, axis_name=axis_name, dimension=place, size=size)
+        return reshape(y, (*shape[:place], size * shape[place], *shape[place + 1 :])) if tiled else y
+
     leaves, tree = flatten(x)
-    out = []
-    for v in leaves:
-        ndim = aval_of(v).ndim + 1
-        y = _bind(all_gather_p, v, axis_name, axis=axis % ndim, size=size)
-        if tiled:
-            shape = aval_of(v).shape
-            y = reshape(y, (*shape[:axis], size * shape[axis], *shape[axis + 1 :]))
-        out.append(y)
-    return unflatten(tree, out)
+    return unflatten(tree, [gathered(as_operand("all_gather", v)) for v in leaves])
 
 
 def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> Any:
-    """Each example's value sent to another: `perm` lists (source, destination); zeros where nothing arrives."""
+    """Each example's value sent to another.
+
+    Args:
+        x: a pytree.
+        axis_name: a name that an enclosing `vmap` binds.
+        perm: pairs (source, destination), no source and no destination twice; zeros arrive where nothing is sent.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: ft.lax.ppermute(x, "i", [(0, 1), (1, 2)]), axis_name="i")(np.array([5.0, 6.0, 7.0]))
+    Array([0., 5., 6.])
+    """
     size = axes.axis_size(axis_name)
+    perm = [(operator.index(s), operator.index(d)) for s, d in perm]
+    if not all(0 <= i < size for pair in perm for i in pair):
+        raise ShapeError(f"ppermute: {perm} names examples outside of the {size} of axis {axis_name!r}")
+    if any(len(set(part)) != len(part) for part in zip(*perm)):
+        raise ShapeError(f"ppermute: {perm} names a source or a destination twice")
     source = np.full(size, size)
     for s, d in perm:
         source[d] = s
-    if len({d for _, d in perm}) != len(perm) or len({s for s, _ in perm}) != len(perm):
-        raise ShapeError(f"ppermute: {perm} names a source or a destination twice")
     leaves, tree = flatten(all_gather(x, axis_name))
     here = gather(source, [axis_index(axis_name)], [0], mode="promise_in_bounds")
     return unflatten(tree, [gather(v, [here], [0], mode="fill", fill_value=0) for v in leaves])
 
 
-def all_to_all(x: Any, axis_name: Hashable, split_axis: int, concat_axis: int) -> Any:
-    """Each example keeps its share of every example's `split_axis`, lined up along `concat_axis`."""
-    leaves, tree = flatten(all_gather(x, axis_name))
+def all_to_all(x: Any, axis_name: Hashable, split_axis: int, concat_axis: int, *, tiled: bool = False) -> Any:
+    """Each example keeps its share of every example's `split_axis`, and lines the shares up.
+
+    Args:
+        x: a pytree.
+        axis_name: a name that an enclosing `vmap` binds.
+        split_axis: the axis that is shared out: its size is the number of examples (a multiple of it if `tiled`).
+        concat_axis: where in the result the shares lie, along a new axis.
+        tiled: the shares keep `split_axis`, and are joined along the existing `concat_axis`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: ft.lax.all_to_all(x, "i", 0, 0), axis_name="i")(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[1., 3.],
+           [2., 4.]])
+    """
+    size = axes.axis_size(axis_name)
     index = axis_index(axis_name)
-    out = []
-    for v in leaves:
-        mine = gather(v, [index], [split_axis + 1], mode="promise_in_bounds")  # (examples, rest)
-        out.append(move_axis(mine, 0, concat_axis))
-    return unflatten(tree, out)
+
+    def exchanged(v: Any) -> Any:
+        shape = aval_of(v).shape
+        split, concat = canonical_axis(split_axis, len(shape)), canonical_axis(concat_axis, len(shape))
+        if shape[split] % size or (not tiled and shape[split] != size):
+            raise ShapeError(
+                f"all_to_all: axis {split_axis} of shape {shape} must have the size of axis {axis_name!r}, {size}"
+                + (", or a multiple of it" if tiled else "")
+            )
+        if tiled:
+            v = reshape(v, (*shape[:split], size, shape[split] // size, *shape[split + 1 :]))
+        everyone = all_gather_p.bind(v, axis_name=axis_name, dimension=0, size=size)
+        mine = gather(everyone, [index], [split + 1], mode="promise_in_bounds")  # (examples, the other axes)
+        out = move_axis(mine, 0, concat)
+        if not tiled:
+            return out
+        own = aval_of(out).shape
+        return reshape(out, (*own[:concat], own[concat] * own[concat + 1], *own[concat + 2 :]))
+
+    leaves, tree = flatten(x)
+    return unflatten(tree, [exchanged(as_operand("all_to_all", v)) for v in leaves])
 
 
 def pswapaxes(x: Any, axis_name: Hashable, axis: int) -> Any:
-    """The axis of examples exchanged with an axis of the value, which must have its size."""
+    """The axis of examples exchanged with an axis of the value, which must have its size; of a pytree.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: ft.lax.pswapaxes(x, "i", 0), axis_name="i")(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[1., 3.],
+           [2., 4.]])
+    """
     return all_to_all(x, axis_name, axis, axis)
 
 

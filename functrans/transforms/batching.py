@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from functrans.core.avals import ShapedArray, aval_of
-from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var, inner_jaxprs, last_uses
+from functrans.core.jaxpr import Atom, Jaxpr, Literal, Var, axis_names, last_uses
 from functrans.core.primitive import Axis, lookup
 from functrans.core.trace import stage
 from functrans.transforms.jvp import close_over
@@ -34,7 +34,7 @@ def batch_evaluate(
         values = [v for v, _ in pairs]
         in_dims = [d for _, d in pairs]
         primitive = eqn.primitive
-        if all(d is None for d in in_dims) and not acts_over_axis(eqn):
+        if all(d is None for d in in_dims) and axis.name not in axis_names(primitive, eqn.params):
             out = primitive.bind(*values, **eqn.params)
             out_dims: Any = [None] * len(eqn.outvars) if primitive.multiple_results else None
         else:
@@ -47,14 +47,6 @@ def batch_evaluate(
             del env[var]
     results = [read(a) for a in jaxpr.outvars]
     return [v for v, _ in results], [d for _, d in results]
-
-
-def acts_over_axis(eqn: Eqn) -> bool:
-    """Whether an equation is a collective, or has one within: it may differ where operands do not."""
-    return eqn.primitive.collective or any(
-        inner.memoize("acts_over_axis", lambda: any(acts_over_axis(e) for e in inner.eqns))  # noqa: B023
-        for _, inner in inner_jaxprs(eqn.params)
-    )
 
 
 def batch_jaxpr(
