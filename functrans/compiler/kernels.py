@@ -220,13 +220,14 @@ def _from_file(path: Path, key: str) -> int:
         address = library.get_pointer_to_function(symbol)
     except Exception:  # whatever is wrong with it, it can be made anew
         address = 0
-    with suppress(OSError):
-        if not address:
+    if not address:
+        with suppress(OSError):
             path.unlink()
-            return 0
+        return 0
+    _keep.append(library)
+    with suppress(OSError):
         if time.time() - path.stat().st_mtime > _DAY:
             os.utime(path)  # it is in use
-    _keep.append(library)
     return address
 
 
