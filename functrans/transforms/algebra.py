@@ -108,13 +108,15 @@ def add_of_update(b: Builder, eqn: Eqn) -> Atom | None:
 
     (Up to the sign of zeros, and the order of the sums where an element is added to twice.)
     """
+    if not all(fits(a, out_aval(eqn)) for a in eqn.inputs):
+        return None  # one of them is broadcast
     for x, y in (eqn.inputs, eqn.inputs[::-1]):
         scattered = b.defined_by(y, "scatter_add")
-        if scattered is not None and _is_zeros(b, scattered.inputs[0]) and fits(x, out_aval(eqn)):
+        if scattered is not None and _is_zeros(b, scattered.inputs[0]):
             inputs = (x, *scattered.inputs[1:])
             return b.bind("scatter_add", *inputs, aval=out_aval(eqn), source=eqn.source, **scattered.params)
         block = b.defined_by(y, "dynamic_update_slice")
-        if block is None or not _is_zeros(b, block.inputs[0]) or not fits(x, out_aval(eqn)):
+        if block is None or not _is_zeros(b, block.inputs[0]):
             continue
         _, update, *starts = block.inputs
         if update.aval.size * 4 > x.aval.size:

@@ -11,7 +11,8 @@ from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.check import check_jaxpr
 from functrans.core.jaxpr import evaluate
 from functrans.core.trace import stage
-from functrans.lax import broadcasting, conversion, elementwise, structural
+from functrans.lax import broadcasting, conversion, elementwise, indexing, structural
+from functrans.transforms.jvp import close_over
 from functrans.transforms.simplify import simplify
 
 e = elementwise
@@ -255,3 +256,15 @@ def test_known_branches_are_inlined_and_unused_results_go():
     assert len(branch.outvars) == 1
     assert new.outvars[1] is new.invars[1]
     assert "neg" in names(new)
+
+
+def test_an_update_that_is_broadcast_stays_a_sum():
+    def fun(x, u):
+        blank = broadcasting.full((3,), 0.0)
+        return [elementwise.add(x, indexing.scatter("add", blank, u, [np.array([0, 2, 0])], [0]))]
+
+    x, u = np.arange(6.0).reshape(2, 3), np.array([1.0, 10.0, 100.0])
+    jaxpr, consts = stage(fun, [ShapedArray(x.shape, x.dtype), ShapedArray(u.shape, u.dtype)])
+    simplified = simplify(close_over(jaxpr, consts))
+    check_jaxpr(simplified)
+    np.testing.assert_array_equal(evaluate(simplified, (), [x, u])[0], x + [101.0, 0.0, 10.0])
