@@ -436,7 +436,12 @@ erfc = Elementwise("erfc", "scipy.special:erfc", "erfc({0})", lambda t, y, x: t 
 erf_inv = Elementwise(
     "erf_inv", "scipy.special:erfinv", "erfinv({0})", lambda t, y, x: t * (exp(y * y) / _TWO_OVER_SQRT_PI)
 )
-lgamma = Elementwise("lgamma", "scipy.special:gammaln", "lgamma({0})", lambda t, y, x: t * digamma(x))
+lgamma = Elementwise(
+    "lgamma",
+    "scipy.special:gammaln",
+    "where(({0} < 0) & ({0} - {0} != 0), {0}, lgamma({0}))",  # SciPy says -inf at -inf, C says inf
+    lambda t, y, x: t * digamma(x),
+)
 digamma = Elementwise("digamma", "scipy.special:digamma", "digamma({0})", lambda t, y, x: t * polygamma(1.0, x))
 polygamma = Elementwise(
     "polygamma",

@@ -16,12 +16,15 @@ class _Polygamma:
     def __call__(self, n: Any, x: Any) -> Any:
         from scipy.special import polygamma
 
-        dtype = np.result_type(n, x)
-        out = np.asarray(polygamma(n, x))
-        return out.astype(dtype if dtype.kind == "f" else np.float64)[()]
+        types = (type(v) if type(v) in (int, float) else np.asarray(v).dtype for v in (n, x))
+        return np.asarray(polygamma(n, x)).astype(self.resolve_dtypes((*types, None))[-1])[()]
 
     def resolve_dtypes(self, types: tuple[Any, ...]) -> tuple[np.dtype, ...]:
-        return np.hypot.resolve_dtypes(types)
+        from scipy.special import beta  # a ufunc of two arguments with loops for float32 and float64
+
+        if all(isinstance(t, type) for t in types[:2]):
+            types = (np.dtype(float), np.dtype(float), None)
+        return beta.resolve_dtypes(types)
 
 
 polygamma_ufunc = _Polygamma()
