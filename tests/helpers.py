@@ -10,16 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
 import functrans.numpy.methods  # noqa: F401 - operators of traced arrays
+from functrans import lax
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.check import check_jaxpr
 from functrans.core.jaxpr import evaluate
 from functrans.core.primitive import Axis
 from functrans.core.trace import stage
-from functrans.transforms.batching import batch_evaluate
-from functrans.transforms.jvp import jvp, linearize
-from functrans.transforms.transpose import transpose_linear
+from functrans.transforms.batching import batch_evaluate, batch_jaxpr
+from functrans.transforms.jvp import close_over, jvp, jvp_jaxpr, linearize, linearize_jaxpr
+from functrans.transforms.transpose import transpose_jaxpr, transpose_linear
 
 Flat = Callable[..., Sequence[Any]]
 
@@ -148,3 +150,62 @@ def check_rules(
 def abstract(fun: Callable[..., Any], *shapes_and_dtypes: tuple[tuple[int, ...], Any]) -> list[ShapedArray]:
     """The types of a function's results for operands of these types; raises what staging raises."""
     return stage(flat(fun), [ShapedArray(s, np.dtype(d)) for s, d in shapes_and_dtypes])[0].out_avals
+
+
+def staged(fun: Callable[..., Any]) -> Flat:
+    """The function run through its jaxpr, so that its values are traced even where Python could choose by them."""
+
+    def run(*args: Any) -> list[Any]:
+        jaxpr, consts = stage(flat(fun), [aval_of(a) for a in args])
+        return evaluate(jaxpr, consts, args)
+
+    return run
+
+
+def check_jaxprs(fun: Callable[..., Any], *args: Any, reverse: bool = True) -> None:
+    """Every transformation of the staged function gives a well-typed jaxpr, whichever arguments take part."""
+    jaxpr, consts = stage(flat(fun), [aval_of(a) for a in args])
+    jaxpr = close_over(jaxpr, consts)
+    check_jaxpr(jaxpr)
+    floats = [a.dtype.kind in "fc" for a in jaxpr.in_avals]
+    for chosen in itertools.islice(itertools.product([True, False], repeat=len(args)), 8):
+        check_jaxpr(batch_jaxpr(jaxpr, Axis(2), chosen)[0])
+        nonzero = [a and b for a, b in zip(chosen, floats)]
+        tangent, _ = jvp_jaxpr(jaxpr, nonzero)
+        check_jaxpr(tangent)
+        check_jaxpr(batch_jaxpr(tangent, Axis(2), [True] * len(tangent.invars))[0])
+        split = linearize_jaxpr(jaxpr, nonzero)
+        check_jaxpr(split.forward)
+        check_jaxpr(split.linear)
+        if reverse:
+            linear = [False] * len(split.forwarded) + [True] * sum(nonzero)
+            backward, _ = transpose_jaxpr(split.linear, linear, [True] * len(split.linear.outvars))
+            check_jaxpr(backward)
+            check_jaxpr(batch_jaxpr(backward, Axis(2), [True] * len(backward.invars))[0])
+
+
+@st.composite
+def programs(draw: st.DrawFn, inputs: int, outputs: int, max_size: int = 5) -> Callable[..., list[Any]]:
+    """Smooth functions of so many arrays of one shape: random compositions, some of whose results have no tangent."""
+    steps = draw(st.lists(st.tuples(st.sampled_from(list(_STEPS)), *[st.integers(0, 20)] * 2), max_size=max_size))
+    chosen = draw(st.lists(st.integers(0, 20), min_size=outputs, max_size=outputs))
+
+    def program(*args: Any) -> list[Any]:
+        values = list(args)
+        for step, i, j in steps:
+            values.append(_STEPS[step](values[i % len(values)], values[j % len(values)]))
+        return [values[-1 - k % len(values)] for k in chosen]
+
+    assert inputs
+    return program
+
+
+_STEPS: dict[str, Callable[[Any, Any], Any]] = {
+    "product": lambda x, y: lax.sin(lax.mul(x, y)),
+    "difference": lambda x, y: lax.sub(x, lax.mul(y, 0.5)),
+    "sine": lambda x, y: lax.sin(x),
+    "half": lambda x, y: lax.mul(x, 0.5),
+    "jump": lambda x, y: lax.convert_element_type(lax.gt(x, 0.2), np.float64),
+    "constant": lambda x, y: lax.full(np.shape(x), 0.75),
+    "branch": lambda x, y: lax.select(lax.gt(x, 0.1), lax.cos(x), y),
+}

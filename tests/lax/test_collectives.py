@@ -64,7 +64,7 @@ def test_pytrees_lists_booleans_and_python_numbers():
 def test_what_all_examples_share():
     w = np.array([1.0, 2.0])
     for name, wanted in (("psum", 3 * w), ("pmean", w), ("pmax", w), ("pmin", w)):
-        got = ft.vmap(lambda v: v * getattr(lax, name)(w, "i"), axis_name="i")(np.ones((3, 2)))
+        got = ft.vmap(lambda v, name=name: v * getattr(lax, name)(w, "i"), axis_name="i")(np.ones((3, 2)))
         assert_same(got, np.broadcast_to(wanted, (3, 2)), 1e-15)
     got = ft.vmap(lambda v: lax.all_gather(w, "i") + v, axis_name="i")(np.zeros(3))
     assert_same(got, np.broadcast_to(w, (3, 3, 2)))
@@ -204,7 +204,7 @@ def test_errors():
             call(X, "i")
     for perm, message in (([(0, 1), (0, 2)], "twice"), ([(0, 1), (2, 1)], "twice"), ([(0, 3)], "outside of the 3")):
         with pytest.raises(errors.ShapeError, match=message):
-            ft.vmap(lambda v: lax.ppermute(v, "i", perm), axis_name="i")(X)
+            ft.vmap(lambda v, perm=perm: lax.ppermute(v, "i", perm), axis_name="i")(X)
     with pytest.raises(errors.ShapeError, match=r"axis 0 of shape \(2,\) must have the size of axis 'i', 3"):
         ft.vmap(lambda v: lax.all_to_all(v, "i", 0, 0), axis_name="i")(X)
     with pytest.raises(errors.AxisError, match="axis 3 is out of bounds"):
