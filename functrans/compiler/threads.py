@@ -13,8 +13,8 @@ import ctypes
 import os
 import sys
 import threading
+from contextlib import suppress
 
-import numpy as np
 from numba import njit, types
 
 from functrans import config
@@ -31,7 +31,7 @@ from functrans.compiler.intrinsics import (
 # The pool is a block of int64s; these are the byte offsets of its fields.
 _BUSY, _KERNEL, _TABLE, _SIZES, _HI, _CHUNK, _NEXT, _LEFT = (64 * i for i in range(8))  # a cache line each
 _THREADS, _POST, _WAIT, _TRY, _DONE, _STARTS = 512, 520, 528, 536, 544, 576
-_MAX_THREADS = 64
+_MAX_THREADS = 64  # what the block has room for
 _SPINS = 3000
 _PIECES = 4  # pieces of work for each thread, so that a late one does not hold up all
 _SEMAPHORE = 64
@@ -93,56 +93,63 @@ def run_parallel(pool: int, kernel: int, table: int, sizes: int, hi: int) -> Non
 # ------------------------------------------------------------------ making the pool
 
 _lock = threading.Lock()
-_pool: np.ndarray | None = None
+_block = 0  # the pool's address, once there is one
 _started = 0
-_keep: list[object] = []
+_wanted, _address = 0, 0  # the number of threads that `_address` is the answer for
 
 
 def pool_address() -> int:
     """The address of the pool for the number of threads that is set; 0 for one thread."""
     wanted = config.num_threads()
-    if wanted == 1 or not _semaphores():
-        return 0
-    pool = _pool
-    if pool is None or pool[_THREADS // 8] != wanted:
-        pool = _make(min(wanted, _MAX_THREADS))
-    return pool.ctypes.data
+    return _address if wanted == _wanted else _adapt(wanted)
 
 
-def _semaphores() -> bool:
-    return sys.platform.startswith("linux")
-
-
-def _make(threads: int) -> np.ndarray:
-    global _pool, _started
+def _adapt(wanted: int) -> int:
+    """Make the pool have as many threads as wanted and possible: its address."""
+    global _wanted, _address, _started
     with _lock:
-        if _pool is None:
-            libc = ctypes.CDLL(None)
-            block = np.zeros(_STARTS // 8 + _MAX_THREADS, np.int64)
-            semaphores = [ctypes.create_string_buffer(_SEMAPHORE) for _ in range(_MAX_THREADS + 1)]
-            for semaphore in semaphores:
-                libc.sem_init(semaphore, 0, 0)
-            addresses = [ctypes.addressof(s) for s in semaphores]
-            for field, name in ((_POST, "sem_post"), (_WAIT, "sem_wait"), (_TRY, "sem_trywait")):
-                block[field // 8] = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0
-            block[_DONE // 8] = addresses[-1]
-            block[_STARTS // 8 :] = addresses[:-1]
-            _keep.append(semaphores)
-            _keep.append(block)
-            _pool = block
-        while _started < threads - 1:
-            threading.Thread(
-                target=_worker, args=(_pool.ctypes.data, _started), name=f"functrans-{_started}", daemon=True
-            ).start()
-            _started += 1
-        _pool[_THREADS // 8] = threads
-        return _pool
+        threads = min(wanted, _MAX_THREADS) if sys.platform.startswith("linux") else 1
+        if threads > 1:
+            pool = _allocated()
+            with suppress(RuntimeError):  # no more threads to be had: fewer will do
+                while _started < threads - 1:
+                    name = f"functrans-{_started}"
+                    threading.Thread(target=_worker, args=(pool, _started), name=name, daemon=True).start()
+                    _started += 1
+            threads = min(threads, _started + 1)
+            ctypes.c_int64.from_address(pool + _THREADS).value = threads
+        _wanted, _address = wanted, _block if threads > 1 else 0
+        return _address
+
+
+def _allocated() -> int:
+    """The block of the pool, with its semaphores; never freed, for workers wait on it until the process ends."""
+    global _block
+    if not _block:
+        libc = ctypes.CDLL(None)
+        libc.calloc.restype, libc.calloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t] * 2
+        libc.sem_init.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint]
+        fields = _STARTS + 8 * _MAX_THREADS
+        memory = libc.calloc(1, fields + _SEMAPHORE * (_MAX_THREADS + 1) + 64)
+        if not memory:
+            raise MemoryError("no memory for the thread pool")
+        block = -(-memory // 64) * 64
+        words = (ctypes.c_int64 * (fields // 8)).from_address(block)
+        semaphores = [block + fields + _SEMAPHORE * i for i in range(_MAX_THREADS + 1)]
+        for semaphore in semaphores:
+            libc.sem_init(semaphore, 0, 0)
+        for field, name in ((_POST, "sem_post"), (_WAIT, "sem_wait"), (_TRY, "sem_trywait")):
+            words[field // 8] = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0
+        words[_DONE // 8] = semaphores[-1]
+        words[_STARTS // 8 :] = semaphores[:-1]
+        _block = block
+    return _block
 
 
 def _after_fork() -> None:
     """In the child the workers are gone, and the pool may be locked for ever: forget it."""
-    global _pool, _started, _lock
-    _pool, _started, _lock = None, 0, threading.Lock()
+    global _lock, _block, _started, _wanted, _address
+    _lock, _block, _started, _wanted, _address = threading.Lock(), 0, 0, 0, 0
 
 
 if hasattr(os, "register_at_fork"):
