@@ -15,7 +15,7 @@ from typing import Any
 from functrans.core.avals import ShapedArray, aval_of, tangent_dtype
 from functrans.core.jaxpr import Eqn, Jaxpr, convert_constvars, evaluate
 from functrans.core.primitive import Primitive, lookup, zeros
-from functrans.core.trace import StagingTrace, Trace, Tracer, deeper, stage
+from functrans.core.trace import StagingTrace, Trace, Tracer, current_staging, deeper, stage, staging_into
 from functrans.errors import ConcretizationError, NotDifferentiableError
 
 Strip = Callable[[Callable[[Any], Any]], None]
@@ -53,8 +53,16 @@ class TangentTrace(Trace):
     def __init__(self, level: int, linear: bool):
         self.level = level
         self.linear = linear
+        self.staging = current_staging()
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if current_staging() is self.staging:
+            return self.apply_rule(primitive, args, params)
+        with staging_into(self.staging):  # what a rule creates belongs here, not to a body that is staged meanwhile
+            return self.apply_rule(primitive, args, params)
+
+    def apply_rule(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The operation by its jvp (or linearize) rule."""
         primals = []
         tangents = []
         for a in args:

@@ -140,6 +140,15 @@ def test_values_captured_from_every_transformation_around():
     assert_same(hessian, ft.jacfwd(nest(plain))(0.7), 1e-12)
 
 
+def test_what_a_derivative_rule_creates_stays_outside_of_the_body():
+    """The body computes on captured values alone, whose derivative rule makes zeros."""
+
+    def fun(w, x):
+        return lax.scan(lambda c, _: (c * lax.select(lax.gt(w, 0.1), lax.cos(w), w), None), x, length=2)[0]
+
+    check_rules(fun, X, X + 1)
+
+
 def test_pytrees_and_no_results():
     init = {"a": np.ones(2), "b": (np.zeros(()), None)}
     out, ys = lax.scan(lambda c, x: ({"a": c["a"] * x["u"], "b": (c["b"][0] + 1, None)}, None), init, {"u": np.ones(4)})
