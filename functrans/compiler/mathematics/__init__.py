@@ -1,0 +1,24 @@
+"""Mathematical functions for kernels: straight-line code that vectorises in the loop that calls it.
+
+`exp_f64`, `exp_f32` and so on, by NumPy's names: Numba intrinsics, whose `py_func` is the text they are made from. Each
+states the largest error that its method allows, in units in the last place (ulp). Special values are NumPy's.
+"""
+
+from functrans.compiler.mathematics.error_function import erf_f32 as erf_f32, erf_f64 as erf_f64
+from functrans.compiler.mathematics.exponential import (
+    exp2_f32 as exp2_f32,
+    exp2_f64 as exp2_f64,
+    exp_f32 as exp_f32,
+    exp_f64 as exp_f64,
+    expm1_f32 as expm1_f32,
+    expm1_f64 as expm1_f64,
+    logistic_f32 as logistic_f32,
+    logistic_f64 as logistic_f64,
+)
+from functrans.compiler.mathematics.hyperbolic import tanh_f32 as tanh_f32, tanh_f64 as tanh_f64
+from functrans.compiler.mathematics.logarithm import (
+    log1p_f32 as log1p_f32,
+    log1p_f64 as log1p_f64,
+    log_f32 as log_f32,
+    log_f64 as log_f64,
+)

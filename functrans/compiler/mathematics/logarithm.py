@@ -1,0 +1,98 @@
+"""log, log1p, log2 and log10.
+
+x = 2^n m with m between sqrt(1/2) and sqrt(2), read off the bits of x. With f = m - 1 and s = f / (2 + f),
+
+    log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + R(s^2)),   R(z) = 2 z/3 + 2 z^2/5 + ...
+
+in which f is exact and the rest is small: the arrangement of fdlibm (Sun Microsystems, 1993, `e_log.c`), with
+coefficients of our own (Remez).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from functrans.compiler.mathematics.exponential import LN2_64
+from functrans.compiler.mathematics.values import (
+    absolute,
+    bits,
+    choose,
+    compiled,
+    from_bits,
+    integer_as_float,
+    muladd,
+    number_bits,
+    polynomial,
+    two_sum,
+    where,
+)
+
+INFINITY, NAN = float("inf"), float("nan")
+LN2_32 = (0.693359375, -0.00021219444)
+
+#: R(z) / z for z <= (3 - 2 sqrt(2))^2, to 2^-64 and 2^-35 of 1 (degrees 7 and 3).
+R_64 = (
+    0.6666666666666666, 0.4000000000000089, 0.28571428570796703, 0.2222222239316664, 0.18181795494867395,
+    0.1538624715213662, 0.13268583883338902, 0.13088513507428184,
+)  # fmt: skip
+R_32 = (0.6666667, 0.40000123, 0.2855072, 0.23332843)
+
+_SQRT_HALF = 0.7071067811865476
+
+
+def split(x: Any) -> tuple[Any, Any]:
+    """The float n and m with x = 2^n m, for normal x."""
+    exponent = choose(x, 52, 23)
+    above = bits(x) + (number_bits(x, 1.0) - number_bits(x, _SQRT_HALF))
+    biased = above >> exponent
+    m = from_bits((above & ((1 << exponent) - 1)) + number_bits(x, _SQRT_HALF))
+    return integer_as_float(biased, x) - choose(x, 1023.0, 127.0), m
+
+
+def normalized(x: Any) -> tuple[Any, Any]:
+    """x, or where it is subnormal 2^54 x (2^25), and what to take from its exponent for that."""
+    small = x < choose(x, 2.2250738585072014e-308, 1.1754944e-38)
+    shift = choose(x, 54, 25)
+    return where(small, x * 2.0**shift, x), where(small, x * 0.0 + float(shift), 0.0)
+
+
+def small_part(f: Any) -> tuple[Any, Any]:
+    """f^2/2 and s (f^2/2 + R): log(1 + f) is f less the first plus the second."""
+    s = f / (f + 2.0)
+    z = s * s
+    half_square = 0.5 * f * f
+    return half_square, s * muladd(z, polynomial(z, choose(f, R_64, R_32)), half_square)
+
+
+def special(x: Any, result: Any) -> Any:
+    """The logarithm where it is not a number like others: below zero, at zero, at infinity; NaN."""
+    ordinary = where(x < INFINITY, result, x)  # infinity and NaN remain
+    return where(x > 0.0, ordinary, where(x == 0.0, -INFINITY, x * NAN))
+
+
+def log(x: Any) -> Any:
+    """The natural logarithm, to 1 ulp."""
+    y, shift = normalized(x)
+    n, m = split(y)
+    n = n - shift
+    high, low = choose(x, LN2_64, LN2_32)
+    f = m - 1.0
+    half_square, rest = small_part(f)
+    return special(x, muladd(n, high, f - (half_square - muladd(n, low, rest))))
+
+
+def log1p(x: Any) -> Any:
+    """log(1 + x), to 1 ulp."""
+    u, lost = two_sum(1.0, x)  # 1 + x = u + lost
+    n, m = split(u)
+    high, low = choose(x, LN2_64, LN2_32)
+    f = m - 1.0
+    half_square, rest = small_part(f)
+    result = muladd(n, high, f - (half_square - (rest + muladd(n, low, lost / u))))
+    result = where(x < INFINITY, result, x)
+    tiny = absolute(x) < choose(x, 2.0**-54, 2.0**-25)
+    return where(tiny, x, where(x > -1.0, result, where(x == -1.0, -INFINITY, x * NAN)))
+
+
+log_f64, log_f32 = compiled(log)
+log1p_f64, log1p_f32 = compiled(log1p)
