@@ -62,23 +62,23 @@ def _state_facts(builder: Any, since: int, entry: int) -> None:
             instruction.set_metadata("noalias", others)
 
 
+# Typed as for any `CPointer`: the index is an intp, the value has the element type.
+
+
 @lower_builtin(operator.getitem, _Entry, types.Integer)
 def _get(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    entry, index = signature.args
+    entry = signature.args[0]
     since = len(builder.block.instructions)
-    address = builder.gep(args[0], [context.cast(builder, args[1], index, types.intp)])
-    value = context.unpack_value(builder, entry.dtype, address)
+    value = context.unpack_value(builder, entry.dtype, builder.gep(args[0], [args[1]]))
     _state_facts(builder, since, entry.entry)
     return value
 
 
 @lower_builtin(operator.setitem, _Entry, types.Integer, types.Any)
 def _set(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    entry, index, given = signature.args
-    value = context.cast(builder, args[2], given, entry.dtype)
+    entry = signature.args[0]
     since = len(builder.block.instructions)
-    address = builder.gep(args[0], [context.cast(builder, args[1], index, types.intp)])
-    context.pack_value(builder, entry.dtype, value, address)
+    context.pack_value(builder, entry.dtype, args[2], builder.gep(args[0], [args[1]]))
     _state_facts(builder, since, entry.entry)
     return context.get_dummy_value()
 

@@ -442,7 +442,9 @@ lgamma = Elementwise(
     "where(({0} < 0) & ({0} - {0} != 0), {0}, lgamma({0}))",  # SciPy says -inf at -inf, C says inf
     lambda t, y, x: t * digamma(x),
 )
-digamma = Elementwise("digamma", "scipy.special:digamma", "digamma({0})", lambda t, y, x: t * polygamma(1.0, x))
+digamma = Elementwise(
+    "digamma", "scipy.special:digamma", "digamma({0})", lambda t, y, x: t * polygamma(aval_of(x).dtype.type(1), x)
+)
 polygamma = Elementwise(
     "polygamma",
     "functrans.lax.special:polygamma_ufunc",

@@ -35,7 +35,9 @@ def _spread(function, arguments):
     value = [np.asarray(v) for v in function(*arguments)]
     spread = [np.zeros(v.shape) for v in value]
     for _ in range(_MOVES):
-        moved = [(a * (1 + 4 * np.finfo(a.dtype).eps * rng.choice([-1, 1], a.shape))).astype(a.dtype) for a in arguments]
+        moved = [
+            (a * (1 + 4 * np.finfo(a.dtype).eps * rng.choice([-1, 1], a.shape))).astype(a.dtype) for a in arguments
+        ]
         for s, v, m in zip(spread, value, function(*moved)):
             difference = np.abs(np.asarray(m, np.float64) - np.asarray(v, np.float64))
             np.maximum(s, np.nan_to_num(difference, nan=np.inf), out=s)
@@ -78,9 +80,7 @@ def _mapped(program):
     f, least = program.function(), _precision(program)
     batches = [np.stack([a, np.flip(a)]) for a in program.arguments]
     for axes in ((0, 0), (0, None)):
-        rows = [
-            [b[i] if d == 0 else a for b, a, d in zip(batches, program.arguments, axes)] for i in range(2)
-        ]
+        rows = [[b[i] if d == 0 else a for b, a, d in zip(batches, program.arguments, axes)] for i in range(2)]
         operands = [b if d == 0 else a for b, a, d in zip(batches, program.arguments, axes)]
         try:
             both = [_spread(f, row) for row in rows]

@@ -22,3 +22,9 @@ from functrans.compiler.mathematics.logarithm import (
     log_f32 as log_f32,
     log_f64 as log_f64,
 )
+from functrans.compiler.mathematics.trigonometric import (
+    cos_f32 as cos_f32,
+    cos_f64 as cos_f64,
+    sin_f32 as sin_f32,
+    sin_f64 as sin_f64,
+)

@@ -1,6 +1,6 @@
-"""erf, erfc and the inverse of erf.
+"""The error function.
 
-erf: for |x| < 1 an odd polynomial; beyond it erf(x) = 1 - e^-q(x), where q = -log(erfc(x)) is so smooth that one
+For |x| < 1 an odd polynomial; beyond it erf(x) = 1 - e^-q(x), where q = -log(erfc(x)) is so smooth that one
 polynomial serves up to where erf is 1. Both are minimax (Remez).
 """
 
@@ -42,7 +42,7 @@ _Q_32 = (
 
 
 def erf(x: Any) -> Any:
-    """The error function, to 1 ulp."""
+    """The error function, within 1.2 ulp."""
     a = minimum(absolute(x), choose(x, 6.0, 4.0))
     z = a * a
     near = muladd(a, TWO_OVER_SQRT_PI, a * polynomial(z, choose(x, _ERF_64, _ERF_32)))

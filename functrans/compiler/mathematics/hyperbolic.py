@@ -1,6 +1,6 @@
-"""tanh, and the other hyperbolic functions and their inverses.
+"""tanh.
 
-tanh: for |x| < 0.625 the rational form of Cephes (Moshier, 1989, `tanh.c`: x + x^3 P/Q), in float32 a minimax
+For |x| < 0.625 the rational form of Cephes (Moshier, 1989, `tanh.c`: x + x^3 P/Q), in float32 a minimax
 polynomial; beyond it 1 - 2 / (e^2x + 1).
 """
 
@@ -29,7 +29,7 @@ _TANH_32 = (-0.3333333, 0.13333212, -0.053947467, 0.021704199, -0.008185352, 0.0
 
 
 def tanh(x: Any) -> Any:
-    """The hyperbolic tangent, to 1 ulp."""
+    """The hyperbolic tangent, within 1.2 ulp."""
     a = minimum(absolute(x), choose(x, 22.0, 10.0))
     z = a * a
     e, rest = exp_within(a + a)

@@ -1,4 +1,4 @@
-"""log, log1p, log2 and log10.
+"""log and log1p.
 
 x = 2^n m with m between sqrt(1/2) and sqrt(2), read off the bits of x. With f = m - 1 and s = f / (2 + f),
 
@@ -71,7 +71,7 @@ def special(x: Any, result: Any) -> Any:
 
 
 def log(x: Any) -> Any:
-    """The natural logarithm, to 1 ulp."""
+    """The natural logarithm, within 1.2 ulp."""
     y, shift = normalized(x)
     n, m = split(y)
     n = n - shift
@@ -82,7 +82,7 @@ def log(x: Any) -> Any:
 
 
 def log1p(x: Any) -> Any:
-    """log(1 + x), to 1 ulp."""
+    """log(1 + x), within 1.2 ulp."""
     u, lost = two_sum(1.0, x)  # 1 + x = u + lost
     n, m = split(u)
     high, low = choose(x, LN2_64, LN2_32)

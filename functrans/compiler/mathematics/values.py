@@ -231,7 +231,7 @@ def power_of_two(i: Any, x: Any) -> Any:
 
 
 def scaled(y: Any, i: Any) -> Any:
-    """Multiply y near 1 by 2^n, rounding once; the low 12 (9) bits of an integer are those of n, |n| < 2 * 1022 (126)."""
+    """Return y near 1 times 2^n, rounded once; the low 12 (9) bits of `i` are those of n, and |n| < 2 * 1022 (126)."""
     bias = choose(y, 2048, 256)
     half = ((i + bias) & (2 * bias - 1)) >> 1  # (n + bias) // 2, which is not negative
     first = from_bits((half - 1) << choose(y, 52, 23))
@@ -256,7 +256,7 @@ def muladd(a: Any, b: Any, c: Any) -> Any:
 
 
 def fused(a: Any, b: Any, c: Any) -> Any:
-    """The value of a * b + c without a rounding of the product; exact where c + a * b is, also without such hardware."""
+    """The value of a * b + c without rounding the product; exact where c + a * b is, also without such hardware."""
     for x in (a, b, c):
         if isinstance(x, Operand) and x.fuses:
             return x.like(x.of(a)).call("llvm.fma", b, c)
