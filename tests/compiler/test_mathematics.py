@@ -26,8 +26,8 @@ TYPES = [np.float64, np.float32]
 #: Around these a method changes, or the result leaves the normal numbers.
 HARD = [
     0.0, 0.25, 0.34657359, 0.5, 0.625, np.sqrt(0.5), 1.0, np.sqrt(2.0), 2.0, np.e, 4.0, 5.9, 6.0, 9.0, 10.0, 17.33,
-    20.0, 22.0, 36.74, 40.0, 87.33, 88.72, 103.97, 104.0, 126.0, 127.0, 128.0, 149.0, 708.396, 709.78, 745.13, 746.0, 1022.0,
-    1023.0, 1024.0, 1074.0, 2.0**17, 2.0**22, 2.0**30, 2.0**53,
+    20.0, 22.0, 36.74, 40.0, 87.33, 88.72, 103.97, 104.0, 126.0, 127.0, 128.0, 149.0, 708.396, 709.78, 745.13, 746.0,
+    1022.0, 1023.0, 1024.0, 1074.0, 2.0**17, 2.0**22, 2.0**30, 2.0**53,
 ]  # fmt: skip
 
 
@@ -102,3 +102,13 @@ def test_the_text_says_the_same_in_numpy(name, dtype):
     np.testing.assert_allclose(
         compiled, interpreted, rtol=3 * np.finfo(dtype).eps, atol=2 * np.finfo(dtype).smallest_subnormal
     )
+
+
+def test_rare_arguments_of_several_functions_in_one_loop():
+    def f(x):
+        y = x.astype(np.float32)
+        return fnp.sin(x) + 2 * fnp.cos(x) + 4 * (fnp.sin(y) + 2 * fnp.cos(y)).astype(np.float64)
+
+    x = np.concatenate([np.linspace(-10, 10, 37), 10.0 ** np.linspace(5, 20, 61), [np.inf, np.nan]])
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(ft.jit(f)(x), f(fnp.asarray(x)), rtol=0, atol=1e-5)

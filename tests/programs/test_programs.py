@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from generator import generate
+from check import failure, minimize
+from generator import Program, generate
 from run import run_chunk
 
 CHUNK = 25
@@ -24,9 +26,7 @@ def test_programs_are_reproducible():
 
 
 def test_a_wrong_program_is_found():
-    from check import failure
-
-    program = generate(3)
-    program.lines.append("wrong = x0 + (0.0 if isinstance(x0, np.ndarray) else 1.0)")
-    program.results.append("wrong")
+    wrong = "v0 = x0 + (0.0 if type(x0) is np.ndarray else 1.0)"
+    program = Program([np.ones(3), np.ones(3)], [wrong, "v1 = fnp.sin(x1)"], ["v0", "v1"])
     assert "Mismatch" in failure(program)
+    assert minimize(program).lines == [wrong]

@@ -93,8 +93,13 @@ def _vector_form(module: Any, function: Any, scalar: Any, lanes: int) -> Any:
 def _keep(module: Any, functions: Any) -> None:
     """Keep functions that nothing calls yet until loops are vectorised."""
     byte = ir.IntType(8).as_pointer()
-    old = module.globals.pop("llvm.compiler.used", None)
-    kept = [*(old.initializer.constant if old is not None else []), *(f.bitcast(byte) for f in functions)]
-    array = ir.ArrayType(byte, len(kept))
-    variable = ir.GlobalVariable(module, array, "llvm.compiler.used")
-    variable.linkage, variable.section, variable.initializer = "appending", "llvm.metadata", ir.Constant(array, kept)
+    symbol = "llvm.compiler.used"
+    variable = module.globals.get(symbol)
+    if variable is None:
+        variable = ir.GlobalVariable(module, ir.ArrayType(byte, 0), symbol)
+        variable.linkage, variable.section = "appending", "llvm.metadata"
+        variable.initializer = ir.Constant(variable.value_type, [])
+    kept = [*variable.initializer.constant, *(f.bitcast(byte) for f in functions)]
+    variable.value_type = ir.ArrayType(byte, len(kept))
+    variable.type = variable.value_type.as_pointer()
+    variable.initializer = ir.Constant(variable.value_type, kept)
