@@ -188,6 +188,8 @@ def _integers(
 ) -> st.SearchStrategy[Any]:
     info = np.iinfo(dtype)
     low, high = max(int(info.min), math.ceil(interval[0])), min(int(info.max), math.floor(interval[1]))
+    if low > high:
+        raise ArgumentError(f"no {dtype} lies in the domain from {interval[0]:g} to {interval[1]:g}")
     found: st.SearchStrategy[Any] = st.integers(low, high)
     if "extreme" in special:
         found = st.one_of(found, st.sampled_from([int(info.max), int(info.min)]))
