@@ -222,7 +222,7 @@ def _special_floats(dtype: np.dtype, names: Sequence[str]) -> Iterator[float]:
 def laid_out(values: np.ndarray, layout: str) -> np.ndarray:
     """The same values in another memory layout (for `broadcast`, those of the first row, repeated)."""
     if layout == "F":
-        return np.asfortranarray(values)
+        return np.array(values, order="F")
     if layout == "strided" and values.ndim:
         return np.repeat(values, 2, axis=-1)[..., ::2]
     if layout == "reversed" and values.ndim:
