@@ -24,8 +24,9 @@ from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 COLUMNS = 512
 
 
-#: From so many operations on a kernel is worth several threads (tens of microseconds on one).
-PARALLEL = 1 << 17
+#: From so many operations on a kernel is worth several threads (tens of microseconds on one), and what reading or
+#: writing an element counts for in that: arithmetic is done for several elements at once, memory is slower.
+PARALLEL, ACCESS = 1 << 18, 4
 #: Most loop nests in one kernel, and the most equations in them.
 MOST_NESTS, MOST_EQUATIONS = 6, 100
 
@@ -77,15 +78,15 @@ def kernel_of(clusters: Sequence[Cluster]) -> Kernel:
             nest.serial = True
     eqns = tuple(dict.fromkeys(i.eqn for c in clusters for i in in_program_order(c)))
     text = write(nests, comments(eqns))
-    work = sum(map(work_of, clusters))
+    operations, accesses = map(sum, zip(*map(work_of, clusters)))
     return Kernel(
         source=text.source,
         buffers=text.buffers,
         writes=text.writes,
         sizes=text.sizes,
         extent=text.extent,
-        parallel=text.extent > 1 and work > PARALLEL,
-        work=work,
+        parallel=text.extent > 1 and operations + ACCESS * accesses > PARALLEL,
+        work=operations + accesses,
         checks=text.checks,
         eqns=eqns,
         note="; ".join(map(note, clusters)),
@@ -96,12 +97,12 @@ def in_program_order(c: Cluster) -> list[Item]:
     return sorted(c.items.values(), key=lambda i: i.position)
 
 
-def work_of(c: Cluster) -> int:
-    """About how many scalar operations a cluster makes, a read or a write of memory counted as one."""
+def work_of(c: Cluster) -> tuple[int, int]:
+    """About how many scalar operations a cluster makes, and how many elements it reads and writes."""
     items = c.items.values()
     operations = sum(max(i.cost, i.kind != "map") * max(i.out.aval.size, _reduced_size(i)) for i in items)
     read = {a for i in items for a in i.inputs if isinstance(a, Var) and a not in c.items}
-    return operations + sum(v.aval.size for v in (*read, *c.roots))
+    return operations, sum(v.aval.size for v in (*read, *c.roots))
 
 
 def _reduced_size(item: Item) -> int:
@@ -281,11 +282,15 @@ class Lowering:
             del self.axes[a]
 
     def prepare(self) -> None:
-        """Elements of what is read in one place, in program order: keeps the recursion of rules shallow."""
+        """Elements of what is read in one place, in program order: keeps the recursion of rules shallow.
+
+        What is read along a longer axis than its own is read under a guard, and has to wait for it.
+        """
         for item in in_program_order(self.cluster):
             for m in self.cluster.maps[item.out]:
                 known = item.kind != "part" and not any(a == OTHER or (a is not None and a[0] == "t") for a in m)
-                for _ in self.turns(m) if known else ():
+                fits = known and all(a is None or self.cluster.extent(a) == n for a, n in zip(m, item.out.aval.shape))
+                for _ in self.turns(m) if fits else ():
                     self.element(item.out, self.index(m))
 
 

@@ -35,9 +35,6 @@ RETURN, KERNEL, GEMM, COPY, ZERO, MOVE, SET, ADD, READ, JUMP, JUMP_IF_FALSE, JUM
 FINISHED = -1
 FAILED = -2
 
-#: A kernel with more work than this is worth waking other threads for.
-PARALLEL_WORK = 60_000
-
 #: How a counter is read: by dtype.
 READERS = {np.dtype(t): i for i, t in enumerate(("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))}
 
@@ -74,7 +71,7 @@ def run(code, slots, counters, table, pc, pool):  # type: ignore[no-untyped-def]
             for i in range(n):
                 table[i] = slots[code[pc + 7 + i]]
             sizes = base + 8 * (pc + 7 + n)
-            if pool != 0 and code[pc + 5] > PARALLEL_WORK:
+            if pool != 0 and code[pc + 5] != 0:
                 run_parallel(pool, code[pc + 1], pointers, sizes, hi)
             else:
                 call_kernel(code[pc + 1], pointers, sizes, 0, hi)

@@ -79,10 +79,9 @@ class Assembler:
         if kernel.checks:
             self.checks[len(self.code)] = kernel.checks
         self.pointers = max(self.pointers, len(slots))
-        work = kernel.work if kernel.parallel else 0
         self.code += [
-            machine.KERNEL, kernels.load(kernel.source), len(slots), kernel.extent, int(bool(kernel.checks)), work,
-            len(kernel.sizes), *slots, *kernel.sizes,
+            machine.KERNEL, kernels.load(kernel.source), len(slots), kernel.extent, int(bool(kernel.checks)),
+            int(kernel.parallel), len(kernel.sizes), *slots, *kernel.sizes,
         ]  # fmt: skip
 
     def _gemm(self, i: p.Gemm) -> None:

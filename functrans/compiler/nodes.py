@@ -446,10 +446,11 @@ class KernelBuilder:
             return a
         if not a.unsafe and not b.unsafe:
             return self.where(c, a, b)
+        nested = self._guards > 0
         if a.kind == b.kind == "load" and a.args[0] is b.args[0] and self.innermost not in c.deps:
-            return self.load(a.args[0], self.choose_index(c, a.args[1], b.args[1]), safe=True)
-        node = self._node(("guard", c.serial, a.serial, b.serial), (c, a, b), a.dtype, (c, a, b), 2)
-        node.unsafe = c.unsafe
+            return self.load(a.args[0], self.choose_index(c, a.args[1], b.args[1]), safe=not nested)
+        node = self._node(("guard", c.serial, a.serial, b.serial, nested), (c, a, b), a.dtype, (c, a, b), 2)
+        node.unsafe = c.unsafe or nested  # what is inside may rely on the guards outside as well
         return node
 
     def choose_index(self, c: Node, a: Node, b: Node) -> Node:

@@ -232,7 +232,7 @@ class Writer:
             turn.append(f"y{self.count} = {position} * {self.size(atom.aval.size)}")
             turn += [f"{self.memory[out]}[y{self.count} + {k}] = {v}" for k, v in enumerate(self.elements(atom))]
         turn += self.assign(stems, body.outvars[: p["num_carry"]])
-        return [*lines, f"for {i} in range({n}):", *_indented(turn)], stems
+        return [*lines, f"for {i} in range({n}):", *_indented(turn or ["pass"])], stems
 
     def along(self, var: Var, operand: Atom, position: str) -> str:
         """The line that says where in memory the slice of a scanned operand begins."""

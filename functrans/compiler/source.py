@@ -714,7 +714,7 @@ def replaced(k: KernelBuilder, root: Node, old: Node, new: Node) -> Node:
             if node.kind == "op":
                 result = k._apply(node.args[0], args, node.dtype, node.bounds)
             else:
-                key = ("guard", *[n.serial for n in args])
+                key = ("guard", *[n.serial for n in args], node.unsafe)
                 result = k._node(key, tuple(args), node.dtype, args, 2)
                 result.unsafe = node.unsafe
         memo[node] = result

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-import functrans.numpy.methods  # noqa: F401 - operators of traced arrays
+import functrans as ft
+import functrans.numpy as fnp
 from functrans import lax
 from functrans.compiler import contractions, program
 from functrans.core.array import Array
@@ -537,3 +538,24 @@ def test_import_does_not_import_numba():
 def test_avals_of_results():
     (out,) = check(lambda x: [e.lt(x, 0.0)], W)(W)
     assert aval_of(out) == ShapedArray((3,), np.dtype(bool))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (40, 30)])
+def test_checked_reads_wait_for_every_padding_around_them(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    rows, columns = np.arange(shape[0] + 1) % shape[0], np.arange(shape[1])
+
+    def f(x, rows, columns):
+        return fnp.pad(x[rows[:, None], columns], 1)
+
+    np.testing.assert_array_equal(ft.jit(f)(x, rows, columns), f(x, rows, columns))
+    with pytest.raises(IndexError, match="index out of bounds for axis 0"):
+        ft.jit(f)(x, rows + 1, columns)
+
+
+def test_a_loop_over_empty_arrays():
+    def f(x):
+        return ft.lax.scan(lambda c, _: (fnp.sin(c), c), x, None, length=3)
+
+    last, all_ = ft.jit(f)(np.zeros((0, 3)))
+    assert (last.shape, all_.shape) == ((0, 3), (3, 0, 3))

@@ -65,7 +65,7 @@ TEMPLATES = [
     "ft.scipy.special.logsumexp({v}, axis=-1)",
     "ft.nn.softmax({v}, axis=-1)",
     "fnp.sort({v}, axis=-1)",
-    "fnp.argsort({v}, axis=0)",
+    "fnp.argsort({v}, axis=0, stable=True)",
     "fnp.diff({v}, axis=-1)",
     "{v}.T",
     "fnp.ravel({a})",
