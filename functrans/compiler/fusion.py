@@ -344,8 +344,10 @@ class Fusion:
         v, uses = item.out, self.uses_of(item.out)
         if not uses and v not in self.stored:
             return
-        if uses and v not in self.stored and self.inline_everywhere(item, uses):
-            return
+        if uses and v not in self.stored:
+            if self.inline_everywhere(item, uses):
+                return
+            uses = self.uses_of(v)  # clusters may have become one
         target = self.host(item, uses) or self.new_cluster(item)
         m = next((m for m in uses.get(target, ()) if self.covers(target, m, v)), None)
         if m is None:

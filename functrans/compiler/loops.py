@@ -279,7 +279,7 @@ class Lowering:
             self.axes.update((a, self.k.const(i, INT64)) for a, i in zip(short, values))
             yield
         for a in short:
-            del self.axes[a]
+            self.axes.pop(a, None)  # it is not there where some axis is empty
 
     def prepare(self) -> None:
         """Elements of what is read in one place, in program order: keeps the recursion of rules shallow.

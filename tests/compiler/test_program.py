@@ -559,3 +559,22 @@ def test_a_loop_over_empty_arrays():
 
     last, all_ = ft.jit(f)(np.zeros((0, 3)))
     assert (last.shape, all_.shape) == ((0, 3), (3, 0, 3))
+
+
+def test_a_reduction_that_is_read_in_and_across_its_rows():
+    x = np.random.default_rng(0).normal(size=(3, 3))
+
+    def f(x):
+        return fnp.sum(ft.scipy.special.logsumexp(x @ x, axis=-1))
+
+    np.testing.assert_allclose(ft.jit(ft.grad(f))(x), ft.grad(f)(x), rtol=1e-13)
+
+
+def test_an_empty_axis_beside_axes_that_are_written_out():
+    def f(x, y):
+        rows = fnp.outer(x, y)[:4, :4]
+        return fnp.sum(ft.lax.map(lambda row: fnp.sin(row) + fnp.sum(row), rows))
+
+    x, y = np.zeros((0, 3)), np.ones((20, 3))
+    grads = ft.jit(ft.grad(ft.checkpoint(f), (0, 1)))(x, y)
+    assert [g.shape for g in grads] == [(0, 3), (20, 3)]
