@@ -132,14 +132,13 @@ def _multiply(p: Planner, eqn: Eqn, sources: Sequence[Place], target: Place, acc
         a.leading, b.leading, c.n, inner, a.batch_stride, b.batch_stride, c.m * c.n, accumulate,
     )  # fmt: skip
     p.emit(product, *places)
-    p.count(2.0 * inner * c.m * c.n * c.k)
     if outer > 1:
         for place, stride in zip(places, strides):
             p.emit(MoveSlot(place.slot, place.slot, stride * out.dtype.itemsize), place)
         p.emit(AddCounter(counter, 1))
         p.emit(JumpIfLess(counter, outer, top))
         p.leave_loop()
-    p.count(0.0, out, *(x.aval for x in eqn.inputs))
+    p.count(out, *(x.aval for x in eqn.inputs))
 
 
 @dataclass(frozen=True)

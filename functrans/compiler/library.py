@@ -68,8 +68,7 @@ def call_numpy(p: Planner, eqn: Eqn) -> None:
         eqn.source,
     )
     p.emit(call, *ins, *outs)
-    avals = [a.aval for a in (*eqn.inputs, *eqn.outvars)]
-    p.count(max((a.size for a in avals), default=0), *avals)
+    p.count(*(a.aval for a in (*eqn.inputs, *eqn.outvars)))
 
 
 NATIVE: dict[str, Emitter] = {

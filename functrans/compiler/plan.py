@@ -230,8 +230,7 @@ class Plan:
     arena: int = 0
     unshared: int = 0  # bytes the arena would take without sharing
     kernels: list[Kernel] = field(default_factory=list)
-    operations: float = 0.0  # scalar operations of one run, estimated: a `while` loop counts as one turn
-    traffic: float = 0.0  # bytes read and written by one run, likewise
+    traffic: float = 0.0  # bytes read and written by one run, estimated: a `while` loop counts as one turn
 
 
 #: How a native form adds the instructions of an equation to a plan; false: it has none for these operands.
@@ -253,7 +252,7 @@ def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Callable[
     planner.block(jaxpr, env, [Place(b.slot, (b,)) for b in outputs])
     plan = Plan(
         planner.instructions, planner.slots, planner.constants, inputs, outputs, planner.counters, planner.labels,
-        kernels=planner.kernels, operations=planner.operations, traffic=planner.traffic,
+        kernels=planner.kernels, traffic=planner.traffic,
     )  # fmt: skip
     arena = [b for b in planner.slots if b is not None and b.kind == "arena" and b.first >= 0]
     plan.arena = assign_offsets(arena)
@@ -272,7 +271,6 @@ class Planner:
         self.counters = 0
         self.labels = 0
         self.kernels: list[Kernel] = []
-        self.operations = 0.0
         self.traffic = 0.0
         self._turns = [1]
         self._loops: tuple[Loop, ...] = ()
@@ -376,9 +374,8 @@ class Planner:
         if len(self._loops) > len(buffer.loops):
             self._loops[len(buffer.loops)].used.add(buffer)
 
-    def count(self, operations: float, *avals: ShapedArray) -> None:
-        """Add to the estimates what an instruction computes and moves."""
-        self.operations += operations * self._turns[-1]
+    def count(self, *avals: ShapedArray) -> None:
+        """Add to the estimate what an instruction reads and writes."""
         self.traffic += sum(map(nbytes, avals)) * self._turns[-1]
 
     def enter_loop(self, turns: int = 1) -> None:
@@ -469,7 +466,7 @@ class Planner:
         if kernel.checks:
             kernel = replace(kernel, checks=tuple(_with_line(c, kernel.eqns) for c in kernel.checks))
         self.kernels.append(kernel)
-        self.count(kernel.work, *(v.aval for v in kernel.buffers))
+        self.count(*(v.aval for v in kernel.buffers))
         self.emit(CallKernel(kernel, tuple(p.slot for p in places)), *places)
 
     def copy(self, target: Place, source: Place, size: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler.contractions import with_accumulation, with_loops
+from functrans.compiler.cost import jaxpr_cost
 from functrans.compiler.loops import schedule
 from functrans.compiler.plan import Plan, make_plan, nbytes
 from functrans.compiler.rewriting import with_effects_marked, with_updates_apart
@@ -32,7 +33,7 @@ def compile(jaxpr: Jaxpr, consts: Sequence[Any]) -> Compiled:
 def lower(jaxpr: Jaxpr, consts: Sequence[Any]) -> Lowered:
     """All stages before native code."""
     simplified, constants = _with_constants_apart(simplify(close_over(jaxpr, [_own(c) for c in consts])))
-    return Lowered(jaxpr, simplified, make_plan(simplified, constants, _schedule))
+    return Lowered(jaxpr, simplified, make_plan(simplified, constants, schedule_block))
 
 
 def _own(value: Any) -> np.ndarray:
@@ -49,7 +50,8 @@ def _with_constants_apart(jaxpr: Jaxpr) -> tuple[Jaxpr, list[np.ndarray]]:
     return Jaxpr([e.outvars[0] for e in constants], jaxpr.invars, rest, jaxpr.outvars), values
 
 
-def _schedule(jaxpr: Jaxpr) -> Sequence[Step]:
+def schedule_block(jaxpr: Jaxpr) -> Sequence[Step]:
+    """The steps of a program, or of the body of a loop or branch in it."""
     for rewrite in (with_accumulation, with_loops, with_updates_apart, with_effects_marked):
         jaxpr = rewrite(jaxpr)
     return schedule(jaxpr)
@@ -101,8 +103,11 @@ class Lowered:
         )
 
     def cost_analysis(self) -> dict[str, float]:
-        """Scalar operations and bytes moved by one call, estimated; a `while` loop counts as one turn."""
-        return {"flops": self.plan.operations, "bytes accessed": self.plan.traffic}
+        """Scalar operations (`cost.py`) and bytes that kernels and library calls read and write in one call.
+
+        A `while` loop counts as one turn.
+        """
+        return {"flops": jaxpr_cost(self.simplified).flops, "bytes accessed": self.plan.traffic}
 
     def compile(self) -> Compiled:
         """The native program."""
