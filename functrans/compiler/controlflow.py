@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from functrans.compiler.lanes import LaneLoop, lane_scan, lane_while
 from functrans.compiler.plan import (
     UPDATES,
     AddCounter,
@@ -18,6 +19,7 @@ from functrans.compiler.plan import (
     Jump,
     JumpIfFalse,
     JumpIfLess,
+    JumpIfNone,
     Mark,
     MoveSlot,
     Place,
@@ -80,6 +82,21 @@ def leave_carry(p: Planner, carry: Carry, var: Var, place: Place) -> None:
         p.define(var, place)
     else:
         p.copy(p.write(var), place, nbytes(var.aval))
+
+
+class LanesOf:
+    """The part of a plan that is for lanes: results have their places before it, and get their rows at its end."""
+
+    def __init__(self, p: Planner, loop: LaneLoop, results: Sequence[Var]):
+        self.p = p
+        self.results = results
+        self.places = [p.write(v) for v in results]
+        self.entered = p.enter_lanes(loop.lanes, loop.block, loop.parallel)
+
+    def leave(self, carries: Sequence[Carry]) -> None:
+        for carry, var, place in zip(carries, self.results, self.places):
+            self.p.copy(place, carry.now, nbytes(var.aval))
+        self.p.leave_lanes(self.entered)
 
 
 def carries_in_place(p: Planner, body: Jaxpr, arguments: Sequence[Var], results: Sequence[Atom]) -> list[bool]:
@@ -160,10 +177,13 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
             p.write(var)
         return True
     read = [p.read(a) for a in consts]
+    lane_loop = lane_scan(p, body, n_consts, n_carry, length) if n_carry else None
+    body = lane_loop.body if lane_loop else body
     arguments = body.invars[n_consts : n_consts + n_carry]
     in_place = carries_in_place(p, body, arguments, body.outvars[:n_carry])
     stacked_as = [_stacked_as(p, body, n_carry, i) if not flag else None for i, flag in enumerate(in_place)]
     stacks = [p.write(v) for v in eqn.outvars[n_carry:]]
+    lanes = LanesOf(p, lane_loop, eqn.outvars[:n_carry]) if lane_loop else None
     carries = [
         enter_carry(p, a, v, flag) if j is None else follow_stack(p, a, eqn.outvars[n_carry + j])
         for a, v, flag, j in zip(init, eqn.outvars, in_place, stacked_as)
@@ -192,6 +212,9 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
     p.emit(AddCounter(counter, 1))
     p.emit(JumpIfLess(counter, length, top))
     p.leave_loop()
+    if lanes:
+        lanes.leave(carries)
+        return True
     for carry, var in zip(carries, eqn.outvars):
         leave_carry(p, carry, var, Place(carry.now.slot, carry.stored))
     return True
@@ -250,15 +273,22 @@ def emit_while(p: Planner, eqn: Eqn) -> bool:
         return call_loop(p, eqn, kernel)
     cond_places = [p.read(a) for a in cond_consts]
     body_places = [p.read(a) for a in body_consts]
+    lane_loop = lane_while(p, cond, len(cond_consts), body, len(body_consts))
+    if lane_loop:
+        cond, body = lane_loop.cond or cond, lane_loop.body
     arguments = body.invars[len(body_consts) :]
     in_place = carries_in_place(p, body, arguments, body.outvars)
+    lanes = LanesOf(p, lane_loop, eqn.outvars) if lane_loop else None
     carries = [enter_carry(p, a, v, flag) for a, v, flag in zip(init, eqn.outvars, in_place)]
     top, end = p.label(), p.label()
     now = [c.now for c in carries]
     p.enter_loop()
     p.emit(Mark(top))
     (test,) = p.block(cond, dict(zip(cond.invars, [*cond_places, *now])), [None])
-    p.emit(JumpIfFalse(test.slot, end), test)
+    if lane_loop:
+        p.emit(JumpIfNone(test.slot, nbytes(cond.outvars[0].aval) // lane_loop.lanes, end), test)
+    else:
+        p.emit(JumpIfFalse(test.slot, end), test)
     owned = [a for a, flag in zip(arguments, in_place) if flag]
     p.block(body, dict(zip(body.invars, [*body_places, *now])), [c.next for c in carries], owned)
     for carry in carries:
@@ -266,6 +296,9 @@ def emit_while(p: Planner, eqn: Eqn) -> bool:
     p.emit(Jump(top))
     p.leave_loop()
     p.emit(Mark(end))
+    if lanes:
+        lanes.leave(carries)
+        return True
     for carry, var in zip(carries, eqn.outvars):
         leave_carry(p, carry, var, carry.now)
     return True

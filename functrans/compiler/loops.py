@@ -31,8 +31,8 @@ PARALLEL, ACCESS = 1 << 18, 4
 MOST_NESTS, MOST_EQUATIONS = 6, 100
 
 
-def schedule(jaxpr: Jaxpr) -> list[Kernel | Opaque]:
-    """The steps of a program, in execution order."""
+def schedule(jaxpr: Jaxpr, apart: bool = False) -> list[Kernel | Opaque]:
+    """The steps of a program, in execution order; `apart`: with a kernel for each loop nest."""
     steps: list[Kernel | Opaque] = []
     clusters: dict[int, Cluster] = {}
     for vertex in Fusion(jaxpr).run():
@@ -41,7 +41,7 @@ def schedule(jaxpr: Jaxpr) -> list[Kernel | Opaque]:
         elif any(v.aval.size for v in vertex.roots):
             clusters[len(steps)] = vertex
             steps.append(kernel_of([vertex]))
-    return in_sequence(steps, clusters)
+    return steps if apart else in_sequence(steps, clusters)
 
 
 def in_sequence(steps: list[Kernel | Opaque], clusters: dict[int, Cluster]) -> list[Kernel | Opaque]:
@@ -90,7 +90,16 @@ def kernel_of(clusters: Sequence[Cluster]) -> Kernel:
         checks=text.checks,
         eqns=eqns,
         note="; ".join(map(note, clusters)),
+        rows=rows_of(clusters, text.extent),
     )
+
+
+def rows_of(clusters: Sequence[Cluster], extent: int) -> int:
+    """The first axis of a kernel's frame, if that is its outermost loop."""
+    c = clusters[0]
+    if len(clusters) > 1 or c.kind != "map" or c.serial or not c.loops or c.loops[0] != 0:
+        return 0
+    return c.frame[0] if extent > 1 and extent % c.frame[0] == 0 else 0
 
 
 def in_program_order(c: Cluster) -> list[Item]:

@@ -11,7 +11,7 @@ Kernels with enough work are split over a pool of threads (`threads.py`).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import carray, cfunc, njit, types
 
 from functrans.compiler.intrinsics import (
     call_gemm,
@@ -24,16 +24,21 @@ from functrans.compiler.intrinsics import (
     load_u8,
     load_u16,
     load_u32,
+    pointer_aliased,
     store_i64,
     zero_bytes,
 )
 from functrans.compiler.threads import run_parallel
 
 RETURN, KERNEL, GEMM, COPY, ZERO, MOVE, SET, ADD, READ, JUMP, JUMP_IF_FALSE, JUMP_IF_LESS, PYTHON = range(13)
+LANES, COPY_ROWS, JUMP_IF_NONE = range(13, 16)
 
 #: What `run` returns: FINISHED, or the position of a call of Python, or FAILED - position of a kernel.
 FINISHED = -1
 FAILED = -2
+
+#: What `LANES` puts into the table: the length that it has at least.
+LEAST_TABLE = 9
 
 #: How a counter is read: by dtype.
 READERS = {np.dtype(t): i for i, t in enumerate(("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))}
@@ -58,9 +63,12 @@ def _read_counter(kind: int, address: int) -> int:
     return load_u8(address)
 
 
-@njit(types.int64(*[_intp_array] * 4, types.int64, types.int64), cache=True, nogil=True)
-def run(code, slots, counters, table, pc, pool):  # type: ignore[no-untyped-def]
-    """Execute from `pc`; `table` is scratch for a kernel's pointers, `pool` the thread pool's address or 0."""
+@njit(types.int64(*[_intp_array] * 4, *[types.int64] * 4), cache=True, nogil=True)
+def run(code, slots, counters, table, pc, pool, first, last):  # type: ignore[no-untyped-def]
+    """Execute from `pc`; `table` is scratch for a kernel's pointers, `pool` the thread pool's address or 0.
+
+    Instructions for lanes do those from `first` to before `last`.
+    """
     base = code.ctypes.data
     pointers = table.ctypes.data
     while True:
@@ -69,15 +77,18 @@ def run(code, slots, counters, table, pc, pool):  # type: ignore[no-untyped-def]
             n = code[pc + 2]
             hi = code[pc + 3]
             for i in range(n):
-                table[i] = slots[code[pc + 7 + i]]
-            sizes = base + 8 * (pc + 7 + n)
-            if pool != 0 and code[pc + 5] != 0:
+                table[i] = slots[code[pc + 8 + i]]
+            sizes = base + 8 * (pc + 8 + n)
+            steps = code[pc + 6]
+            if steps != 0:
+                call_kernel(code[pc + 1], pointers, sizes, first * steps, last * steps)
+            elif pool != 0 and code[pc + 5] != 0:
                 run_parallel(pool, code[pc + 1], pointers, sizes, hi)
             else:
                 call_kernel(code[pc + 1], pointers, sizes, 0, hi)
             if code[pc + 4] != 0 and load_i64(slots[0]) != 0:
                 return FAILED - pc
-            pc += 7 + n + code[pc + 6]
+            pc += 8 + n + code[pc + 7]
         elif op == GEMM:
             for i in range(code[pc + 13]):
                 a = slots[code[pc + 2]] + i * code[pc + 14]
@@ -115,8 +126,44 @@ def run(code, slots, counters, table, pc, pool):  # type: ignore[no-untyped-def]
             pc += 3
         elif op == PYTHON:
             return pc
+        elif op == COPY_ROWS:
+            row = code[pc + 3]
+            copy_bytes(slots[code[pc + 1]] + first * row, slots[code[pc + 2]] + first * row, (last - first) * row)
+            pc += 4
+        elif op == JUMP_IF_NONE:
+            start = slots[code[pc + 1]]
+            found = 0
+            for i in range(first * code[pc + 2], last * code[pc + 2]):
+                found |= load_u8(start + i)
+            pc = code[pc + 3] if found == 0 else pc + 4
+        elif op == LANES:
+            table[0], table[1], table[2] = base, code.size, slots.ctypes.data
+            table[3], table[4], table[5] = slots.size, counters.ctypes.data, counters.size
+            table[6], table[7], table[8] = table.size, pc + 6, code[pc + 3]
+            if pool != 0 and code[pc + 4] != 0:
+                run_parallel(pool, code[pc + 1], pointers, 0, code[pc + 2])
+            else:
+                call_kernel(code[pc + 1], pointers, 0, 0, code[pc + 2])
+            pc = code[pc + 5]
         else:
             return FINISHED
+
+
+@cfunc(types.void(*[types.intp] * 4), cache=True)
+def _run_lanes(context: int, _: int, lo: int, hi: int) -> None:
+    """The instructions behind a `LANES` for the lanes from `lo` to before `hi`, a block at a time."""
+    code = carray(pointer_aliased(context, 0, types.int64), (load_i64(context + 8),))
+    slots = carray(pointer_aliased(context, 2, types.int64), (load_i64(context + 24),))
+    counters = carray(pointer_aliased(context, 4, types.int64), (load_i64(context + 40),)).copy()
+    table = np.empty(load_i64(context + 48), np.int64)
+    block = load_i64(context + 64)
+    for first in range(lo, hi, block):
+        run(code, slots.copy(), counters, table, load_i64(context + 56), 0, first, min(first + block, hi))
+
+
+def lane_runner() -> int:
+    """The address of the function that runs instructions for lanes, which is called as kernels are."""
+    return int(_run_lanes.address)
 
 
 _DATA, _FLAGS = 16, 64  # the fields of PyArrayObject that `enter` reads
@@ -136,4 +183,4 @@ def enter(code, slots, counters, table, objects, pool):  # type: ignore[no-untyp
             return NOT_CONTIGUOUS
         slots[1 + i] = load_i64(objects[i] + _DATA)
     store_i64(slots[0], 0)
-    return run(code, slots, counters, table, 0, pool)
+    return run(code, slots, counters, table, 0, pool, 0, 0)

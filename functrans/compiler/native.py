@@ -25,7 +25,7 @@ class Assembler:
         self.calls: dict[int, p.CallPython] = {}  # by position
         self.checks: dict[int, tuple[str, ...]] = {}
         self.keep: list[np.ndarray] = []
-        self.pointers = 1
+        self.pointers = machine.LEAST_TABLE
         self._labels: dict[int, int] = {}
         self._jumps: list[tuple[int, int]] = []
         self._scalars: dict[np.dtype, tuple[int, int]] = {}
@@ -62,6 +62,15 @@ class Assembler:
                 self._jump([machine.JUMP_IF_FALSE, i.slot], i.label)
             case p.JumpIfLess():
                 self._jump([machine.JUMP_IF_LESS, i.counter, i.limit], i.label)
+            case p.Lanes():
+                code += [machine.LANES, machine.lane_runner(), i.lanes, i.block, int(i.parallel)]
+                self._jump([], i.end)
+            case p.LanesEnd():
+                code += [machine.RETURN]
+            case p.CopyRows():
+                code += [machine.COPY_ROWS, i.target, i.source, i.row]
+            case p.JumpIfNone():
+                self._jump([machine.JUMP_IF_NONE, i.slot, i.row], i.label)
             case p.CallPython():
                 self.calls[len(code)] = i
                 code += [machine.PYTHON]
@@ -81,7 +90,8 @@ class Assembler:
         self.pointers = max(self.pointers, len(slots))
         self.code += [
             machine.KERNEL, kernels.load(kernel.source), len(slots), kernel.extent, int(bool(kernel.checks)),
-            int(kernel.parallel), len(kernel.sizes), *slots, *kernel.sizes,
+            int(kernel.parallel), kernel.extent // kernel.rows if i.by_lane else 0, len(kernel.sizes),
+            *slots, *kernel.sizes,
         ]  # fmt: skip
 
     def _gemm(self, i: p.Gemm) -> None:
@@ -171,7 +181,7 @@ class Native:
             if pc <= machine.FAILED:
                 raise IndexOutOfBoundsError(self._checks[machine.FAILED - pc][int(state.status[0]) - 1])
             self._call_python(self._calls[pc], state)
-            pc = machine.run(self._code, state.slots, state.counters, state.table, pc + 1, pool)
+            pc = machine.run(self._code, state.slots, state.counters, state.table, pc + 1, pool, 0, 0)
 
     def _call_python(self, call: p.CallPython, state: State) -> None:
         ins = [_view(state.slots[o.slot], o) for o in call.ins]

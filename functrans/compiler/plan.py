@@ -88,8 +88,11 @@ class Instruction:
 
 @dataclass(frozen=True)
 class CallKernel(Instruction):
+    """A kernel over all it has to do, or, among instructions for lanes, over the rows of the lanes at hand."""
+
     kernel: Kernel
     slots: tuple[int, ...]
+    by_lane: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,39 @@ class JumpIfLess(Instruction):
 
 
 @dataclass(frozen=True)
+class Lanes(Instruction):
+    """What follows, up to a `LanesEnd`, for all lanes: a block at a time, each with slots and counters of its own."""
+
+    lanes: int
+    block: int
+    parallel: bool
+    end: int  # a label
+
+
+@dataclass(frozen=True)
+class LanesEnd(Instruction):
+    """The end of what is done for a block of lanes."""
+
+
+@dataclass(frozen=True)
+class CopyRows(Instruction):
+    """`Copy` for the lanes at hand."""
+
+    target: int
+    source: int
+    row: int  # bytes of a lane
+
+
+@dataclass(frozen=True)
+class JumpIfNone(Instruction):
+    """Jump if all bytes of the lanes at hand are zero."""
+
+    slot: int
+    row: int
+    label: int
+
+
+@dataclass(frozen=True)
 class Operand:
     """An operand of a call: a slot with the type of what it points to, or a literal's value."""
 
@@ -236,8 +272,11 @@ class Plan:
 #: How a native form adds the instructions of an equation to a plan; false: it has none for these operands.
 Emitter = Callable[["Planner", Eqn], bool]
 
+#: The steps of a jaxpr; the flag asks for a kernel for each loop nest.
+Scheduler = Callable[[Jaxpr, bool], Sequence[Step]]
 
-def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Callable[[Jaxpr], Sequence[Step]]) -> Plan:
+
+def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Scheduler) -> Plan:
     """The plan of a program (closed: no constvars but those for `constants`)."""
     planner = Planner(schedule)
     env: dict[Var, Place] = {}
@@ -263,8 +302,9 @@ def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Callable[
 class Planner:
     """A plan under construction: emits instructions and records when each buffer is alive."""
 
-    def __init__(self, schedule: Callable[[Jaxpr], Sequence[Step]]):
+    def __init__(self, schedule: Scheduler):
         self.schedule = schedule
+        self.lanes = 0  # how many lanes the instructions are for that are being added; 0: for all at once
         self.instructions: list[Instruction] = []
         self.slots: list[Buffer | None] = [None]  # slot 0 is the machine's status word
         self.constants: list[np.ndarray] = []
@@ -393,10 +433,10 @@ class Planner:
 
     # -- programs
 
-    def analysis(self, jaxpr: Jaxpr) -> Block:
+    def analysis(self, jaxpr: Jaxpr, apart: bool = False) -> Block:
         """The steps of a jaxpr, and who reads what."""
         if jaxpr not in self._steps:
-            self._steps[jaxpr] = Block(self.schedule(jaxpr), jaxpr)
+            self._steps[jaxpr] = Block(self.schedule(jaxpr, apart), jaxpr)
         return self._steps[jaxpr]
 
     def block(
@@ -467,11 +507,31 @@ class Planner:
             kernel = replace(kernel, checks=tuple(_with_line(c, kernel.eqns) for c in kernel.checks))
         self.kernels.append(kernel)
         self.count(*(v.aval for v in kernel.buffers))
-        self.emit(CallKernel(kernel, tuple(p.slot for p in places)), *places)
+        self.emit(CallKernel(kernel, tuple(p.slot for p in places), self.lanes > 0), *places)
 
     def copy(self, target: Place, source: Place, size: int) -> None:
-        if size and target.slot != source.slot:
+        if not size or target.slot == source.slot:
+            return
+        if self.lanes:
+            self.emit(CopyRows(target.slot, source.slot, size // self.lanes), target, source)
+        else:
             self.emit(Copy(target.slot, source.slot, size), target, source)
+
+    def enter_lanes(self, lanes: int, block: int, parallel: bool) -> tuple[int, int]:
+        """Begin instructions for a block of lanes; what is returned is for `leave_lanes`."""
+        self.lanes, start, end = lanes, len(self.instructions), self.label()
+        self.emit(Lanes(lanes, block, parallel, end))
+        return start, end
+
+    def leave_lanes(self, entered: tuple[int, int]) -> None:
+        """End them. Blocks are at different places at one time, so all they use lives from the beginning to the end."""
+        start, end = entered
+        self.lanes, last = 0, len(self.instructions)
+        self.emit(LanesEnd())
+        self.emit(Mark(end))
+        for buffer in self.slots:
+            if buffer is not None and buffer.last >= start:
+                buffer.first, buffer.last = min(buffer.first, start), last
 
     def operand(self, place: Place, aval: ShapedArray) -> Operand:
         return Operand(place.slot, aval.shape, aval.dtype)

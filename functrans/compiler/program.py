@@ -50,11 +50,11 @@ def _with_constants_apart(jaxpr: Jaxpr) -> tuple[Jaxpr, list[np.ndarray]]:
     return Jaxpr([e.outvars[0] for e in constants], jaxpr.invars, rest, jaxpr.outvars), values
 
 
-def schedule_block(jaxpr: Jaxpr) -> Sequence[Step]:
-    """The steps of a program, or of the body of a loop or branch in it."""
+def schedule_block(jaxpr: Jaxpr, apart: bool = False) -> Sequence[Step]:
+    """The steps of a program, or of the body of a loop or branch in it; `apart`: with a kernel for each loop nest."""
     for rewrite in (with_accumulation, with_loops, with_updates_apart, with_effects_marked):
         jaxpr = rewrite(jaxpr)
-    return schedule(jaxpr)
+    return schedule(jaxpr, apart)
 
 
 @dataclass(frozen=True)

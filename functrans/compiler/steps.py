@@ -27,6 +27,7 @@ class Kernel:
     checks: tuple[str, ...]  # the message of each out-of-bounds site, by status code - 1
     eqns: tuple[Eqn, ...]
     note: str
+    rows: int = 0  # the first axis of the results, if [0, extent) runs along it, extent // rows steps in each row
 
     def __str__(self) -> str:
         return f"kernel of {len(self.eqns)} equations over {self.extent} iterations: {self.note}"

@@ -9,11 +9,15 @@ from functrans.compiler.plan import (
     CallLibrary,
     CallPython,
     Copy,
+    CopyRows,
     Gemm,
     Instruction,
     Jump,
     JumpIfFalse,
     JumpIfLess,
+    JumpIfNone,
+    Lanes,
+    LanesEnd,
     Mark,
     MoveSlot,
     Plan,
@@ -71,11 +75,12 @@ def _buffer(b: Buffer) -> str:
 
 def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
     match ins:
-        case CallKernel(kernel, slots):
+        case CallKernel(kernel, slots, by_lane):
             outs = [f"%{s}" for s, v in zip(slots, kernel.buffers) if v in kernel.writes]
             reads = [f"%{s}" for s, v in zip(slots, kernel.buffers) if v not in kernel.writes]
             names = " ".join(dict.fromkeys(e.primitive.name for e in kernel.eqns))
-            how = f"{kernel.extent} iterations{', on all threads' if kernel.parallel else ''}"
+            threads = ", on all threads" if kernel.parallel and not by_lane else ""
+            how = f"{kernel.extent // kernel.rows} for each lane" if by_lane else f"{kernel.extent} iterations{threads}"
             return f"{', '.join(outs)} = kernel {numbers[kernel.source]} ({', '.join(reads)})  # {how}: {names}"
         case Gemm():
             batch = f" x {ins.batch}" if ins.batch != 1 else ""
@@ -102,6 +107,15 @@ def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
             return f"jump L{label} unless %{slot}"
         case JumpIfLess(c, limit, label):
             return f"jump L{label} if #{c} < {limit}"
+        case Lanes(lanes, block, parallel, end):
+            threads = ", on all threads" if parallel else ""
+            return f"for {lanes} lanes, {block} at a time{threads}, to L{end}:"
+        case LanesEnd():
+            return "end of lanes"
+        case CopyRows(target, source, n):
+            return f"%{target} = copy %{source}  # {n} bytes for each lane"
+        case JumpIfNone(slot, _, label):
+            return f"jump L{label} unless any of %{slot}"
         case CallPython():
             left, right = (", ".join(f"%{o.slot}" for o in group) for group in (ins.outs, ins.ins))
             return f"{left} = NumPy {ins.name}({right})" + (f"  # at {ins.source}" if ins.source else "")

@@ -40,11 +40,11 @@ class Memory:
 
     def run(self, *code, pc=0, pool=0):
         self.code = np.array([*code, m.RETURN], np.int64)
-        return m.run(self.code, self.slots, self.counters, np.zeros(8, np.int64), pc, pool)
+        return m.run(self.code, self.slots, self.counters, np.zeros(m.LEAST_TABLE, np.int64), pc, pool, 0, 0)
 
 
-def kernel(source, slots, sizes, hi, check=0, work=0):
-    return [m.KERNEL, kernels.load(source), len(slots), hi, check, work, len(sizes), *slots, *sizes]
+def kernel(source, slots, sizes, hi, check=0, parallel=0):
+    return [m.KERNEL, kernels.load(source), len(slots), hi, check, parallel, 0, len(sizes), *slots, *sizes]
 
 
 # ------------------------------------------------------------------ instructions
@@ -100,6 +100,25 @@ def test_gemm(x, transpose_a, transpose_b, rows, columns, inner):
             c[..., :columns], wanted, rtol=100 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps * 100
         )
         np.testing.assert_array_equal(c[..., columns:], before[..., columns:])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_lanes(threads):
+    from functrans.compiler.threads import pool_address
+
+    x, y = np.arange(100.0).reshape(50, 2), np.full((50, 2), -1.0)
+    goes_on, out = (np.arange(50) < 20).astype(np.uint8), np.full((50, 2), -1.0)
+    fill = kernel(FILL, [1, 2], [3, 4], 100)
+    fill[6] = 2  # steps of the kernel in each lane
+    inside = [*fill, m.JUMP_IF_NONE, 3, 1, 0, m.COPY_ROWS, 4, 2, 16, m.RETURN]
+    start = [m.LANES, m.lane_runner(), 50, 8, 1, 6 + len(inside)]
+    inside[len(fill) + 3] = len(start) + len(inside) - 1  # over the copy
+    with config.threads(threads):
+        assert Memory(x, y, goes_on, out).run(*start, *inside, pool=pool_address()) == m.FINISHED
+    np.testing.assert_array_equal(y, x * 3 + 4)
+    # A block of lanes goes on while any of them does; the blocks are of 8 lanes, or shorter at the end of a thread's.
+    assert (out[:20] == y[:20]).all()
+    assert (out[28:] == -1).all()
 
 
 def test_copy_and_zero():
@@ -212,7 +231,7 @@ def test_more_threads_than_one_give_the_same():
 
     x, y = np.arange(100_000.0), np.zeros(100_000)
     with config.threads(3):
-        Memory(x, y).run(*kernel(FILL, [1, 2], [3, 4], 100_000, work=10**6), pool=pool_address())
+        Memory(x, y).run(*kernel(FILL, [1, 2], [3, 4], 100_000, parallel=1), pool=pool_address())
     np.testing.assert_array_equal(y, x * 3 + 4)
 
 

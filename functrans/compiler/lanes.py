@@ -1,0 +1,112 @@
+"""Loops over many lanes that do not look at each other, as `vmap` of a `scan` or `while_loop` makes them.
+
+If each row of a carry depends on the same row alone, the loop need not finish a turn for all rows before the next: it
+runs to its end for a block of rows, whose carry stays in cache, then for the next block, on all threads without waiting
+for each other. A `while` so ends for each block of lanes when the slowest of them is done, not the slowest of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from functrans.compiler.fusion import items_of
+from functrans.compiler.loops import ACCESS, PARALLEL
+from functrans.compiler.plan import Planner, nbytes
+from functrans.compiler.steps import Kernel
+from functrans.core.jaxpr import Atom, Jaxpr, Var
+
+#: Fewer lanes are done at once. A block's values take so many bytes, for a first level cache; it is not smaller than
+#: two vectors.
+FEWEST, BLOCK_BYTES, FEWEST_IN_BLOCK = 64, 1 << 15, 32
+#: How many turns a `while` is expected to make.
+TURNS = 16
+
+
+@dataclass(frozen=True)
+class LaneLoop:
+    """A loop in which the first axis of every carry counts lanes."""
+
+    lanes: int
+    block: int
+    parallel: bool
+    body: Jaxpr
+    cond: Jaxpr | None = None  # whether each lane goes on
+
+
+def lane_scan(p: Planner, body: Jaxpr, n_consts: int, n_carry: int, length: int) -> LaneLoop | None:
+    """The body of a `scan` as a loop over lanes, if it is one."""
+    carries = body.invars[n_consts : n_consts + n_carry]
+    lanes = _lanes(carries)
+    apart = _copy(body, body.outvars)
+    if not lanes or not _stays_in_lanes(apart, carries, apart.outvars):
+        return None
+    return _loop(p, lanes, length, apart, None)
+
+
+def lane_while(p: Planner, cond: Jaxpr, cond_consts: int, body: Jaxpr, body_consts: int) -> LaneLoop | None:
+    """A `while` that goes on while any lane does, and leaves the others as they are."""
+    carries = body.invars[body_consts:]
+    lanes = _lanes(carries)
+    result = cond.outvars[0]
+    test = next((e for e in cond.eqns if e.outvars == [result] or tuple(e.outvars) == (result,)), None)
+    if not lanes or test is None or test.primitive.name != "reduce_or":
+        return None
+    (goes_on,) = test.inputs
+    if len(test.params["axes"]) != goes_on.aval.ndim:
+        return None
+    cond = _copy(cond, [goes_on], without=test)
+    apart = _copy(body, body.outvars)
+    if not _stays_in_lanes(cond, cond.invars[cond_consts:], cond.outvars):
+        return None
+    if not _stays_in_lanes(apart, carries, apart.outvars):
+        return None
+    return _loop(p, lanes, TURNS, apart, cond)
+
+
+def _lanes(carries: Sequence[Var]) -> int:
+    """The common first axis of all carries, if it is long."""
+    firsts = {v.aval.shape[:1] for v in carries}
+    lanes = next(iter(firsts), ())
+    return lanes[0] if len(firsts) == 1 and lanes and lanes[0] >= FEWEST and all(v.aval.size for v in carries) else 0
+
+
+def _copy(jaxpr: Jaxpr, outvars: Sequence[Atom], without: object = None) -> Jaxpr:
+    """The same jaxpr as an object of its own: it is scheduled differently."""
+    eqns = [e for e in jaxpr.eqns if e is not without]
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, outvars)
+
+
+def _stays_in_lanes(jaxpr: Jaxpr, carries: Sequence[Var], results: Sequence[Atom]) -> bool:
+    """Whether what depends on the carries keeps their first axis, and reads of them its own row only."""
+    lanes = carries[0].aval.shape[0]
+    by_lane: set[Atom] = set(carries)
+    for item in items_of(jaxpr):
+        if item.kind == "opaque":
+            return False
+        if by_lane.isdisjoint(item.inputs):
+            continue
+        if item.kind == "part" or item.out.aval.shape[:1] != (lanes,):
+            return False
+        if item.kind == "reduce":
+            if 0 in item.axes:
+                return False
+        elif any(m[:1] != (0,) for a, maps in zip(item.inputs, item.accesses) if a in by_lane for m in maps):
+            return False
+        by_lane.add(item.out)
+    return all(r in by_lane for r in results)
+
+
+def _loop(p: Planner, lanes: int, turns: int, body: Jaxpr, cond: Jaxpr | None) -> LaneLoop | None:
+    """The loop, if its kernels can do some lanes at a time."""
+    kernels: list[Kernel] = []
+    for jaxpr in (body, cond) if cond is not None else (body,):
+        for step in p.analysis(jaxpr, apart=True).working_steps:
+            if not isinstance(step, Kernel) or step.rows != lanes or step.checks:
+                return None
+            kernels.append(step)
+    values = {v for kernel in kernels for v in kernel.buffers if v.aval.shape[:1] == (lanes,)}
+    row = sum(nbytes(v.aval) for v in values) // lanes
+    block = min(max(BLOCK_BYTES // max(row, 1) // FEWEST_IN_BLOCK, 1) * FEWEST_IN_BLOCK, lanes)
+    work = sum(ACCESS * kernel.work for kernel in kernels) * turns
+    return LaneLoop(lanes, block, lanes > FEWEST_IN_BLOCK and work > PARALLEL, body, cond)
