@@ -56,6 +56,7 @@ class Primitive:
         self.lower: Rule | None = None
         self.reduction: Reduction | None = None
         self.native: Rule | None = None
+        self.expand: Rule | None = None  # the same by other primitives: what the compiler makes of it
         self.stage: Rule | None = None  # replaces the staging of this primitive: (trace, args, params) -> tracers
         self.collective = False  # acts over a named axis: batched even when no operand is
         self.calls_user_rule = False  # its derivative runs the user's code, which may capture what it should not

@@ -23,6 +23,14 @@ from functrans.lax.collectives import (
 from functrans.lax.contraction import dot, dot_general
 from functrans.lax.control import cond, switch
 from functrans.lax.conversion import bitcast_convert_type, convert_element_type
+from functrans.lax.convolution import (
+    ConvDimensionNumbers,
+    conv,
+    conv_dimension_numbers,
+    conv_general_dilated,
+    conv_transpose,
+    conv_with_general_padding,
+)
 from functrans.lax.elementwise import (
     abs,
     acos,
@@ -134,20 +142,31 @@ from functrans.lax.structural import (
     squeeze,
     transpose,
 )
+from functrans.lax.windows import (
+    padtype_to_pads,
+    reduce_window,
+    reduce_window_max,
+    reduce_window_min,
+    reduce_window_sum,
+)
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
+    "ConvDimensionNumbers", "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
     "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size", "bitcast_convert_type", "bitwise_and",
     "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_in_dim", "broadcast_to", "broadcasted_iota", "cbrt",
-    "ceil", "clamp", "complex", "concatenate", "cond", "conj", "convert_element_type", "cos", "cosh", "cumlogsumexp",
+    "ceil", "clamp", "complex", "concatenate", "cond", "conj", "conv",
+    "conv_dimension_numbers", "conv_general_dilated", "conv_transpose", "conv_with_general_padding",
+    "convert_element_type", "cos", "cosh", "cumlogsumexp",
     "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim",
     "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
     "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor",
     "fori_loop", "full", "gather", "ge", "gt", "imag", "index_in_dim",
     "index_take", "integer_pow", "iota", "is_finite", "isfinite", "le", "lgamma",
-    "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad", "pmax",
+    "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad",
+    "padtype_to_pads", "pmax",
     "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum", "pswapaxes", "real", "reciprocal",
-    "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor", "rem",
+    "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_window",
+    "reduce_window_max", "reduce_window_min", "reduce_window_sum", "reduce_xor", "rem",
     "reshape", "rev", "round", "scan", "scatter", "select", "select_n", "shift_left", "shift_right_arithmetic",
     "sign", "sin", "sinh", "slice", "slice_in_dim", "sort", "sort_key_val", "sqrt", "square", "squeeze", "sub",
     "switch", "tan", "tanh", "top_k", "transpose", "while_loop",

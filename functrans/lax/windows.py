@@ -1,0 +1,490 @@
+"""Windows that slide over an array, and reductions of what they show: pooling.
+
+`slide` makes the windows axes of their own, as a view of the array; `unslide` is its transpose. They are index maps, so
+in compiled programs they fuse with whatever reads them: a reduction over windows is one loop nest. A window that
+reaches beyond the array sees the identity of the reduction.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from functrans.core.array import wrap
+from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.primitive import Axis, Primitive
+from functrans.core.trace import Tracer, stage
+from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.lax import elementwise as ew
+from functrans.lax.broadcasting import broadcast_in_dim, iota, reduce_sum_p
+from functrans.lax.conversion import convert_element_type
+from functrans.lax.reductions import _highest, _lowest, reduce_and_p, reduce_max_p, reduce_min_p, reduce_or_p
+from functrans.lax.reductions import reduce_prod_p, reduce_xor_p
+from functrans.lax.structural import linear_unary, pad, reshape
+from functrans.transforms.batching import move_axis
+
+Ints = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]
+
+# ---------------------------------------------------------------- sizes and padding
+
+
+def dilated(sizes: Sequence[int], dilation: Sequence[int]) -> Ints:
+    """Sizes of axes with `dilation - 1` gaps between neighbours."""
+    return tuple((n - 1) * d + 1 if n else 0 for n, d in zip(sizes, dilation))
+
+
+def window_counts(sizes: Sequence[int], windows: Sequence[int], strides: Sequence[int]) -> Ints:
+    """How many windows fit into each axis, a stride apart."""
+    return tuple((n - k) // s + 1 if n >= k else 0 for n, k, s in zip(sizes, windows, strides))
+
+
+def padtype_to_pads(
+    in_shape: Sequence[int], window_shape: Sequence[int], window_strides: Sequence[int], padding: str
+) -> list[tuple[int, int]]:
+    """The `(low, high)` padding of each axis that a name stands for.
+
+    Args:
+        in_shape, window_shape, window_strides: sizes of the axes and of the windows over them, and their distances.
+        padding: `"VALID"`, no padding; `"SAME"`, as many windows as there are strides in the axis, an odd rest at the
+            end; `"SAME_LOWER"`, the rest at the beginning. Case does not matter.
+
+    Raises:
+        ArgumentError: another name.
+
+    >>> import functrans.lax as lax
+    >>> lax.padtype_to_pads((5,), (4,), (1,), "SAME")
+    [(1, 2)]
+    """
+    kind = padding.upper() if isinstance(padding, str) else padding
+    if kind == "VALID":
+        return [(0, 0)] * len(in_shape)
+    if kind not in ("SAME", "SAME_LOWER"):
+        raise ArgumentError(
+            f"padding is 'VALID', 'SAME', 'SAME_LOWER' or a (low, high) pair for each axis, got {padding!r:.80}"
+        )
+    pads = []
+    for n, k, s in zip(in_shape, window_shape, window_strides):
+        total = max((-(-n // s) - 1) * s + k - n, 0)
+        small, large = total // 2, total - total // 2
+        pads.append((small, large) if kind == "SAME" else (large, small))
+    return pads
+
+
+def integers(what: str, values: Any, count: int, minimum: int = 1) -> Ints:
+    """So many integers, none less than `minimum`; ones for `None`."""
+    if values is None:
+        return (1,) * count
+    try:
+        found = tuple(map(operator.index, values))
+    except TypeError:
+        raise ArgumentError(f"{what} must be a sequence of integers, got {values!r:.80}") from None
+    if len(found) != count:
+        raise ShapeError(f"{what} must have one entry for each of {count} axes, got {found}")
+    if any(n < minimum for n in found):
+        raise ShapeError(f"{what} must be {minimum} at least, got {found}")
+    return found
+
+
+def explicit_pads(what: str, padding: Any, count: int) -> Pads:
+    """Padding as `(low, high)` pairs of integers."""
+    try:
+        pads = tuple((operator.index(lo), operator.index(hi)) for lo, hi in padding)
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"the padding of {what} is 'VALID', 'SAME', 'SAME_LOWER' or a (low, high) pair for each axis, "
+            f"got {padding!r:.80}"
+        ) from None
+    if len(pads) != count:
+        raise ShapeError(f"the padding of {what} needs a (low, high) pair for each of {count} axes, got {pads}")
+    return pads
+
+
+def padded(what: str, sizes: Sequence[int], padding: Pads) -> Ints:
+    """Sizes with padding, which may be negative but must not take more than there is."""
+    out = tuple(n + lo + hi for n, (lo, hi) in zip(sizes, padding))
+    if any(n < 0 for n in out):
+        raise ShapeError(f"{what}: negative padding {padding} is larger than the axes it is taken from, {tuple(sizes)}")
+    return out
+
+
+def transposed_padding(
+    sizes: Sequence[int],
+    windows: Sequence[int],
+    out: Sequence[int],
+    *,
+    strides: Sequence[int],
+    padding: Pads,
+    base_dilation: Sequence[int],
+    window_dilation: Sequence[int],
+) -> Pads:
+    """The padding of `out`, dilated by the strides, with which its windows run over the elements of the operand."""
+    whole, reach, spread = dilated(sizes, base_dilation), dilated(windows, window_dilation), dilated(out, strides)
+    before = [k - lo - 1 for k, (lo, _) in zip(reach, padding)]
+    return tuple((b, n + k - 1 - m - b) for n, k, m, b in zip(whole, reach, spread, before))
+
+
+# ---------------------------------------------------------------- slide
+
+
+def slide(x: Any, axes: Sequence[int], sizes: Sequence[int], strides: Sequence[int], dilation: Sequence[int]) -> Any:
+    """The windows of an array: along the axes their number, and behind all axes those of the windows.
+
+    `out[..., p, ..., t] = x[..., p * stride + t * dilation, ...]`.
+
+    >>> import numpy as np
+    >>> from functrans.lax.windows import slide
+    >>> slide(np.arange(5), (0,), (3,), (2,), (1,))
+    Array([[0, 1, 2],
+           [2, 3, 4]])
+    """
+    shape = aval_of(x).shape
+    wide = broadcast_in_dim(x, (*shape, *sizes), tuple(range(len(shape))))
+    if all(k == 1 and s == 1 for k, s in zip(sizes, strides)):
+        return wide
+    return slide_p.bind(wide, axes=tuple(axes), strides=tuple(strides), dilation=tuple(dilation))
+
+
+def _slid(x: ShapedArray, axes: Ints, strides: Ints, dilation: Ints) -> Ints:
+    """The numbers of windows along `axes`."""
+    windows = x.shape[x.ndim - len(axes) :]
+    return window_counts([x.shape[a] for a in axes], dilated(windows, dilation), strides)
+
+
+def _slide_abstract(x: ShapedArray, *, axes: Ints, strides: Ints, dilation: Ints) -> ShapedArray:
+    shape = list(x.shape)
+    for a, n in zip(axes, _slid(x, axes, strides, dilation)):
+        shape[a] = n
+    return x.with_shape(tuple(shape))
+
+
+def _window_strides(x: np.ndarray, axes: Ints, strides: Ints, dilation: Ints) -> list[int]:
+    steps = list(x.strides)
+    for j, (a, s, d) in enumerate(zip(axes, strides, dilation)):
+        steps[x.ndim - len(axes) + j] += steps[a] * d
+        steps[a] *= s
+    return steps
+
+
+def _slide_impl(x: Any, *, axes: Ints, strides: Ints, dilation: Ints) -> Any:
+    x = np.asarray(x)
+    shape = _slide_abstract(aval_of(x), axes=axes, strides=strides, dilation=dilation).shape
+    return wrap(as_strided(x, shape, _window_strides(x, axes, strides, dilation), writeable=False))
+
+
+def _slide_transpose(ct: Any, x: Any, *, axes: Ints, **params: Ints) -> list[Any]:
+    return [unslide_p.bind(ct, axes=axes, sizes=tuple(x.aval.shape[a] for a in axes), **params)]
+
+
+def _batch(primitive: Primitive) -> Any:
+    def batch(axis: Axis, args: list[Any], dims: list[int], *, axes: Ints, **params: Ints) -> tuple[Any, int]:
+        return primitive.bind(move_axis(args[0], dims[0], 0), axes=tuple(a + 1 for a in axes), **params), 0
+
+    return batch
+
+
+def _slide_lower(k: Any, idx: Any, x: Any, *, axes: Ints, strides: Ints, dilation: Ints) -> Any:
+    if 0 in x.aval.shape:
+        return k.const(0, x.aval.dtype)
+    moved = list(idx)
+    for a, t, s, d in zip(axes, idx[len(idx) - len(axes) :], strides, dilation):
+        moved[a] = idx[a] * k.size(s) + t * k.size(d)
+    return x.at(*moved)
+
+
+slide_p = Primitive("slide")
+slide_p.__doc__ = "`out[..., p, ..., t] = x[..., p * stride + t * dilation, ..., t]`: windows, from copies side by side."
+slide_p.impl = _slide_impl
+slide_p.abstract_eval = _slide_abstract
+linear_unary(slide_p)
+slide_p.transpose = _slide_transpose
+slide_p.batch = _batch(slide_p)
+slide_p.lower = _slide_lower
+
+
+def _unslide_abstract(x: ShapedArray, *, axes: Ints, sizes: Ints, strides: Ints, dilation: Ints) -> ShapedArray:
+    shape = list(x.shape)
+    for a, n in zip(axes, sizes):
+        shape[a] = n
+    return ShapedArray(tuple(shape), x.dtype)
+
+
+def _unslide_impl(x: Any, *, axes: Ints, sizes: Ints, strides: Ints, dilation: Ints) -> Any:
+    x = np.asarray(x)
+    aval = _unslide_abstract(aval_of(x), axes=axes, sizes=sizes, strides=strides, dilation=dilation)
+    out = np.zeros(aval.shape, aval.dtype)
+    if x.size:
+        as_strided(out, x.shape, _window_strides(out, axes, strides, dilation))[...] = x
+    return wrap(out)
+
+
+def _unslide_lower(k: Any, idx: Any, x: Any, *, axes: Ints, sizes: Ints, strides: Ints, dilation: Ints) -> Any:
+    zero = k.const(0, x.aval.dtype)
+    if 0 in x.aval.shape:
+        return zero
+    moved, inside = list(idx), k.const(True, np.bool_)
+    for a, t, s, d in zip(axes, idx[len(idx) - len(axes) :], strides, dilation):
+        place = idx[a] - t * k.size(d)
+        window = place if s == 1 else place // k.size(s)
+        inside = inside & (place >= k.size(0)) & (window < k.size(x.aval.shape[a]))
+        if s > 1:
+            inside = inside & (place % k.size(s)).eq(0)
+        moved[a] = window
+    return k.guard(inside, lambda: x.at(*moved), zero)
+
+
+unslide_p = Primitive("unslide")
+unslide_p.__doc__ = "The transpose of `slide`: each element of a window at its place in the array, zero elsewhere."
+unslide_p.impl = _unslide_impl
+unslide_p.abstract_eval = _unslide_abstract
+linear_unary(unslide_p)
+unslide_p.transpose = lambda ct, x, *, sizes, **params: [slide_p.bind(ct, **params)]
+unslide_p.batch = _batch(unslide_p)
+unslide_p.lower = _unslide_lower
+
+# ---------------------------------------------------------------- reductions of windows
+
+
+def _windows(
+    x: Any, fill: Any, *, window_dimensions: Ints, window_strides: Ints, padding: Pads, base_dilation: Ints,
+    window_dilation: Ints,
+) -> tuple[Any, Ints]:  # fmt: skip
+    """The windows of the dilated and padded array, and the axes within them (those of single elements left out)."""
+    x = pad(x, fill, [(lo, hi, d - 1) for (lo, hi), d in zip(padding, base_dilation)])
+    ndim = len(window_dimensions)
+    axes = tuple(a for a in range(ndim) if window_dimensions[a] > 1 or window_strides[a] > 1)
+    sizes, strides, dilation = (
+        [values[a] for a in axes] for values in (window_dimensions, window_strides, window_dilation)
+    )
+    return slide(x, axes, sizes, strides, dilation), tuple(range(ndim, ndim + len(axes)))
+
+
+def _window_reduction(primitive: Primitive, ufunc: Any, reduction: Primitive, identity: Callable[[Any], Any]) -> None:
+    """Give a primitive the rules that all reductions of windows share."""
+
+    def abstract_eval(x: ShapedArray, **params: Any) -> ShapedArray:
+        windows = dilated(params["window_dimensions"], params["window_dilation"])
+        sizes = padded(primitive.name, dilated(x.shape, params["base_dilation"]), params["padding"])
+        reduction.abstract_eval(ShapedArray((1,), x.dtype), axes=(0,))  # is it defined for the dtype?
+        return ShapedArray(window_counts(sizes, windows, params["window_strides"]), x.dtype)
+
+    def expand(x: Any, **params: Any) -> Any:
+        windows, axes = _windows(x, identity(aval_of(x).dtype), **params)
+        return reduction.bind(windows, axes=axes)
+
+    def impl(x: Any, **params: Any) -> Any:
+        """One pass over the array for each place in the window: NumPy's reductions are slow along short axes."""
+        x = np.asarray(x)
+        found, axes = _windows(x, identity(x.dtype), **params)
+        windows = np.asarray(found)
+        first, *others = np.ndindex(*[windows.shape[a] for a in axes])
+        out = windows[(..., *first)].copy()
+        for place in others:
+            ufunc(out, windows[(..., *place)], out=out)
+        return wrap(out)
+
+    def batch(axis: Axis, args: list[Any], dims: list[int], *, padding: Pads, **params: Ints) -> tuple[Any, int]:
+        x = move_axis(args[0], dims[0], 0)
+        each = {name: (1, *values) for name, values in params.items()}
+        return primitive.bind(x, padding=((0, 0), *padding), **each), 0
+
+    primitive.abstract_eval, primitive.expand, primitive.impl, primitive.batch = abstract_eval, expand, impl, batch
+
+
+def _sum_transpose(ct: Any, x: Any, *, window_strides: Ints, padding: Pads, base_dilation: Ints, **params: Ints) -> Any:
+    """A sum over the windows that an element lies in."""
+    pads = transposed_padding(
+        x.aval.shape, params["window_dimensions"], aval_of(ct).shape, strides=window_strides, padding=padding,
+        base_dilation=base_dilation, window_dilation=params["window_dilation"],
+    )  # fmt: skip
+    return [
+        reduce_window_sum_p.bind(
+            ct, window_strides=base_dilation, padding=pads, base_dilation=window_strides, **params
+        )
+    ]
+
+
+def _extremum_jvp(primitive: Primitive, identity: Callable[[Any], Any], p: Any, t: Any, **params: Any) -> Any:
+    """The tangent of the extremum; of the first where there are several, and of the first NaN where there is one."""
+    (x,), (dx,) = p, t
+    y = primitive.bind(x, **params)
+    windows, axes = _windows(x, identity(aval_of(x).dtype), **params)
+    sizes = [aval_of(windows).shape[a] for a in axes]
+    column = (*aval_of(y).shape, *[1] * len(axes))
+    place = reshape(iota(np.int64, math.prod(sizes)), sizes)
+    is_extremum = ew.logical_or(ew.eq(windows, reshape(y, column)), ew.ne(windows, windows))
+    first = reduce_min_p.bind(ew.where(is_extremum, place, math.prod(sizes)), axes=axes)
+    chosen = ew.eq(place, reshape(first, column))
+    zero = aval_of(dx).dtype.type(0)
+    return y, reduce_sum_p.bind(ew.where(chosen, _windows(dx, zero, **params)[0], zero), axes=axes)
+
+
+reduce_window_sum_p = Primitive("reduce_window_sum")
+_window_reduction(reduce_window_sum_p, np.add, reduce_sum_p, lambda dtype: dtype.type(0))
+linear_unary(reduce_window_sum_p)
+reduce_window_sum_p.transpose = _sum_transpose
+
+reduce_window_max_p = Primitive("reduce_window_max")
+_window_reduction(reduce_window_max_p, np.maximum, reduce_max_p, _lowest)
+reduce_window_max_p.jvp = partial(_extremum_jvp, reduce_window_max_p, _lowest)
+
+reduce_window_min_p = Primitive("reduce_window_min")
+_window_reduction(reduce_window_min_p, np.minimum, reduce_min_p, _highest)
+reduce_window_min_p.jvp = partial(_extremum_jvp, reduce_window_min_p, _highest)
+
+#: For each primitive that combines two values, the primitive that reduces an axis by it.
+_REDUCTIONS = {
+    "add": reduce_sum_p,
+    "mul": reduce_prod_p,
+    "max": reduce_max_p,
+    "min": reduce_min_p,
+    "and": reduce_and_p,
+    "or": reduce_or_p,
+    "xor": reduce_xor_p,
+}
+_WINDOW_REDUCTIONS = {"add": reduce_window_sum_p, "max": reduce_window_max_p, "min": reduce_window_min_p}
+
+
+def _params(
+    what: str, operand: Any, window_dimensions: Any, window_strides: Any, padding: Any, base_dilation: Any,
+    window_dilation: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """The params of a reduction of windows, checked."""
+    shape = aval_of(operand).shape
+    windows = integers(f"window_dimensions of {what}", () if window_dimensions is None else window_dimensions, len(shape))
+    strides = integers(f"window_strides of {what}", window_strides, len(shape))
+    base = integers(f"base_dilation of {what}", base_dilation, len(shape))
+    spread = integers(f"window_dilation of {what}", window_dilation, len(shape))
+    if isinstance(padding, str):
+        padding = padtype_to_pads(dilated(shape, base), dilated(windows, spread), strides, padding)
+    return {
+        "window_dimensions": windows,
+        "window_strides": strides,
+        "padding": explicit_pads(what, padding, len(shape)),
+        "base_dilation": base,
+        "window_dilation": spread,
+    }
+
+
+def reduce_window(
+    operand: Any,
+    init_value: Any,
+    computation: Callable[[Any, Any], Any],
+    window_dimensions: Sequence[int],
+    window_strides: Sequence[int] | None = None,
+    padding: str | Sequence[tuple[int, int]] = "VALID",
+    base_dilation: Sequence[int] | None = None,
+    window_dilation: Sequence[int] | None = None,
+) -> Any:
+    """Combine the elements of each window that slides over an array.
+
+    Args:
+        operand: an array.
+        init_value: a scalar of the operand's dtype, with which each window starts; padding has this value too.
+        computation: how two scalars combine: `lax.add`, `np.maximum`, `operator.mul`, ... Anything that is one of
+            sum, product, maximum, minimum, and, or, exclusive or.
+        window_dimensions: the size of the window along each axis.
+        window_strides: the distance between neighbouring windows along each axis, 1 by default.
+        padding: as for `padtype_to_pads`, or a `(low, high)` pair for each axis; negative numbers cut off.
+        base_dilation, window_dilation: the distance between neighbouring elements of the operand, and of the window.
+
+    Returns:
+        An array of the operand's dtype, with one element for each window. At ties the derivative of a maximum or
+        minimum belongs to the first element of the window that has it.
+
+    Raises:
+        ArgumentError: `computation` is something else.
+        ShapeError: sizes that do not fit the operand.
+        DTypeError: `init_value` has another dtype.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.reduce_window(np.arange(5.0), -np.inf, lax.max, (3,), (2,))
+    Array([2., 4.])
+    """
+    operand = ew.as_operand("reduce_window", operand)
+    dtype = aval_of(operand).dtype
+    params = _params(
+        "reduce_window", operand, window_dimensions, window_strides, padding, base_dilation, window_dilation
+    )
+    name, combine = _monoid(computation, dtype)
+    init = _initial(init_value, dtype)
+    reduction = _REDUCTIONS[name]
+    assert reduction.reduction is not None
+    is_identity = not isinstance(init, Tracer) and np.array_equal(init, reduction.reduction.identity(dtype))
+    if is_identity and name in _WINDOW_REDUCTIONS:
+        return _WINDOW_REDUCTIONS[name].bind(operand, **params)
+    padded("reduce_window", dilated(aval_of(operand).shape, params["base_dilation"]), params["padding"])
+    windows, axes = _windows(operand, init, **params)
+    out = reduction.bind(windows, axes=axes)
+    return out if is_identity else combine.bind(init, out)
+
+
+def _monoid(computation: Callable[[Any, Any], Any], dtype: np.dtype) -> tuple[str, Primitive]:
+    """Which of the known operations a function of two scalars is."""
+    jaxpr, _ = stage(lambda x, y: [computation(x, y)], [ShapedArray((), dtype)] * 2, "the computation of reduce_window")
+    if len(jaxpr.eqns) == 1 and list(jaxpr.outvars) == list(jaxpr.eqns[0].outvars):
+        eqn = jaxpr.eqns[0]
+        if eqn.primitive.name in _REDUCTIONS and set(eqn.inputs) == set(jaxpr.invars):
+            return eqn.primitive.name, eqn.primitive
+    raise ArgumentError(
+        "reduce_window knows sums, products, maxima, minima, and, or, exclusive or: its computation must be one of "
+        f"lax.add, lax.mul, lax.max, lax.min, ... of both arguments, got {computation!r:.80}"
+    )
+
+
+def _initial(value: Any, dtype: np.dtype) -> Any:
+    aval = aval_of(value)
+    if aval.shape:
+        raise ShapeError(f"reduce_window: init_value must be a scalar, got an array of shape {aval.shape}")
+    kinds = "biufc"
+    if aval.weak and aval.dtype != dtype and kinds.index(aval.dtype.kind) <= kinds.index(dtype.kind):
+        return convert_element_type(value, dtype)
+    if aval.dtype != dtype:
+        raise DTypeError(f"reduce_window: init_value has dtype {aval.dtype}, the operand {dtype}; convert one of them")
+    return value if isinstance(value, Tracer) else dtype.type(value)
+
+
+def _public(primitive: Primitive, what: str, example: str) -> Any:
+    def reduce(
+        operand: Any,
+        window_dimensions: Sequence[int],
+        window_strides: Sequence[int] | None = None,
+        padding: str | Sequence[tuple[int, int]] = "VALID",
+        base_dilation: Sequence[int] | None = None,
+        window_dilation: Sequence[int] | None = None,
+    ) -> Any:
+        operand = ew.as_operand(primitive.name, operand)
+        given = (operand, window_dimensions, window_strides, padding, base_dilation, window_dilation)
+        return primitive.bind(operand, **_params(primitive.name, *given))
+
+    reduce.__name__ = reduce.__qualname__ = primitive.name
+    reduce.__doc__ = f"""{what} of each window that slides over an array, as `reduce_window` computes it.
+
+    Raises:
+        ShapeError: sizes that do not fit the operand.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.{primitive.name}({example}
+    """
+    return reduce
+
+
+reduce_window_sum = _public(reduce_window_sum_p, "The sum", "np.arange(5), (3,))\n    Array([3, 6, 9])")
+reduce_window_max = _public(reduce_window_max_p, "The maximum", "np.arange(5), (3,), (2,))\n    Array([2, 4])")
+reduce_window_min = _public(
+    reduce_window_min_p, "The minimum", 'np.arange(5), (3,), (2,), "SAME")\n    Array([0, 1, 3])'
+)
+
+__all__ = [
+    "padtype_to_pads",
+    "reduce_window",
+    "reduce_window_max",
+    "reduce_window_min",
+    "reduce_window_sum",
+]
