@@ -2,8 +2,8 @@
 
 A primitive with an `expand` rule becomes what the rule makes of it. A convolution becomes a product of matrices, one of
 which holds each element of the image as often as windows see it (Chellapilla, Puri, Simard, "High performance
-convolutional neural networks for document processing", 2006). To keep that matrix within the processor's cache, a
-convolution of many images becomes a loop over a few of them at a time.
+convolutional neural networks for document processing", 2006). To bound its size, a convolution of
+many images becomes a loop over some of them at a time.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from functrans.core.primitive import lookup, zeros
 from functrans.core.trace import stage
 from functrans.errors import JaxprError
 
-#: Bytes of a matrix of windows from which on it is made in parts.
-BLOCK = 1 << 20
+#: Bytes of a matrix of windows from which on it is made in parts: large enough that threads meet rarely.
+BLOCK = 1 << 23
 
 
 def with_expansions(jaxpr: Jaxpr) -> Jaxpr:
@@ -26,6 +26,7 @@ def with_expansions(jaxpr: Jaxpr) -> Jaxpr:
     if not any(e.primitive.expand for e in jaxpr.eqns):
         return jaxpr
     eqns: list[Eqn] = []
+    reshaped: dict[tuple[Atom, tuple[int, ...]], Var] = {}
     for eqn in jaxpr.eqns:
         if eqn.primitive.expand is None:
             eqns.append(eqn)
@@ -35,6 +36,12 @@ def with_expansions(jaxpr: Jaxpr) -> Jaxpr:
         for step in inner.eqns:
             inputs = tuple(names.get(a, a) for a in step.inputs)
             outvars = tuple(names.get(v, v) for v in step.outvars)
+            (out, *_) = step.outvars
+            if step.primitive.name == "reshape" and out not in names:  # convolutions may split an operand alike
+                known = reshaped.setdefault((inputs[0], out.aval.shape), out)
+                if known is not out:
+                    names[out] = known
+                    continue
             eqns.append(Eqn(step.primitive, inputs, outvars, step.params, eqn.source))  # type: ignore[arg-type]
     return with_expansions(Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars))
 

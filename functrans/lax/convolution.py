@@ -390,23 +390,27 @@ def _expand(
     windows = slide(x, lhs_spec[2:], kernel, window_strides, rhs_dilation)
     if into == 1 and out == groups:
         return _filter_features(windows, w, dimension_numbers)
-    windows, w = _axis_out_of(windows, lhs_spec[1], groups), _axis_out_of(w, rhs_spec[0], groups)
-    image = [*_names(lhs_spec, ["n"], ["g", "c"], *([p] for p in space)), *within]
-    filters = _names(rhs_spec, ["g", "o"], ["c"], *([k] for k in within))
-    result = _names(out_spec, ["n"], ["g", "o"], *([p] for p in space))
-    order = _order(dict(zip(image, aval_of(windows).shape)), space, within)
+    group = ["g"] if groups > 1 else []
+    image = [*_names(lhs_spec, ["n"], [*group, "c"], *([p] for p in space)), *within]
+    filters = _names(rhs_spec, [*group, "o"], ["c"], *([k] for k in within))
+    result = _names(out_spec, ["n"], [*group, "o"], *([p] for p in space))
+    if groups > 1:
+        windows, w = _axis_out_of(windows, lhs_spec[1], groups), _axis_out_of(w, rhs_spec[0], groups)
+    order = [*group, *_order(dict(zip(image, aval_of(windows).shape)), space, within)]
     windows = transpose(windows, [image.index(a) for a in order])
     operands = [(windows, order), (w, filters)]
     if result[-1] != "o":
         operands.reverse()
     (a, a_names), (b, b_names) = operands
-    summed = [name for name in order if name in filters and name != "g"]
-    product = ["g", *(name for names in (a_names, b_names) for name in names if name not in summed and name != "g")]
+    shared = [name for name in order if name in filters]
+    product = [*group, *(name for names in (a_names, b_names) for name in names if name not in shared)]
     contract, batch = (
-        tuple(tuple(names.index(name) for name in found) for names in (a_names, b_names)) for found in (summed, ["g"])
+        tuple(tuple(names.index(name) for name in found) for names in (a_names, b_names))
+        for found in (shared[len(group) :], group)
     )
     y = dot_general_p.bind(a, b, dimension_numbers=(contract, batch), preferred_element_type=None)
-    return _merge_axes(transpose(y, [product.index(name) for name in result]), out_spec[1])
+    y = transpose(y, [product.index(name) for name in result])
+    return _merge_axes(y, out_spec[1]) if groups > 1 else y
 
 
 def _names(spec: Ints, *names: list[str]) -> list[str]:
@@ -419,12 +423,12 @@ def _order(sizes: dict[str, int], space: list[str], within: list[str]) -> list[s
     """Axes of the matrices of windows: rows or columns innermost, so that neighbours were neighbours in the image."""
     last = next((name for name in reversed(list(sizes)) if name not in within and sizes[name] > 1), "n")
     if last in ("c", "g"):
-        return ["g", "n", *space, *within, "c"]
+        return ["n", *space, *within, "c"]
     if last == "n":
-        return ["g", "c", *within, *space, "n"]
+        return ["c", *within, *space, "n"]
     if sizes[last] < sizes[within[space.index(last)]]:
-        return ["g", "n", *space, "c", *within]
-    return ["g", "c", *within, "n", *space]
+        return ["n", *space, "c", *within]
+    return ["c", *within, "n", *space]
 
 
 def _filter_features(windows: Any, w: Any, numbers: ConvDimensionNumbers) -> Any:
