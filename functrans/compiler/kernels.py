@@ -34,7 +34,7 @@ from typing import Any
 
 from functrans import config
 
-_ABI = "2"
+_ABI = "3"
 _MAGIC = b"functrans kernel 2\n"
 _DAY = 24 * 3600.0
 _KEEP = 60 * _DAY  # a file that has not been read for so long is removed
@@ -169,11 +169,13 @@ def _function(source: str, key: str) -> Callable[..., Any]:
 
 
 def _cfunc(source: str, key: str) -> Any:
-    from numba import cfunc, types
+    from numba import types
 
-    compiled = cfunc(types.void(*[types.intp] * 4), nopython=True)(_function(source, key))
-    _keep.append(compiled)
-    return compiled
+    from functrans.compiler.pipeline import compiled
+
+    kernel = compiled(_function(source, key), types.void(*[types.intp] * 4))
+    _keep.append(kernel)
+    return kernel
 
 
 def assembly(source: str) -> str:
