@@ -163,7 +163,7 @@ def _run_lanes(context: int, _: int, lo: int, hi: int) -> None:
 
 def lane_runner() -> int:
     """The address of the function that runs instructions for lanes, which is called as kernels are."""
-    return int(_run_lanes.address)
+    return int(_run_lanes.address or 0)
 
 
 _DATA, _FLAGS = 16, 64  # the fields of PyArrayObject that `enter` reads

@@ -52,6 +52,6 @@ def compiled(function: Callable[..., Any], signature: Any) -> Any:
     codegen = cpu_target.target_context.codegen()
     codegen._library_class = _Library
     try:
-        return cfunc(signature, nopython=True, pipeline_class=_Compiler)(function)
+        return cfunc(signature, pipeline_class=_Compiler)(function)
     finally:
         del codegen._library_class
