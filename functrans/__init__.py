@@ -33,6 +33,7 @@ from functrans.api import (
 )
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct, float0
+from functrans.drawing import visualize
 from functrans.lax.custom import custom_jvp, custom_vjp
 
 __version__ = "0.1.0"
@@ -54,5 +55,6 @@ __all__ = [
     "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "custom_jvp", "custom_vjp",
     "device_get", "device_put", "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape", "float0", "grad",
     "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize",
-    "make_jaxpr", "named_call", "numpy", "remat", "stop_gradient", "tree", "tree_util", "value_and_grad", "vjp", "vmap",
+    "make_jaxpr", "named_call", "numpy", "remat", "stop_gradient", "tree", "tree_util", "value_and_grad", "visualize",
+    "vjp", "vmap",
 ]  # fmt: skip

@@ -53,7 +53,7 @@ def _eqn_lines(eqn: Eqn, names: Names, sources: bool) -> Iterator[str]:
     params = {k: v for k, v in sorted(eqn.params.items()) if v is not None and not callable(v)}
     inner = any(isinstance(j, (Jaxpr, ClosedJaxpr)) for v in params.values() for j in _items(v))
     if not inner:
-        text = " ".join(f"{k}={_param(v)}" for k, v in params.items())
+        text = " ".join(f"{k}={format_param(v)}" for k, v in params.items())
         yield f"{left} = {eqn.primitive.name}{'[' + text + ']' if text else ''} {right}".rstrip() + comment
         return
     yield f"{left} = {eqn.primitive.name}[" + comment
@@ -81,12 +81,13 @@ def _param_lines(value: Any, sources: bool) -> Iterator[str]:
                 yield "  " + line
         yield ")"
     else:
-        yield _param(value)
+        yield format_param(value)
 
 
-def _param(value: Any) -> str:
+def format_param(value: Any) -> str:
+    """The text of a param, without spaces."""
     if isinstance(value, tuple):
-        return "(" + ",".join(map(_param, value)) + (",)" if len(value) == 1 else ")")
+        return "(" + ",".join(map(format_param, value)) + (",)" if len(value) == 1 else ")")
     return str(value).replace(" ", "")
 
 
