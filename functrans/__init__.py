@@ -13,6 +13,7 @@ from functrans.api import (
     disable_jit,
     ensure_compile_time_eval,
     eval_shape,
+    explain,
     grad,
     hessian,
     hvp,
@@ -52,7 +53,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "custom_jvp", "custom_vjp",
+    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "custom_jvp", "custom_vjp", "explain",
     "device_get", "device_put", "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape", "float0", "grad",
     "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize",
     "make_jaxpr", "named_call", "numpy", "remat", "stop_gradient", "tree", "tree_util", "value_and_grad", "visualize",

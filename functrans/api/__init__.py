@@ -14,6 +14,7 @@ from functrans.api.differentiation import (
     value_and_grad,
     vjp,
 )
+from functrans.api.explaining import explain
 from functrans.api.staging import (
     block_until_ready,
     checkpoint,
@@ -30,7 +31,7 @@ from functrans.api.vectorization import vmap
 
 __all__ = [
     "Compiled", "Jitted", "Lowered", "Traced", "block_until_ready", "cache_info", "checkpoint", "device_get",
-    "device_put", "disable_jit", "ensure_compile_time_eval", "eval_shape", "grad", "hessian", "hvp", "jacfwd",
-    "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "make_jaxpr", "named_call", "remat",
+    "device_put", "disable_jit", "ensure_compile_time_eval", "eval_shape", "explain", "grad", "hessian", "hvp",
+    "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "make_jaxpr", "named_call", "remat",
     "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

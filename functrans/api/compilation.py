@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
@@ -189,9 +190,12 @@ class Jitted:
 
             flat = Flat(run, self._name)
             names = argument_names(self._fun, args, kwargs) if not self._static_nums else None
+            start = time.perf_counter()
             jaxpr, consts = stage(flat, avals, f"{self._name} under jit", names)
             assert flat.out_tree is not None
             entry = _Entry(ClosedJaxpr(jaxpr, consts), tree, flat.out_tree, self._name)
+            entry.names = names or [f"argument {i}" for i in range(len(avals))]
+            entry.tracing = time.perf_counter() - start
             if not any_tracer(consts):
                 self._by_signature[key] = entry
         return entry, leaves
@@ -281,7 +285,10 @@ def _static_arguments(fun: Fun, nums: Any, names: Any) -> tuple[tuple[int, ...],
 class _Entry:
     """One trace of a function, and, once it has run, its program."""
 
-    __slots__ = ("callee", "closed", "compiled", "in_tree", "name", "out_tree", "single")
+    __slots__ = (
+        "callee", "closed", "compiled", "compiling", "in_tree", "kernels", "name", "names", "out_tree", "single",
+        "tracing",
+    )  # fmt: skip
 
     def __init__(self, closed: ClosedJaxpr, in_tree: PyTreeDef, out_tree: PyTreeDef, name: str):
         self.closed = closed
@@ -291,12 +298,25 @@ class _Entry:
         self.name = name
         self.single = out_tree.is_leaf()
         self.compiled: Any = None
+        self.names: Sequence[str] = ()
+        self.tracing = self.compiling = 0.0  # seconds
+        self.kernels: tuple[int, int, int] | None = None  # compiled, loaded and reused for the first run
 
     def run(self, arrays: Sequence[Any]) -> Any:
         if self.compiled is None:
-            self.compiled = program.compile(self.closed.jaxpr, self.closed.consts).native
+            self.compile()
         outs = self.compiled(*arrays)
         return outs[0] if self.single else unflatten(self.out_tree, outs)
+
+    def compile(self) -> None:
+        before, start = program.cache_info(), time.perf_counter()
+        self.compiled = program.compile(self.closed.jaxpr, self.closed.consts).native
+        after, self.compiling = program.cache_info(), time.perf_counter() - start
+        self.kernels = (
+            after.kernels_compiled - before.kernels_compiled,
+            after.kernels_loaded - before.kernels_loaded,
+            after.kernels_reused - before.kernels_reused,
+        )
 
 
 # ---------------------------------------------------------------- the stages, one by one
