@@ -24,8 +24,16 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_in_dim, iota, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.reductions import _highest, _lowest, reduce_and_p, reduce_max_p, reduce_min_p, reduce_or_p
-from functrans.lax.reductions import reduce_prod_p, reduce_xor_p
+from functrans.lax.reductions import (
+    _highest,
+    _lowest,
+    reduce_and_p,
+    reduce_max_p,
+    reduce_min_p,
+    reduce_or_p,
+    reduce_prod_p,
+    reduce_xor_p,
+)
 from functrans.lax.structural import linear_unary, pad, reshape
 from functrans.transforms.batching import move_axis
 

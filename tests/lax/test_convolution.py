@@ -66,7 +66,7 @@ def convolutions(draw, dtypes=(np.float64,), smallest=0, dims=(0, 1, 2, 3), larg
     return x, w, (strides, pads, lhs_dilation, spread, numbers, groups, batch_groups)
 
 
-@settings(max_examples=120)
+@settings(max_examples=400)
 @given(convolutions(DTYPES))
 def test_conv_general_dilated_is_its_definition(drawn):
     x, w, params = drawn
@@ -77,14 +77,14 @@ def test_conv_general_dilated_is_its_definition(drawn):
     check_batching(fun, x, w, rtol=rtol)
 
 
-@settings(max_examples=40)
+@settings(max_examples=100)
 @given(convolutions(smallest=1, largest=4))
 def test_derivatives(drawn):
     x, w, params = drawn
     check_grads(lambda x, w: lax.conv_general_dilated(x, w, *params), (x, w), 2)
 
 
-@settings(max_examples=15)
+@settings(max_examples=40)
 @given(convolutions(largest=3))
 def test_derivatives_of_empty_arrays_and_all_rules_together(drawn):
     x, w, params = drawn
