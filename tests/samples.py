@@ -15,6 +15,7 @@ from functrans import lax
 from functrans.core.primitive import registry
 from functrans.lax import elementwise as ew
 from functrans.lax.elementwise import Elementwise
+from functrans.lax.windows import slide, unslide_p
 
 
 class Sample(NamedTuple):
@@ -175,6 +176,31 @@ SAMPLES: dict[str, list[Sample]] = {
     "scatter_max": [Sample(lambda x, u: lax.scatter("max", x, u, [np.array([0, 2])], (0,)), (X, Y[:2]))],
     "dynamic_slice": [Sample(lambda x, i: lax.dynamic_slice(x, (i, 1), (2, 2)), (X, 1))],
     "dynamic_update_slice": [Sample(lambda x, u, i: lax.dynamic_update_slice(x, u, (i, 1)), (X, Y[:2, :2], 1))],
+    # windows and convolutions
+    "slide": [Sample(lambda x: slide(x, (1,), (2,), (2,), (1,)), (X,))],
+    "unslide": [
+        Sample(lambda y: unslide_p.bind(y, axes=(0,), sizes=(7,), strides=(2,), dilation=(1,)), (Y[:2],)),
+        Sample(lambda y: unslide_p.bind(y, axes=(0,), sizes=(9,), strides=(1,), dilation=(2,)), (Y,)),
+    ],
+    "reduce_window_sum": [
+        Sample(lambda x: lax.reduce_window_sum(x, (2, 2), (1, 2), "SAME", (1, 2), (1, 2)), (X,)),
+        Sample(lambda x: lax.reduce_window_sum(x, (3,), (2,)), (LONG,)),
+    ],
+    "reduce_window_max": [Sample(lambda x: lax.reduce_window_max(x, (2, 3), (1, 2), "SAME"), (X,))],
+    "reduce_window_min": [Sample(lambda x: lax.reduce_window_min(x, (2, 1), (2, 1), ((0, 1), (0, -1))), (X,))],
+    "conv_general_dilated": [
+        Sample(lambda x, w: lax.conv(x, w, (2,), "SAME"), (X.reshape(2, 2, 3), Y.reshape(3, 2, 2))),
+        Sample(
+            lambda x, w: lax.conv_general_dilated(
+                x, w, (1, 2), ((1, 0), (0, 1)), (1, 2), (2, 1), ("NHWC", "HWIO", "HWNC"), feature_group_count=2
+            ),
+            (LONG[:24].reshape(1, 3, 2, 4), LONG[:16].reshape(2, 2, 2, 2)),
+        ),
+        Sample(
+            lambda x, w: lax.conv_general_dilated(x, w, (1,), "VALID", feature_group_count=4),
+            (X.reshape(1, 4, 3), Y[:2].reshape(4, 1, 2)),
+        ),
+    ],
     # contraction, sorting, linear algebra
     "dot_general": [
         Sample(lambda x, y: lax.dot_general(x, y, (((1,), (1,)), ((), ()))), (X, Y)),

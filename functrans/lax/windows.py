@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -220,7 +219,10 @@ def _unslide_abstract(x: ShapedArray, *, axes: Ints, sizes: Ints, strides: Ints,
     shape = list(x.shape)
     for a, n in zip(axes, sizes):
         shape[a] = n
-    return ShapedArray(tuple(shape), x.dtype)
+    out = ShapedArray(tuple(shape), x.dtype)
+    if _slid(out, axes, strides, dilation) != tuple(x.shape[a] for a in axes):
+        raise ShapeError(f"unslide: windows of shape {x.shape} along axes {axes} do not slide over axes of sizes {sizes}")
+    return out
 
 
 def _unslide_impl(x: Any, *, axes: Ints, sizes: Ints, strides: Ints, dilation: Ints) -> Any:
@@ -318,19 +320,23 @@ def _sum_transpose(ct: Any, x: Any, *, window_strides: Ints, padding: Pads, base
     ]
 
 
-def _extremum_jvp(primitive: Primitive, identity: Callable[[Any], Any], p: Any, t: Any, **params: Any) -> Any:
+def _extremum_jvp(primitive: Primitive, identity: Callable[[Any], Any]) -> Callable[..., Any]:
     """The tangent of the extremum; of the first where there are several, and of the first NaN where there is one."""
-    (x,), (dx,) = p, t
-    y = primitive.bind(x, **params)
-    windows, axes = _windows(x, identity(aval_of(x).dtype), **params)
-    sizes = [aval_of(windows).shape[a] for a in axes]
-    column = (*aval_of(y).shape, *[1] * len(axes))
-    place = reshape(iota(np.int64, math.prod(sizes)), sizes)
-    is_extremum = ew.logical_or(ew.eq(windows, reshape(y, column)), ew.ne(windows, windows))
-    first = reduce_min_p.bind(ew.where(is_extremum, place, math.prod(sizes)), axes=axes)
-    chosen = ew.eq(place, reshape(first, column))
-    zero = aval_of(dx).dtype.type(0)
-    return y, reduce_sum_p.bind(ew.where(chosen, _windows(dx, zero, **params)[0], zero), axes=axes)
+
+    def jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+        (x,), (t,) = primals, tangents
+        y = primitive.bind(x, **params)
+        windows, axes = _windows(x, identity(aval_of(x).dtype), **params)
+        sizes = [aval_of(windows).shape[a] for a in axes]
+        column = (*aval_of(y).shape, *[1] * len(axes))
+        place = reshape(iota(np.int64, math.prod(sizes)), sizes)
+        is_extremum = ew.logical_or(ew.eq(windows, reshape(y, column)), ew.ne(windows, windows))
+        first = reduce_min_p.bind(ew.where(is_extremum, place, math.prod(sizes)), axes=axes)
+        chosen = ew.eq(place, reshape(first, column))
+        zero = aval_of(t).dtype.type(0)
+        return y, reduce_sum_p.bind(ew.where(chosen, _windows(t, zero, **params)[0], zero), axes=axes)
+
+    return jvp
 
 
 reduce_window_sum_p = Primitive("reduce_window_sum")
@@ -340,11 +346,11 @@ reduce_window_sum_p.transpose = _sum_transpose
 
 reduce_window_max_p = Primitive("reduce_window_max")
 _window_reduction(reduce_window_max_p, np.maximum, reduce_max_p, _lowest)
-reduce_window_max_p.jvp = partial(_extremum_jvp, reduce_window_max_p, _lowest)
+reduce_window_max_p.jvp = _extremum_jvp(reduce_window_max_p, _lowest)
 
 reduce_window_min_p = Primitive("reduce_window_min")
 _window_reduction(reduce_window_min_p, np.minimum, reduce_min_p, _highest)
-reduce_window_min_p.jvp = partial(_extremum_jvp, reduce_window_min_p, _highest)
+reduce_window_min_p.jvp = _extremum_jvp(reduce_window_min_p, _highest)
 
 #: For each primitive that combines two values, the primitive that reduces an axis by it.
 _REDUCTIONS = {
