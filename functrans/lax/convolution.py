@@ -24,7 +24,7 @@ from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import reduce_sum_p
 from functrans.lax.contraction import dot_general_p
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.structural import pad, reshape, rev, transpose
+from functrans.lax.structural import expand_dims, pad, reshape, rev, squeeze, transpose
 from functrans.lax.windows import (
     dilated,
     explicit_pads,
@@ -379,25 +379,33 @@ def _expand(
     dimension_numbers: ConvDimensionNumbers,
     feature_group_count: int,
 ) -> Any:
-    """The windows of the image times the kernel, for each group `g`."""
+    """The windows of the image times the kernel: axes have names, in the order in which they lie."""
     lhs_spec, rhs_spec, out_spec = dimension_numbers
     groups, (out, into, *kernel) = feature_group_count, _sizes(aval_of(w), rhs_spec)
-    space, within = [f"p{i}" for i in range(len(kernel))], [f"k{i}" for i in range(len(kernel))]
     config = [(0, 0, 0)] * len(lhs_spec)
     for a, (lo, hi), d in zip(lhs_spec[2:], padding, lhs_dilation):
         config[a] = (lo, hi, d - 1)
     x = pad(x, aval_of(x).dtype.type(0), config)
-    windows = slide(x, lhs_spec[2:], kernel, window_strides, rhs_dilation)
-    if into == 1 and out == groups:
-        return _filter_features(windows, w, dimension_numbers)
+    # Windows along the axes where they are more than the elements of the image.
+    slides = [i for i, (k, s) in enumerate(zip(kernel, window_strides)) if k > 1 or s > 1]
+    axes, sizes, strides, dilation = (
+        tuple(values[i] for i in slides) for values in (lhs_spec[2:], kernel, window_strides, rhs_dilation)
+    )
+    windows = slide(x, axes, sizes, strides, dilation)
+    # Batch n, group g, input features c and output features o of the group, windows p and places k within them.
     group = ["g"] if groups > 1 else []
-    image = [*_names(lhs_spec, ["n"], [*group, "c"], *([p] for p in space)), *within]
-    filters = _names(rhs_spec, [*group, "o"], ["c"], *([k] for k in within))
-    result = _names(out_spec, ["n"], [*group, "o"], *([p] for p in space))
+    space, within = [[f"p{i}"] for i in range(len(kernel))], [f"k{i}" for i in slides]
+    image = [*_names(lhs_spec, ["n"], [*group, "c"], *space), *within]
+    filters = _names(rhs_spec, [*group, "o"], ["c"], *([f"k{i}"] for i in range(len(kernel))))
+    result = _names(out_spec, ["n"], [*group, "o"], *space)
     if groups > 1:
         windows, w = _axis_out_of(windows, lhs_spec[1], groups), _axis_out_of(w, rhs_spec[0], groups)
-    order = [*group, *_order(dict(zip(image, aval_of(windows).shape)), space, within)]
-    windows = transpose(windows, [image.index(a) for a in order])
+    w = squeeze(w, [a for a, name in enumerate(filters) if name[0] == "k" and name not in within])
+    filters = [name for name in filters if name[0] != "k" or name in within]
+    if into == 1 and out == groups:
+        return _weigh_features(windows, image, w, filters, result, out_spec)
+    order = [*group, *_order(dict(zip(image, aval_of(windows).shape)))]
+    windows = transpose(windows, [image.index(name) for name in order])
     operands = [(windows, order), (w, filters)]
     if result[-1] != "o":
         operands.reverse()
@@ -419,26 +427,32 @@ def _names(spec: Ints, *names: list[str]) -> list[str]:
     return [name for axis in range(len(spec)) for name in at[axis]]
 
 
-def _order(sizes: dict[str, int], space: list[str], within: list[str]) -> list[str]:
-    """Axes of the matrices of windows: rows or columns innermost, so that neighbours were neighbours in the image."""
-    last = next((name for name in reversed(list(sizes)) if name not in within and sizes[name] > 1), "n")
+def _order(sizes: dict[str, int]) -> list[str]:
+    """Axes of the matrix of windows: its rows or columns innermost, so that neighbours were neighbours in the image."""
+    space, within = ([name for name in sizes if name[0] == letter] for letter in "pk")
+    space.sort(), within.sort()  # type: ignore[func-returns-value]
+    last = next((name for name in reversed(sizes) if name[0] != "k" and sizes[name] > 1), "n")
     if last in ("c", "g"):
         return ["n", *space, *within, "c"]
     if last == "n":
         return ["c", *within, *space, "n"]
-    if sizes[last] < sizes[within[space.index(last)]]:
+    if sizes[last] < sizes.get(f"k{last[1:]}", 1):
         return ["n", *space, "c", *within]
     return ["c", *within, "n", *space]
 
 
-def _filter_features(windows: Any, w: Any, numbers: ConvDimensionNumbers) -> Any:
-    """A filter for each feature: the matrices would be vectors."""
-    lhs_spec, rhs_spec, out_spec = numbers
-    n = len(lhs_spec) - 2
-    filters, _, *kernel = _sizes(aval_of(w), rhs_spec)
-    aligned = reshape(transpose(w, rhs_spec), [filters if a == lhs_spec[1] else 1 for a in range(n + 2)] + kernel)
-    y = reduce_sum_p.bind(ew.mul(windows, aligned), axes=tuple(range(n + 2, 2 * n + 2)))
-    return transpose(y, [lhs_spec[out_spec.index(a)] for a in range(n + 2)])
+def _weigh_features(
+    windows: Any, image: list[str], w: Any, filters: list[str], result: list[str], out_spec: Ints
+) -> Any:
+    """The product where each feature has a filter of its own: a matrix would be a vector."""
+    aligned = transpose(w, [filters.index(name) for name in ("o", *image) if name in filters])
+    sizes = dict(zip(filters, aval_of(w).shape))
+    products = ew.mul(windows, reshape(aligned, [sizes.get(name, 1) for name in image]))
+    summed = tuple(a for a, name in enumerate(image) if name[0] in "ck")
+    y = reduce_sum_p.bind(products, axes=summed)
+    left = [name for name in image if name[0] not in "ck"]
+    y = transpose(y, [left.index(name) for name in result if name != "o"])
+    return y if "g" in left else expand_dims(y, (out_spec[1],))
 
 
 def _axis_out_of(x: Any, axis: int, count: int) -> Any:
@@ -489,8 +503,8 @@ def _transpose_image(
     if not (aval_of(ct).size and x.size and aval_of(w).size):
         return zeros(x.strong())
     pads = transposed_padding(
-        _sizes(x, lhs_spec[2:]), _sizes(aval_of(w), rhs_spec[2:]), _sizes(aval_of(ct), out_spec[2:]), strides=window_strides,
-        padding=padding, base_dilation=lhs_dilation, window_dilation=rhs_dilation,
+        _sizes(x, lhs_spec[2:]), _sizes(aval_of(w), rhs_spec[2:]), _sizes(aval_of(ct), out_spec[2:]),
+        strides=window_strides, padding=padding, base_dilation=lhs_dilation, window_dilation=rhs_dilation,
     )  # fmt: skip
     out, into, *space = rhs_spec
     if feature_group_count > 1:  # groups belong to what are output features now

@@ -24,8 +24,6 @@ from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_in_dim, iota, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.reductions import (
-    _highest,
-    _lowest,
     reduce_and_p,
     reduce_max_p,
     reduce_min_p,
@@ -275,7 +273,14 @@ def _windows(
     return slide(x, axes, sizes, strides, dilation), tuple(range(ndim, ndim + len(axes)))
 
 
-def _window_reduction(primitive: Primitive, ufunc: Any, reduction: Primitive, identity: Callable[[Any], Any]) -> None:
+def _identity(reduction: Primitive, x: Any) -> Any:
+    """What a window beyond the array sees."""
+    assert reduction.reduction is not None
+    dtype = aval_of(x).dtype
+    return dtype.type(reduction.reduction.identity(dtype))
+
+
+def _window_reduction(primitive: Primitive, ufunc: Any, reduction: Primitive) -> None:
     """Give a primitive the rules that all reductions of windows share."""
 
     def abstract_eval(x: ShapedArray, **params: Any) -> ShapedArray:
@@ -285,13 +290,13 @@ def _window_reduction(primitive: Primitive, ufunc: Any, reduction: Primitive, id
         return ShapedArray(window_counts(sizes, windows, params["window_strides"]), x.dtype)
 
     def expand(x: Any, **params: Any) -> Any:
-        windows, axes = _windows(x, identity(aval_of(x).dtype), **params)
+        windows, axes = _windows(x, _identity(reduction, x), **params)
         return reduction.bind(windows, axes=axes)
 
     def impl(x: Any, **params: Any) -> Any:
         """One pass over the array for each place in the window: NumPy's reductions are slow along short axes."""
         x = np.asarray(x)
-        found, axes = _windows(x, identity(x.dtype), **params)
+        found, axes = _windows(x, _identity(reduction, x), **params)
         windows = np.asarray(found)
         first, *others = np.ndindex(*[windows.shape[a] for a in axes])
         out = windows[(..., *first)].copy()
@@ -320,13 +325,13 @@ def _sum_transpose(ct: Any, x: Any, *, window_strides: Ints, padding: Pads, base
     ]
 
 
-def _extremum_jvp(primitive: Primitive, identity: Callable[[Any], Any]) -> Callable[..., Any]:
+def _extremum_jvp(primitive: Primitive, reduction: Primitive) -> Callable[..., Any]:
     """The tangent of the extremum; of the first where there are several, and of the first NaN where there is one."""
 
     def jvp(primals: Any, tangents: Any, **params: Any) -> Any:
         (x,), (t,) = primals, tangents
         y = primitive.bind(x, **params)
-        windows, axes = _windows(x, identity(aval_of(x).dtype), **params)
+        windows, axes = _windows(x, _identity(reduction, x), **params)
         sizes = [aval_of(windows).shape[a] for a in axes]
         column = (*aval_of(y).shape, *[1] * len(axes))
         place = reshape(iota(np.int64, math.prod(sizes)), sizes)
@@ -340,17 +345,17 @@ def _extremum_jvp(primitive: Primitive, identity: Callable[[Any], Any]) -> Calla
 
 
 reduce_window_sum_p = Primitive("reduce_window_sum")
-_window_reduction(reduce_window_sum_p, np.add, reduce_sum_p, lambda dtype: dtype.type(0))
+_window_reduction(reduce_window_sum_p, np.add, reduce_sum_p)
 linear_unary(reduce_window_sum_p)
 reduce_window_sum_p.transpose = _sum_transpose
 
 reduce_window_max_p = Primitive("reduce_window_max")
-_window_reduction(reduce_window_max_p, np.maximum, reduce_max_p, _lowest)
-reduce_window_max_p.jvp = _extremum_jvp(reduce_window_max_p, _lowest)
+_window_reduction(reduce_window_max_p, np.maximum, reduce_max_p)
+reduce_window_max_p.jvp = _extremum_jvp(reduce_window_max_p, reduce_max_p)
 
 reduce_window_min_p = Primitive("reduce_window_min")
-_window_reduction(reduce_window_min_p, np.minimum, reduce_min_p, _highest)
-reduce_window_min_p.jvp = _extremum_jvp(reduce_window_min_p, _highest)
+_window_reduction(reduce_window_min_p, np.minimum, reduce_min_p)
+reduce_window_min_p.jvp = _extremum_jvp(reduce_window_min_p, reduce_min_p)
 
 #: For each primitive that combines two values, the primitive that reduces an axis by it.
 _REDUCTIONS = {
@@ -429,8 +434,7 @@ def reduce_window(
     name, combine = _monoid(computation, dtype)
     init = _initial(init_value, dtype)
     reduction = _REDUCTIONS[name]
-    assert reduction.reduction is not None
-    is_identity = not isinstance(init, Tracer) and np.array_equal(init, reduction.reduction.identity(dtype))
+    is_identity = not isinstance(init, Tracer) and np.array_equal(init, _identity(reduction, operand))
     if is_identity and name in _WINDOW_REDUCTIONS:
         return _WINDOW_REDUCTIONS[name].bind(operand, **params)
     padded("reduce_window", dilated(aval_of(operand).shape, params["base_dilation"]), params["padding"])
