@@ -7,7 +7,7 @@ edges. A unit with inner programs becomes a box; its operands enter at *ports*, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -181,70 +181,72 @@ class _Builder:
         else:
             self.equation(unit)
 
-    def equation(self, eqn: Eqn, kernel: Kernel | None = None) -> Node:
-        """A node for an equation; where a kernel is given, for the kernel that computes only this."""
-        options = self.options
+    def equation(self, eqn: Eqn, reads: Sequence[Atom] | None = None, kernel: Kernel | None = None) -> Node:
+        """A node for an equation; for one in a kernel with what that reads; for all of a kernel with that too."""
         spent = _cost_of(eqn if kernel is None else kernel)
+        if reads is not None and kernel is None:  # what is fused does not go through memory
+            spent = Cost(spent.flops)
         node = Node(
-            kind_of(eqn), eqn.primitive.name, (*self.results(eqn), _cost_line(spent)), self.tooltip(eqn, spent, kernel),
-            self.operands(eqn),
+            kind_of(eqn), eqn.primitive.name, (*self.results(eqn), *_cost_lines(spent)),
+            self.tooltip(eqn, spent, kernel), self.operands(eqn),
         )  # fmt: skip
-        inner = list(inner_jaxprs(eqn.params))
-        ports = _ports(eqn)
-        if inner:
-            is_kernel = options.is_kernel(eqn)
-            node.kind = "kernel" if is_kernel else node.kind
-            node.title = _box_title(eqn) + (" as one kernel" if is_kernel else "")
-            text = "\n".join(format_jaxpr(jaxpr) for _, jaxpr in inner)
-            large = sum(len(jaxpr.eqns) for _, jaxpr in inner) > _SMALL
-            node.folded = self.depth >= options.depth or (options.fold and large and text in options.drawn)
-            options.drawn.add(text)
-            if node.folded:
-                node.lines = (*node.lines, f"⊕ {sum(len(jaxpr.eqns) for _, jaxpr in inner)} equations")
-            within = options if not is_kernel else Options(_equations, options.depth, options.fold)
-            captions = _captions(eqn)
-            node.bodies = tuple(
-                graph_of(jaxpr, within, *_roles(eqn, i), captions[i], self.depth + 1)
-                for i, (_, jaxpr) in enumerate(inner)
-            )
+        bodies = _bodies(eqn)
+        if bodies:
+            self.fill(node, eqn, bodies)
         elif kernel is not None:
             node.kind += " fused"
-        elif options.note(eqn):
-            node.lines = (*node.lines, options.note(eqn))
-        self.graph.add(node)
-        for atom, port in zip(eqn.inputs, ports):
-            self.connect(atom, node, port)
-        last = len(inner) - 1 if eqn.primitive.name == "while" else 0
+        elif note := self.options.note(eqn):
+            node.lines = (*node.lines, note)
+        self.add(node)
+        for atom, port in zip(eqn.inputs, _ports(eqn)):
+            if reads is None or atom in reads:
+                self.connect(atom, node, port)
         for i, var in enumerate(eqn.outvars):
             if var is not None:
-                self.where[var] = node, Port(last, i)
+                self.where[var] = node, Port(len(bodies) - 1 if eqn.primitive.name == "while" else 0, i)
         return node
+
+    def fill(self, node: Node, eqn: Eqn, bodies: Sequence[tuple[str, Jaxpr]]) -> None:
+        """Make a node the box of an equation with inner programs."""
+        options = self.options
+        node.title = _box_title(eqn)
+        if options.is_kernel(eqn):
+            node.kind, node.title = "kernel", f"{node.title}, one kernel"
+            options = replace(options, units=lambda jaxpr: jaxpr.eqns, is_kernel=lambda eqn: False)
+        text = "\n".join(format_jaxpr(jaxpr) for _, jaxpr in bodies)
+        large = sum(len(jaxpr.eqns) for _, jaxpr in bodies) > _SMALL
+        node.folded = self.depth >= options.depth or (options.fold and large and text in options.drawn)
+        options.drawn.add(text)
+        node.bodies = tuple(
+            graph_of(jaxpr, options, *_roles(eqn, jaxpr, caption), caption, self.depth + 1) for caption, jaxpr in bodies
+        )
+
+    def add(self, node: Node) -> None:
+        if node.folded:
+            node.lines = (*node.lines, f"⊕ {sum(len(body.nodes) for body in node.bodies)} nodes")
+        self.graph.add(node)
 
     def kernel(self, kernel: Kernel) -> None:
         """A box for a kernel, with its equations inside; for only one, the equation's node."""
         reads = [v for v in kernel.buffers if v not in kernel.writes]
         writes = [v for v in kernel.buffers if v in kernel.writes]
         if len(kernel.eqns) == 1:
-            node = self.equation(kernel.eqns[0], kernel)
-            known = {id(e.source) for e in self.graph.edges if e.target is node}
-            for var in reads:  # partial results, which no equation names
-                if var in self.where and id(self.where[var][0]) not in known:
-                    self.connect(var, node, Port(0, 0))
-            for var in writes:
-                self.where.setdefault(var, (node, Port(0, 0)))
+            self.fused(kernel, reads, writes)
             return
-        spent = _cost_of(kernel)
         inside = _Builder(self.options, self.depth + 1, "", self.names)
         for var in reads:
             inside.input(var, "input", "")
         inside.fused(kernel, reads, writes)
+        for var in writes:
+            inside.output(var, "")
+        spent = _cost_of(kernel)
         threads = ", on all threads" if kernel.parallel else ""
+        lines = "\n".join(dict.fromkeys(map(_source, kernel.eqns)))
         node = Node(
-            "kernel", "kernel", (_cost_line(spent),),
-            f"{kernel}{threads}\n{_cost_text(spent)}\n\n" + "\n".join(dict.fromkeys(map(_source, kernel.eqns))),
+            "kernel", "kernel", _cost_lines(spent), f"{kernel}{threads}\n{_cost_text(spent)}\n{lines}",
             f"{len(kernel.eqns)} equations{threads}", (inside.graph,), self.depth >= self.options.depth,
         )  # fmt: skip
-        self.graph.add(node)
+        self.add(node)
         for i, var in enumerate(reads):
             self.connect(var, node, Port(0, i))
         for i, var in enumerate(writes):
@@ -254,19 +256,18 @@ class _Builder:
         """The equations of a kernel. Halves of a reduction exchange partial results, which no equation names."""
         made = {v for e in kernel.eqns for v in e.outvars}
         used = {a for e in kernel.eqns for a in e.inputs if isinstance(a, Var)}
-        spare = [v for v in reads if v not in used]
-        unused: list[Node] = []
+        partial = [v for v in reads if v not in used]
+        last: Node | None = None  # that makes what no equation names
         for eqn in kernel.eqns:
-            node = self.equation(eqn)
+            node = self.equation(eqn, [*reads, *made], kernel if len(kernel.eqns) == 1 else None)
             if any(isinstance(a, Var) and a not in made and a not in reads for a in eqn.inputs):
-                for var in spare:
+                for var in partial:
                     self.connect(var, node, Port(0, 0))
             if not any(v in used or v in writes for v in eqn.outvars):
-                unused.append(node)
+                last = node
         for var in writes:
-            if var not in self.where and unused:
-                self.where[var] = unused[-1], Port(0, 0)
-            self.output(var, "")
+            if var not in self.where and last is not None:
+                self.where[var] = last, Port(0, 0)
 
     def repeat(self, repeat: Repeat) -> None:
         """A box for units that repeat, with the first turn inside."""
@@ -280,13 +281,13 @@ class _Builder:
             inside.output(var, "")
         spent = sum(map(_cost_of, repeat.units), Cost()) * repeat.times
         node = Node(
-            "repeat", f"repeated {repeat.times} times", (_cost_line(spent),),
+            "repeat", f"repeated {repeat.times} times", _cost_lines(spent),
             f"{len(repeat.units)} steps, {repeat.times} times; the first time is drawn\n{_cost_text(spent)}", "",
             (inside.graph,), self.depth >= self.options.depth,
         )  # fmt: skip
         for entry in repeat.entries:
             self.merge_inputs(entry.values)
-        self.graph.add(node)
+        self.add(node)
         for i, entry in enumerate(repeat.entries):
             sources = {self.where[v]: v for v in reversed(entry.values) if v in self.where}
             for var in sources.values():
@@ -340,10 +341,6 @@ class _Builder:
         return f"{left} = {eqn.primitive.name} {right}{params}\n{_cost_text(spent)}{how}\n{_source(eqn)}".strip()
 
 
-def _equations(jaxpr: Jaxpr) -> Sequence[Unit]:
-    return jaxpr.eqns
-
-
 # ------------------------------------------------------------------ equations with inner jaxprs
 
 
@@ -354,39 +351,37 @@ def _box_title(eqn: Eqn) -> str:
     return f"{name} {params['name']}" if isinstance(params.get("name"), str) else name
 
 
-def _captions(eqn: Eqn) -> list[str]:
+def _bodies(eqn: Eqn) -> list[tuple[str, Jaxpr]]:
+    """The inner programs of an equation, each with a caption where there are several."""
     if eqn.primitive.name == "while":
-        return ["condition", "body"]
-    if eqn.primitive.name == "cond":
-        branches = len(eqn.params["branches"])
-        return ["if false", "if true"] if branches == 2 else [f"branch {i}" for i in range(branches)]
-    return ["" for _ in inner_jaxprs(eqn.params)]
+        return [("condition", eqn.params["cond_jaxpr"]), ("body", eqn.params["body_jaxpr"])]
+    inner = [jaxpr for _, jaxpr in inner_jaxprs(eqn.params)]
+    if eqn.primitive.name != "cond":
+        return [("", jaxpr) for jaxpr in inner]
+    names = ("if false", "if true") if len(inner) == 2 else [f"branch {i}" for i in range(len(inner))]
+    return list(zip(names, inner))
 
 
 def _ports(eqn: Eqn) -> list[Port]:
-    """For each operand the input of a body that it becomes; -1 for one that the equation itself reads."""
-    n, params = len(eqn.inputs), eqn.params
-    if eqn.primitive.name == "while":
-        of_cond, of_body = params["cond_nconsts"], params["body_nconsts"]
-        first = [Port(0, i) for i in range(of_cond)]
-        return first + [Port(1, i) for i in range(n - of_cond)] if of_body + of_cond <= n else []
-    if eqn.primitive.name == "cond":
-        return [Port(0, i - 1) for i in range(n)]
-    return [Port(0, i) for i in range(n)]
+    """For each operand the input of a body that it becomes; number -1 for one that the equation itself reads."""
+    n, name = len(eqn.inputs), eqn.primitive.name
+    if name == "while":
+        first = eqn.params["cond_nconsts"]
+        return [Port(0, i) if i < first else Port(1, i - first) for i in range(n)]
+    return [Port(0, i - (name == "cond")) for i in range(n)]
 
 
-def _roles(eqn: Eqn, body: int) -> tuple[list[str], list[str]]:
+def _roles(eqn: Eqn, jaxpr: Jaxpr, caption: str) -> tuple[list[str], list[str]]:
     """What the arguments and results of a body are to their equation."""
     name, params = eqn.primitive.name, eqn.params
-    jaxpr = [jaxpr for _, jaxpr in inner_jaxprs(params)][body]
     n, m = len(jaxpr.invars), len(jaxpr.outvars)
     if name == "scan":
         consts, carry = params["num_consts"], params["num_carry"]
         ins = ["const"] * consts + ["carry"] * carry + ["x"] * (n - consts - carry)
         return ins, ["carry"] * carry + ["y"] * (m - carry)
     if name == "while":
-        consts = params["body_nconsts" if body else "cond_nconsts"]
-        return ["const"] * consts + ["carry"] * (n - consts), ["carry"] * m if body else ["go on"]
+        consts = params["body_nconsts" if caption == "body" else "cond_nconsts"]
+        return ["const"] * consts + ["carry"] * (n - consts), ["carry"] * m if caption == "body" else ["go on"]
     return [""] * n, [""] * m
 
 
@@ -396,7 +391,7 @@ def _roles(eqn: Eqn, body: int) -> tuple[list[str], list[str]]:
 def kind_of(eqn: Eqn) -> str:
     """The family of an equation, which gives its colour."""
     name = eqn.primitive.name
-    if any(True for _ in inner_jaxprs(eqn.params)):
+    if _bodies(eqn):
         return "loop" if name in ("scan", "while") else "branch" if name == "cond" else "call"
     if name.startswith("dot_general"):
         return "product"
@@ -409,12 +404,12 @@ def kind_of(eqn: Eqn) -> str:
 
 def _params(eqn: Eqn) -> str:
     """What is worth a line of a node."""
+    if _bodies(eqn):
+        return ""
     if eqn.primitive.name.startswith("dot_general"):
         return _einsum(eqn)
-    shown = {k: v for k, v in sorted(eqn.params.items()) if k not in _SHOWN_OTHERWISE and v not in (None, False)}
-    if any(True for _ in inner_jaxprs(eqn.params)):
-        return ""
-    text = " ".join(f"{k}={format_param(v)}" for k, v in shown.items() if not callable(v))
+    shown = {k: v for k, v in sorted(eqn.params.items()) if k not in _SHOWN_OTHERWISE}
+    text = " ".join(f"{k}={format_param(v)}" for k, v in shown.items() if v is not None and v is not False)
     return text if len(text) <= 30 else text[:29] + "…"
 
 
@@ -438,15 +433,20 @@ def _number(value: Any) -> str:
 
 
 def _cost_of(unit: Eqn | Kernel) -> Cost:
-    """A kernel reads and writes only what it does not keep to itself."""
-    if isinstance(unit, Kernel):
-        return Cost(sum(cost(e).flops for e in unit.eqns), nbytes(unit.buffers))
-    return cost(unit)
+    """The cost of an equation or a kernel; this reads and writes only what it does not keep to itself."""
+    if not isinstance(unit, Kernel):
+        return cost(unit)
+    known = {*unit.buffers, *(v for e in unit.eqns for v in e.outvars)}
+    used = {a for e in unit.eqns for a in e.inputs}
+    partial = sum(v.aval.size for v in unit.buffers if v not in unit.writes and v not in used)
+    whole = [all(isinstance(a, Literal) or a in known for a in e.inputs) for e in unit.eqns]
+    flops = sum(cost(e).flops if w else partial for e, w in zip(unit.eqns, whole))  # second halves add partial results
+    return Cost(flops, nbytes(unit.buffers))
 
 
-def _cost_line(spent: Cost) -> str:
-    moved = f"{_short(spent.bytes)}B"
-    return f"{_short(spent.flops)}flop · {moved}" if spent.flops else moved
+def _cost_lines(spent: Cost) -> tuple[str, ...]:
+    parts = [f"{_short(n)}{unit}" for n, unit in ((spent.flops, "flop"), (spent.bytes, "B")) if n]
+    return (" · ".join(parts),) if parts else ()
 
 
 def _cost_text(spent: Cost) -> str:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from functrans.drawing.graph import Edge, Graph, Node, Port
 
 #: Width of a character and height of a line, of titles and of the lines below; the room around a node's text.
-TITLE, LINE = (8.0, 18.0), (6.7, 15.0)
+TITLE, LINE = (8.2, 18.0), (7.0, 15.0)
 PADDING = 10.0
 #: Room between neighbours and between a box and its contents.
 APART, INSIDE = 22.0, 16.0
@@ -24,6 +24,7 @@ APART, INSIDE = 22.0, 16.0
 GAP, WIDEST_GAP, SLOPE = 30.0, 110.0, 0.12
 #: An edge over more ranks is cut; between the ranks of a small graph, over more than its half.
 LONGEST_EDGE = 12
+ROUNDING = 0.01
 SWEEPS, SMALL_SWEEPS, SMALL = 4, 12, 400
 
 #: How much less the edges of inputs weigh: these stand beside what reads them, not above.
@@ -323,11 +324,11 @@ class _Sheet:
             if a not in passed:
                 passed.add(a)
                 upper = source.y + source.height if source else tops[self.rank[a]]
-                if upper < start[1]:
+                if upper < start[1] - ROUNDING:
                     wire.pieces.append(((start[0], upper), start))
             wire.pieces.append((start, end))
             if target is not None:
-                if target.y > end[1]:
+                if target.y > end[1] + ROUNDING:
                     wire.pieces.append((end, (end[0], target.y)))
                 wire.heads.append((end[0], target.y))
 
