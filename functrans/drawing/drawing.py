@@ -77,7 +77,7 @@ def visualize(
 
 def _argument_names(jitted: Jitted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """The names of the leaves that are no static arguments (`None` has no leaves)."""
-    static = {i % len(args) for i in jitted._static_nums} if args else set()
+    static = {i % len(args) for i in jitted._static_nums if -len(args) <= i < len(args)}
     dynamic = [None if i in static else a for i, a in enumerate(args)]
     return argument_names(jitted._fun, dynamic, {k: v for k, v in kwargs.items() if k not in jitted._static_names})
 

@@ -29,6 +29,8 @@ SWEEPS, SMALL_SWEEPS, SMALL = 4, 12, 400
 
 #: How much less the edges of inputs weigh: these stand beside what reads them, not above.
 LEAF = 0.1
+#: How much more edges weigh that lie on a longest path: long programs stand straight.
+SPINE = 1000.0
 
 Point = tuple[float, float]
 #: For each vertex its neighbours in one direction, with two numbers for each.
@@ -124,7 +126,7 @@ class _Sheet:
         self.boxes = boxes
         self.tags: list[Box] = []
         self.number = {node: i for i, node in enumerate(graph.nodes)}
-        self.rank = _ranks(graph, pinned)
+        self.rank, self.spine = _ranks(graph, pinned)
         self.widths = [boxes[n].width for n in graph.nodes]
         self.heights = [boxes[n].height for n in graph.nodes]
         self.box_of: list[Box | None] = [boxes[n] for n in graph.nodes]
@@ -264,9 +266,11 @@ class _Sheet:
             weight = (8.0, 2.0, 1.0)[(self.box_of[a] is not None) + (self.box_of[b] is not None)]
             if a in leaves:
                 weight *= LEAF
+            elif self.spine.get(a) == b:
+                weight *= SPINE
             above[b].append((a, at - bt, weight))
             below[a].append((b, bt - at, weight))
-        rounds = 3 * (SMALL_SWEEPS if len(self.rank) < SMALL else SWEEPS)
+        rounds = 36
         for sweep in range(rounds):
             down = sweep % 2 == 0
             both = sweep >= rounds // 2
@@ -336,8 +340,11 @@ class _Sheet:
 # ------------------------------------------------------------------ ranks, orders, distances
 
 
-def _ranks(graph: Graph, pinned: bool) -> list[int]:
-    """Longest paths from the inputs; what has more readers than operands then moves down to the first of them."""
+def _ranks(graph: Graph, pinned: bool) -> tuple[list[int], dict[int, int]]:
+    """Longest paths from the inputs; what has more readers than operands then moves down to the first of them.
+
+    Besides, the spines: for a node the reader with the longest way to go, if the node is the last of its operands.
+    """
     number = {node: i for i, node in enumerate(graph.nodes)}
     above: list[set[int]] = [set() for _ in graph.nodes]
     below: list[set[int]] = [set() for _ in graph.nodes]
@@ -345,18 +352,28 @@ def _ranks(graph: Graph, pinned: bool) -> list[int]:
         a, b = number[edge.source], number[edge.target]
         above[b].add(a)
         below[a].add(b)
-    rank = [0] * len(graph.nodes)
-    for v in _topological(above, below):
+    order = _topological(above, below)
+    rank, height = [0] * len(graph.nodes), [0] * len(graph.nodes)
+    for v in order:
         rank[v] = max((rank[u] + 1 for u in above[v]), default=0)
+    for v in reversed(order):
+        height[v] = max((height[u] + 1 for u in below[v]), default=0)
+    spine = {v: max(sorted(below[v]), key=height.__getitem__) for v in order if below[v]}
+    longest = max((r + h for r, h in zip(rank, height)), default=0)
+    spine = {
+        v: u
+        for v, u in spine.items()
+        if v == max(sorted(above[u]), key=rank.__getitem__) and rank[v] + height[v] == longest
+    }
     fixed = {number[n] for n in graph.inputs} if pinned else set()
-    for v in reversed(_topological(above, below)):
+    for v in reversed(order):
         if len(below[v]) > len(above[v]) and v not in fixed:
             rank[v] = min(rank[u] for u in below[v]) - 1
     if pinned and graph.outputs:
         inner = [rank[number[n]] for n in graph.nodes if n not in graph.outputs]
         for n in graph.outputs:
             rank[number[n]] = max(inner, default=-1) + 1
-    return rank
+    return rank, spine
 
 
 def _topological(above: Sequence[set[int]], below: Sequence[set[int]]) -> list[int]:
