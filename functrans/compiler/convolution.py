@@ -9,8 +9,9 @@ many images becomes a loop over some of them at a time.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
+from functrans.compiler.contractions import BLAS_DTYPES
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
 from functrans.core.primitive import lookup, zeros
@@ -48,30 +49,50 @@ def with_expansions(jaxpr: Jaxpr) -> Jaxpr:
 
 def _expanded(eqn: Eqn) -> Jaxpr:
     assert eqn.primitive.expand is not None
-    expand = (_blocks(eqn) if eqn.primitive.name == "conv_general_dilated" else None) or eqn.primitive.expand
+    expand = (_in_parts(eqn) if eqn.primitive.name == "conv_general_dilated" else None) or eqn.primitive.expand
     jaxpr, consts = stage(lambda *xs: [expand(*xs, **eqn.params)], [a.aval for a in eqn.inputs])
     if consts or not any(v in jaxpr.outvars for e in jaxpr.eqns for v in e.outvars):
         raise JaxprError(f"the expansion of {eqn.primitive.name} captured constants, or returns an operand")
     return jaxpr
 
 
-def _blocks(eqn: Eqn) -> Any:
-    """A convolution as a loop over blocks of images, if it is large and images are its leading axes; or `None`."""
+class Parts(NamedTuple):
+    """How a convolution is done in parts: of its images, or of its features, over which the results are summed."""
+
+    of_images: bool
+    number: int
+
+
+def parts(lhs: ShapedArray, rhs: ShapedArray, out: ShapedArray, params: dict[str, Any], limit: int) -> Parts | None:
+    """The parts in which the matrix of windows takes at most about `limit` bytes; `None` for a single one.
+
+    Only an axis that leads in all arrays that have it is divided.
+    """
+    lhs_spec, rhs_spec, out_spec = params["dimension_numbers"]
+    kernel, space = (math.prod(x.shape[d] for d in spec[2:]) for x, spec in ((rhs, rhs_spec), (out, out_spec)))
+    size = lhs.shape[lhs_spec[0]] * lhs.shape[lhs_spec[1]] * kernel * space * lhs.dtype.itemsize
+    of_images = lhs_spec[0] == 0 and out_spec[0] == 0
+    of_features = lhs_spec[1] == 0 and rhs_spec[1] == 0 and params["feature_group_count"] == 1
+    if size <= limit or kernel == 1 or not (of_images or of_features):
+        return None
+    length = lhs.shape[0]
+    number = next(n for n in range(min(-(-size // limit), length), length + 1) if length % n == 0)
+    return Parts(of_images, number) if number > 1 else None
+
+
+def _in_parts(eqn: Eqn) -> Any:
+    """A large convolution as a loop; `None` for a small one, and where loops over all elements need no matrix."""
     lhs, rhs = (a.aval for a in eqn.inputs)
     (out,) = (v.aval for v in eqn.outvars)
-    params = eqn.params
-    lhs_spec, rhs_spec, out_spec = params["dimension_numbers"]
-    windows = math.prod(rhs.shape[d] for d in rhs_spec[2:]) * math.prod(out.shape[d] for d in out_spec[2:])
-    size = lhs.shape[lhs_spec[0]] * lhs.shape[lhs_spec[1]] * windows * lhs.dtype.itemsize
-    count = lhs.shape[0]
-    if size <= BLOCK or windows == 1 or count < 2:
+    rhs_spec, groups = eqn.params["dimension_numbers"][1], eqn.params["feature_group_count"]
+    is_filter_of_features = rhs.shape[rhs_spec[1]] == 1 and rhs.shape[rhs_spec[0]] == groups
+    if lhs.dtype not in BLAS_DTYPES or is_filter_of_features:
         return None
-    over_images = lhs_spec[0] == 0 and out_spec[0] == 0
-    over_features = lhs_spec[1] == 0 and rhs_spec[1] == 0 and params["feature_group_count"] == 1
-    if not (over_images or over_features):
+    found = parts(lhs, rhs, out, eqn.params, BLOCK)
+    if found is None:
         return None
-    length = next(n for n in range(min(-(-size // BLOCK), count), count + 1) if count % n == 0)
-    part = count // length
+    of_images, length = found
+    part = lhs.shape[0] // length
     conv = eqn.primitive
 
     def split(x: Any) -> Any:
@@ -94,7 +115,7 @@ def _blocks(eqn: Eqn) -> Any:
         avals = [out.strong(), block, ShapedArray((part, *rhs.shape[1:]), rhs.dtype)]
         return scan(add, avals, [zeros(out.strong()), split(x), split(w)], 0, 1)[0]
 
-    return by_images if over_images else by_features
+    return by_images if of_images else by_features
 
 
-__all__ = ["BLOCK", "with_expansions"]
+__all__ = ["BLOCK", "Parts", "parts", "with_expansions"]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler.contractions import with_accumulation, with_loops
-from functrans.compiler.cost import jaxpr_cost
 from functrans.compiler.convolution import with_expansions
+from functrans.compiler.cost import jaxpr_cost
 from functrans.compiler.loops import schedule
 from functrans.compiler.plan import Plan, make_plan, nbytes
 from functrans.compiler.rewriting import with_effects_marked, with_updates_apart

@@ -151,7 +151,8 @@ from functrans.lax.windows import (
 )
 
 __all__ = [
-    "ConvDimensionNumbers", "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
+    "ConvDimensionNumbers",
+    "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
     "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size", "bitcast_convert_type", "bitwise_and",
     "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_in_dim", "broadcast_to", "broadcasted_iota", "cbrt",
     "ceil", "clamp", "complex", "concatenate", "cond", "conj", "conv",

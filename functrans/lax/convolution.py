@@ -1,9 +1,9 @@
 """Convolutions: `conv_general_dilated`, and on it `conv`, `conv_with_general_padding` and `conv_transpose`.
 
-As everywhere in machine learning they are correlations: the kernel is not flipped. One primitive knows strides, padding,
-dilation of both operands and groups of features, so that its derivatives are convolutions again (Dumoulin and Visin,
-"A guide to convolution arithmetic for deep learning", 2016): with respect to the image with the kernel flipped and
-image and kernel strides exchanged, with respect to the kernel with images as features.
+As everywhere in machine learning they are correlations: the kernel is not flipped. One primitive knows strides,
+padding, dilation of both operands and groups of features, so that its derivatives are convolutions again (Dumoulin and
+Visin, "A guide to convolution arithmetic for deep learning", 2016): with respect to the image with the kernel flipped,
+and strides and dilation of the image exchanged; with respect to the kernel with images as features.
 
 It is computed as one product of matrices for each group: windows of the image times the kernel.
 """
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from functrans.compiler.convolution import parts
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive, zeros
@@ -40,6 +41,9 @@ from functrans.transforms.transpose import is_linear
 
 Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
+
+#: Bytes of a matrix of windows from which on NumPy gets it in parts.
+LARGEST = 1 << 26
 
 
 class ConvDimensionNumbers(NamedTuple):
@@ -205,12 +209,12 @@ def _groups_as_features(lhs: Any, rhs: Any, numbers: ConvDimensionNumbers, group
     """Groups of the batch as groups of features: each result sees one group, whichever axis it lies in."""
     if feature_groups > 1:
         raise ShapeError(
-            f"a convolution has groups of features or of the batch: at most one of feature_group_count={feature_groups} "
-            f"and batch_group_count={groups} may be more than 1"
+            "a convolution has groups of features or of the batch: at most one of "
+            f"feature_group_count={feature_groups} and batch_group_count={groups} may be more than 1"
         )
     batch, feature = numbers.lhs_spec[:2]
     (count,), (out,) = _sizes(aval_of(lhs), (batch,)), _sizes(aval_of(rhs), numbers.rhs_spec[:1])
-    for what, size in (("batch", count), ("output features", out)):
+    for what, size in (("images", count), ("output features", out)):
         if size % groups:
             raise ShapeError(f"batch_group_count={groups} must divide the number of {what}, {size}")
     return _axis_into(_axis_out_of(lhs, batch, groups), batch, feature)
@@ -429,8 +433,7 @@ def _names(spec: Ints, *names: list[str]) -> list[str]:
 
 def _order(sizes: dict[str, int]) -> list[str]:
     """Axes of the matrix of windows: its rows or columns innermost, so that neighbours were neighbours in the image."""
-    space, within = ([name for name in sizes if name[0] == letter] for letter in "pk")
-    space.sort(), within.sort()  # type: ignore[func-returns-value]
+    space, within = (sorted(name for name in sizes if name[0] == letter) for letter in "pk")
     last = next((name for name in reversed(sizes) if name[0] != "k" and sizes[name] > 1), "n")
     if last in ("c", "g"):
         return ["n", *space, *within, "c"]
@@ -477,7 +480,16 @@ def _impl(x: Any, w: Any, **params: Any) -> Any:
     out = _abstract(aval_of(x), aval_of(w), **params)
     if not (out.size and x.size and w.size):
         return wrap(np.zeros(out.shape, out.dtype))
-    return wrap(np.ascontiguousarray(_expand(x, w, **params)))
+    found = parts(aval_of(x), aval_of(w), out, params, LARGEST)
+    if found is None:
+        return wrap(np.ascontiguousarray(_expand(x, w, **params)))
+    pieces = np.split(x, found.number)
+    if found.of_images:
+        return wrap(np.concatenate([_expand(piece, w, **params) for piece in pieces]))
+    y = np.zeros(out.shape, out.dtype)
+    for piece, features in zip(pieces, np.split(w, found.number)):
+        y += _expand(piece, features, **params)
+    return wrap(y)
 
 
 def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:

@@ -204,7 +204,7 @@ def _slide_lower(k: Any, idx: Any, x: Any, *, axes: Ints, strides: Ints, dilatio
 
 
 slide_p = Primitive("slide")
-slide_p.__doc__ = "`out[..., p, ..., t] = x[..., p * stride + t * dilation, ..., t]`: windows, from copies side by side."
+slide_p.__doc__ = "`out[..., p, ..., t] = x[..., p * stride + t * dilation, ..., t]`: from copies side by side."
 slide_p.impl = _slide_impl
 slide_p.abstract_eval = _slide_abstract
 linear_unary(slide_p)
@@ -219,7 +219,7 @@ def _unslide_abstract(x: ShapedArray, *, axes: Ints, sizes: Ints, strides: Ints,
         shape[a] = n
     out = ShapedArray(tuple(shape), x.dtype)
     if _slid(out, axes, strides, dilation) != tuple(x.shape[a] for a in axes):
-        raise ShapeError(f"unslide: windows of shape {x.shape} along axes {axes} do not slide over axes of sizes {sizes}")
+        raise ShapeError(f"unslide: windows of shape {x.shape} along axes {axes} do not fit sizes {sizes}")
     return out
 
 
@@ -319,9 +319,7 @@ def _sum_transpose(ct: Any, x: Any, *, window_strides: Ints, padding: Pads, base
         base_dilation=base_dilation, window_dilation=params["window_dilation"],
     )  # fmt: skip
     return [
-        reduce_window_sum_p.bind(
-            ct, window_strides=base_dilation, padding=pads, base_dilation=window_strides, **params
-        )
+        reduce_window_sum_p.bind(ct, window_strides=base_dilation, padding=pads, base_dilation=window_strides, **params)
     ]
 
 
@@ -376,7 +374,9 @@ def _params(
 ) -> dict[str, Any]:  # fmt: skip
     """The params of a reduction of windows, checked."""
     shape = aval_of(operand).shape
-    windows = integers(f"window_dimensions of {what}", () if window_dimensions is None else window_dimensions, len(shape))
+    windows = integers(
+        f"window_dimensions of {what}", () if window_dimensions is None else window_dimensions, len(shape)
+    )
     strides = integers(f"window_strides of {what}", window_strides, len(shape))
     base = integers(f"base_dilation of {what}", base_dilation, len(shape))
     spread = integers(f"window_dilation of {what}", window_dilation, len(shape))

@@ -1,4 +1,4 @@
-"""Convolutions against their definition, sums in loops, over dimensions, strides, padding, dilation, groups, layouts."""
+"""Convolutions against their definition, sums in loops: dimensions, strides, padding, dilation, groups, layouts."""
 
 import math
 
@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 import functrans as ft
 from functrans import errors, lax
+from functrans.lax import convolution
 from functrans.testing import check_grads
 
 DTYPES = [np.float64, np.float32, np.int32, np.complex128]
@@ -180,6 +181,23 @@ def test_operands_may_be_strided():
     assert_same(lax.conv(x, w, *args), lax.conv(x.copy(), w.copy(), *args), 1e-14, 1e-14)
 
 
+@pytest.mark.parametrize("letters", [("NHC", "HIO", "NHC"), ("NCH", "OIH", "NCH"), ("HNC", "HIO", "CNH")])
+def test_large_convolutions_are_done_in_parts(letters, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal([{"N": 6, "C": 2, "H": 9}[c] for c in letters[0]])
+    w = rng.standard_normal([{"O": 3, "I": 2, "H": 3}[c] for c in letters[1]])
+    fun = lambda x, w: lax.conv_general_dilated(x, w, (1,), "SAME", dimension_numbers=letters)
+    loss = lambda x, w: (fun(x, w) ** 2).sum()
+    want = [fun(x, w), *ft.grad(loss, (0, 1))(x, w)]
+    monkeypatch.setattr(convolution, "LARGEST", 2 * 9 * 3 * 2 * 8)
+    calls = []
+    expand = convolution._expand
+    monkeypatch.setattr(convolution, "_expand", lambda *args, **params: calls.append(1) or expand(*args, **params))
+    for got, wanted in zip([fun(x, w), *ft.grad(loss, (0, 1))(x, w)], want):
+        assert_same(got, wanted, 1e-12, 1e-12)
+    assert len(calls) == (4 if letters[0] == "HNC" else 3 + 3 + 6 + 3)
+
+
 # ---------------------------------------------------------------- conv_transpose
 
 
@@ -206,9 +224,7 @@ def test_conv_transpose_is_the_transpose(data):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2, *sizes, 3)), rng.standard_normal((*kernel, 3, 2))
     letters = ("NHWC", "HWIO", "NHWC") if n == 2 else ("NHC", "HIO", "NHC")
-    forward = lambda x: lax.conv_general_dilated(
-        x, w, strides, padding, rhs_dilation=spread, dimension_numbers=letters
-    )
+    forward = lambda x: lax.conv_general_dilated(x, w, strides, padding, rhs_dilation=spread, dimension_numbers=letters)
     y, pull = ft.vjp(forward, x)
     ct = rng.standard_normal(y.shape)
     got = lax.conv_transpose(
@@ -252,7 +268,7 @@ IMAGE, KERNEL = (2, 4, 5, 5), (6, 4, 3, 3)
         ((IMAGE, (6, 2, 3, 3)), {"feature_group_count": 3}, "must have 6 for 3 groups"),
         ((IMAGE, (5, 2, 3, 3)), {"feature_group_count": 2}, "must divide the number of output features, 5"),
         ((IMAGE, KERNEL), {"feature_group_count": 0}, "feature_group_count of a convolution must be 1 at least"),
-        ((IMAGE, KERNEL), {"batch_group_count": 3}, "batch_group_count=3 must divide the number of batch, 2"),
+        ((IMAGE, KERNEL), {"batch_group_count": 3}, "batch_group_count=3 must divide the number of images, 2"),
         ((IMAGE, (5, 4, 3, 3)), {"batch_group_count": 2}, "must divide the number of output features, 5"),
         ((IMAGE, (6, 2, 3, 3)), {"batch_group_count": 2, "feature_group_count": 2}, "at most one of feature_group_c"),
         ((IMAGE, KERNEL), {"window_strides": (1,)}, "window_strides .* one entry for each of 2 axes"),

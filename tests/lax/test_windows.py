@@ -53,7 +53,9 @@ def windows(draw, dtypes=(np.float64,), smallest=0):
     pads = tuple((draw(st.integers(-min(1, s // 2), 2)), draw(st.integers(-min(1, s // 2), 2))) for s in sizes)
     rng = np.random.default_rng(draw(st.integers(0, 100)))
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    values = rng.integers(0, 6, sizes) - (3 if dtype.kind == "i" else 0) if dtype.kind in "iu" else rng.normal(size=sizes)
+    values = (
+        rng.integers(0, 6, sizes) - (3 if dtype.kind == "i" else 0) if dtype.kind in "iu" else rng.normal(size=sizes)
+    )
     return np.asarray(values).astype(dtype), (shape, strides, pads, base, spread)
 
 
@@ -98,7 +100,9 @@ def test_a_traced_initial_value():
 
 
 @pytest.mark.parametrize(
-    "computation", [lax.add, np.add, fnp.add, operator.add, lambda x, y: y + x], ids=["lax", "np", "fnp", "op", "lambda"]
+    "computation",
+    [lax.add, np.add, fnp.add, operator.add, lambda x, y: y + x],
+    ids=["lax", "np", "fnp", "op", "lambda"],
 )
 def test_the_computation_is_known_however_it_is_written(computation):
     assert_same(lax.reduce_window(np.arange(4), 0, computation, (2,)), np.array([1, 3, 5]))
