@@ -249,6 +249,11 @@ SAMPLES: dict[str, list[Sample]] = {
     "while": [
         Sample(lambda x: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, fnp.sin(c[1]) * x), (0, x)), (V,),
                2, ("fwd",)),
+        Sample(lambda x: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, fnp.sin(c[1]) * x), (0, x)), (V,), 1),
+    ],
+    "tape": [  # reverse mode through it is for values that are known
+        Sample(ft.grad(lambda x: fnp.sum(lax.while_loop(lambda c: fnp.sum(c) < 9, lambda c: fnp.sin(c) + c + 1, x))),
+               (V,), 1, ("fwd",)),
     ],
     "jit": [Sample(ft.jit(lambda x, y: (fnp.sin(x) * y, x)), (X, Y))],
     "checkpoint": [Sample(ft.checkpoint(lambda x: fnp.sin(fnp.sin(x))), (X,))],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,14 @@ def call_numpy(p: Planner, eqn: Eqn) -> None:
     outs = [p.write(v) for v in eqn.outvars]
     primitive, params = eqn.primitive, eqn.params
 
+    @cache
+    def implementation() -> Any:
+        if primitive.native is None:
+            return partial(primitive.impl, **params)
+        return primitive.native(*(a.aval for a in eqn.inputs), **params)
+
     def function(*args: Any) -> list[Any]:
-        results = primitive.impl(*args, **params)
+        results = implementation()(*args)
         return results if primitive.multiple_results else [results]
 
     call = CallPython(

@@ -1,11 +1,14 @@
 """`while_loop` and `fori_loop`.
 
-`while(*cond_consts, *body_consts, *carry)` runs until its condition fails; the number of turns is not known before, so
-it has a forward-mode derivative only. `fori_loop` with static bounds is a `scan`, which has both.
+`while(*cond_consts, *body_consts, *carry)` runs until its condition fails. Where values are known while a function is
+differentiated, its derivative is that of a `scan` over as many turns as it made; elsewhere reverse mode keeps what the
+loop passed through on a tape (`tape.py`). `fori_loop` with static bounds is a `scan`.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,37 +17,53 @@ import numpy as np
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Jaxpr, Var, convert_constvars, evaluate
-from functrans.core.primitive import Axis, Primitive
+from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, stage
 from functrans.core.tracebacks import api_boundary
-from functrans.errors import ArgumentError, DTypeError, NotDifferentiableError
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew
+from functrans.lax.calls import checkpoint_p
 from functrans.lax.carry import carry_tangents, check_structure, fixed_point, leaf_names, reordered, stage_carry
+from functrans.lax.control import cond
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import function_name, live_values, split_list, spread, stage_function
 from functrans.lax.reductions import reduce_or
-from functrans.lax.scans import scan_p
-from functrans.lax.structural import reshape
+from functrans.lax.scans import depends_on, known_part, scan, scan_p
+from functrans.lax.tape import tape_p, where_lane
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
+from functrans.transforms.transpose import Linear, backward_pass, is_linear
 
 
 @api_boundary
-def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
+def while_loop(
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    *,
+    max_steps: int | None = None,
+) -> Any:
     """`while cond_fun(val): val = body_fun(val)`, starting from `init_val`.
 
     Args:
         cond_fun: gives a boolean scalar.
         body_fun: gives a value of the same structure, shapes and dtypes.
         init_val: a pytree of arrays.
+        max_steps: stop after so many turns at the latest. Reverse mode then needs memory for about twice the square
+            root of `max_steps` values, and runs the loop twice (Griewank & Walther, "Evaluating Derivatives", ch. 12).
 
-    Differentiable in forward mode (`jvp`, `jacfwd`); for reverse mode use `scan`, or `fori_loop` with static bounds.
+    Differentiable in both modes. Without `max_steps`, reverse mode keeps the value at each turn; in compiled functions
+    it can then be taken once, and forward mode of it as often as one likes.
 
     >>> import functrans as ft
     >>> ft.lax.while_loop(lambda x: x < 100, lambda x: 2 * x, 3)
     Array(192)
+    >>> ft.jit(ft.grad(lambda x: ft.lax.while_loop(lambda x: x < 100, lambda x: x * x, x)))(3.0)
+    Array(2916.)
     """
+    if max_steps is not None:
+        return _bounded(cond_fun, body_fun, init_val, operator.index(max_steps))
     for f, which in ((cond_fun, "condition"), (body_fun, "body")):
         if not callable(f):
             raise ArgumentError(f"while_loop takes a function as its {which}, got {f!r:.60}")
@@ -67,6 +86,30 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
         body_nconsts=len(body_consts), body_jaxpr=body,
     )  # fmt: skip
     return unflatten(tree, outs)
+
+
+def _bounded(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any, max_steps: int) -> Any:
+    """A loop of `max_steps` turns, of which those after the condition fails do nothing: blocks of them, each of which
+    keeps only what it starts with.
+    """
+    if max_steps < 0:
+        raise ArgumentError(f"max_steps of while_loop must not be negative, got {max_steps}")
+    inner = max(1, math.isqrt(max_steps))
+    outer, rest = divmod(max_steps, inner)
+
+    def turn(value: Any, _: Any) -> tuple[Any, None]:
+        return cond(cond_fun(value), body_fun, lambda value: value, value), None
+
+    def block(value: Any, _: Any) -> tuple[Any, None]:
+        def turns(value: Any) -> Any:
+            return cond(cond_fun(value), lambda v: scan(turn, v, None, length=inner)[0], lambda v: v, value)
+
+        leaves, _ = flatten(value)
+        jaxpr, consts, tree = stage_function(turns, [aval_of(x) for x in leaves], flatten((value,))[1], "while_loop")
+        return unflatten(tree, checkpoint_p.bind(*consts, *leaves, jaxpr=jaxpr)), None
+
+    value = scan(block, init_val, None, length=outer)[0]
+    return scan(turn, value, None, length=rest)[0]
 
 
 @api_boundary
@@ -161,10 +204,32 @@ def _jvp(
 
 
 def _linearize(primals: Any, tangents: Any, **params: Any) -> Any:
-    """The loop runs now; its derivative runs it once more, with tangents, since what it passes through is not kept."""
-    outs = while_p.bind(*primals, **params)
-    reached = _carries_with_tangents(tangents, **params)
-    return outs, _jvp(primals, tangents, **params)[1] if any(reached) else [None] * len(outs)
+    """The loop runs now. With values that are known it is a scan; else its derivative runs it once more."""
+    if not any(_carries_with_tangents(tangents, **params)):
+        outs = while_p.bind(*primals, **params)
+        return outs, [None] * len(outs)
+    turns = _turns(primals, **params)
+    if turns is not None:
+        n_cond, n_body, body = params["cond_nconsts"], params["body_nconsts"], params["body_jaxpr"]
+        assert scan_p.linearize is not None
+        return scan_p.linearize(
+            primals[n_cond:], tangents[n_cond:], num_consts=n_body, num_carry=len(body.outvars), jaxpr=body,
+            length=turns, reverse=False, unroll=1,
+        )  # fmt: skip
+    return while_p.bind(*primals, **params), _jvp(primals, tangents, **params)[1]
+
+
+def _turns(args: Any, *, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr) -> int | None:
+    """How many turns a loop makes; `None` if that depends on what is only traced."""
+    cond_consts, body_consts, carry = split_list(args, cond_nconsts, body_nconsts)
+    turns = 0
+    try:
+        while evaluate(cond_jaxpr, (), [*cond_consts, *carry])[0]:
+            carry = evaluate(body_jaxpr, (), [*body_consts, *carry])
+            turns += 1
+    except ConcretizationError:
+        return None
+    return turns
 
 
 def _carries_with_tangents(
@@ -174,13 +239,46 @@ def _carries_with_tangents(
     return fixed_point(carry, lambda m: jvp_jaxpr(body_jaxpr, [*consts, *m])[1])
 
 
-def _transpose(cts: Any, *operands: Any, body_jaxpr: Jaxpr, **params: Any) -> Any:
-    where = next((f" (the loop at {eqn.source})" for eqn in body_jaxpr.eqns if eqn.source is not None), "")
-    raise NotDifferentiableError(
-        "reverse-mode differentiation (grad, vjp, jacrev) of while_loop, or of fori_loop with bounds that are traced"
-        f"{where}: the number of turns is not known, so what the backward pass needs cannot be kept. Use scan, or "
-        "fori_loop with static bounds and a condition inside (functrans.numpy.where); or forward mode (jvp, jacfwd)."
-    )
+def _transpose(
+    cts: Any, *operands: Any, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr
+) -> list[Any]:
+    """The loop runs once more with what is known, keeps it, and cotangents go back along it (`tape.py`)."""
+    cond_consts, consts, carry = split_list(operands, cond_nconsts, body_nconsts)
+    lin_consts, lin_init = ([is_linear(x) for x in part] for part in (consts, carry))
+    lin_carry = fixed_point(lin_init, lambda m: depends_on(body_jaxpr, [*lin_consts, *m]))
+    linear = [*lin_consts, *lin_carry]
+    known = [i for i, lin in enumerate(linear) if not lin]
+    forward = known_part(body_jaxpr, linear, [i for i, lin in enumerate(lin_carry) if not lin])
+    decides = [*range(cond_nconsts), *(cond_nconsts + i for i, lin in enumerate(lin_carry) if not lin)]
+    cond = Jaxpr((), [cond_jaxpr.invars[i] for i in decides], cond_jaxpr.eqns, cond_jaxpr.outvars)
+    sums = [v.aval.strong() for v, lin in zip(body_jaxpr.invars, lin_consts) if lin]
+    avals = [v.aval.strong() for v, lin in zip(body_jaxpr.outvars, lin_carry) if lin]
+
+    def back(*args: Any) -> list[Any]:
+        values, so_far, ct = split_list(args, len(known), len(sums))
+        free = iter(values)
+        found = backward_pass(
+            body_jaxpr, [], [Linear(v.aval) if lin else next(free) for v, lin in zip(body_jaxpr.invars, linear)],
+            spread(ct, lin_carry),
+        )  # fmt: skip
+        own = [c for c, lin in zip(found, linear) if lin]
+        new = [s if c is None else s + c for s, c in zip(so_far, own)]
+        return [*new, *(zeros(a) if c is None else c for c, a in zip(own[len(sums) :], avals))]
+
+    known_avals = [body_jaxpr.invars[i].aval for i in known]
+    cts = [zeros(v.aval.strong()) if ct is None else ct for v, ct in zip(body_jaxpr.outvars, cts)]
+    outs = tape_p.bind(
+        *cond_consts, *(x for x, lin in zip(consts, lin_consts) if not lin),
+        *(x for x, lin in zip(carry, lin_carry) if not lin), *map(zeros, sums),
+        *(ct for ct, lin in zip(cts, lin_carry) if lin), cond_nconsts=cond_nconsts, cond_jaxpr=cond,
+        nconsts=lin_consts.count(False), body_jaxpr=forward,
+        back_jaxpr=close_over(*stage(back, [*known_avals, *sums, *avals])),
+    )  # fmt: skip
+    carry_cts = spread(outs[len(sums) :], lin_carry)
+    return [
+        *[None] * cond_nconsts, *spread(outs[: len(sums)], lin_consts),
+        *(ct if lin else None for ct, lin in zip(carry_cts, lin_init)),
+    ]  # fmt: skip
 
 
 def _batch(
@@ -217,7 +315,7 @@ def _batch(
         own_cond, own_body, values = split_list(xs, n_cond, n_body)
         running = evaluate(cond, (), [*own_cond, *values])[0]
         new = evaluate(body, (), [*own_body, *values])
-        return [_where_lane(running, n, v) for n, v in zip(new, values)]
+        return [where_lane(running, n, v) for n, v in zip(new, values)]
 
     outs = while_p.bind(
         *operands[:n_cond], *operands, cond_nconsts=n_cond, cond_jaxpr=close_over(*stage(any_lane, cond.in_avals)),
@@ -225,11 +323,6 @@ def _batch(
         body_jaxpr=close_over(*stage(lanes, [*c_avals, *body.in_avals[:n_body], *r_avals])),
     )  # fmt: skip
     return outs, out_dims
-
-
-def _where_lane(running: Any, new: Any, old: Any) -> Any:
-    mask = reshape(running, (*aval_of(running).shape, *[1] * (aval_of(new).ndim - 1)))
-    return ew.select_n.bind(mask, old, new)
 
 
 while_p = Primitive("while", multiple_results=True)

@@ -349,12 +349,8 @@ def depends_on(jaxpr: Jaxpr, mask: Sequence[bool]) -> list[bool]:
     return [a in found for a in jaxpr.outvars]
 
 
-def _values_of_known_carries(
-    operands: Sequence[Any], linear: Sequence[bool], num_consts: int, num_carry: int, jaxpr: Jaxpr, length: int,
-    reverse: bool, unroll: Any,
-) -> list[Any]:  # fmt: skip
-    """What the carries that depend on nothing linear are at the start of each turn, stacked: by a scan of their own."""
-    keep = [i for i in range(num_consts, num_consts + num_carry) if not linear[i]]
+def known_part(jaxpr: Jaxpr, linear: Sequence[bool], results: Sequence[int]) -> Jaxpr:
+    """What depends on no linear argument: a jaxpr of the other arguments, with the results of these numbers."""
     found = {v for v, lin in zip(jaxpr.invars, linear) if lin}
     eqns = []
     for eqn in jaxpr.eqns:
@@ -362,11 +358,19 @@ def _values_of_known_carries(
             found.update(eqn.outvars)
         else:
             eqns.append(eqn)
+    known = [v for v, lin in zip(jaxpr.invars, linear) if not lin]
+    return Jaxpr((), known, eqns, [jaxpr.outvars[i] for i in results])
+
+
+def _values_of_known_carries(
+    operands: Sequence[Any], linear: Sequence[bool], num_consts: int, num_carry: int, jaxpr: Jaxpr, length: int,
+    reverse: bool, unroll: Any,
+) -> list[Any]:  # fmt: skip
+    """What the carries that depend on nothing linear are at the start of each turn, stacked: by a scan of their own."""
+    keep = [i for i in range(num_consts, num_consts + num_carry) if not linear[i]]
     known = [i for i, lin in enumerate(linear) if not lin]
-    body = Jaxpr(
-        (), [jaxpr.invars[i] for i in known], eqns,
-        [*(jaxpr.outvars[i - num_consts] for i in keep), *(jaxpr.invars[i] for i in keep)],
-    )  # fmt: skip
+    body = known_part(jaxpr, linear, [i - num_consts for i in keep])
+    body = Jaxpr((), body.invars, body.eqns, [*body.outvars, *(jaxpr.invars[i] for i in keep)])
     outs = scan_p.bind(
         *(operands[i] for i in known), num_consts=sum(i < num_consts for i in known), num_carry=len(keep), jaxpr=body,
         length=length, reverse=reverse, unroll=unroll,
