@@ -203,7 +203,7 @@ class _Builder:
                 self.connect(atom, node, port)
         for i, var in enumerate(eqn.outvars):
             if var is not None:
-                self.where[var] = node, Port(len(bodies) - 1 if eqn.primitive.name == "while" else 0, i)
+                self.where[var] = node, Port(max(len(bodies) - 1, 0) if node.kind != "branch" else 0, i)
         return node
 
     def fill(self, node: Node, eqn: Eqn, bodies: Sequence[tuple[str, Jaxpr]]) -> None:
@@ -353,8 +353,9 @@ def _box_title(eqn: Eqn) -> str:
 
 def _bodies(eqn: Eqn) -> list[tuple[str, Jaxpr]]:
     """The inner programs of an equation, each with a caption where there are several."""
-    if eqn.primitive.name == "while":
-        return [("condition", eqn.params["cond_jaxpr"]), ("body", eqn.params["body_jaxpr"])]
+    parts = {"condition": "cond_jaxpr", "body": "body_jaxpr", "backwards": "back_jaxpr"}
+    if eqn.primitive.name in ("while", "tape"):
+        return [(caption, eqn.params[key]) for caption, key in parts.items() if key in eqn.params]
     inner = [jaxpr for _, jaxpr in inner_jaxprs(eqn.params)]
     if eqn.primitive.name != "cond":
         return [("", jaxpr) for jaxpr in inner]
@@ -365,9 +366,10 @@ def _bodies(eqn: Eqn) -> list[tuple[str, Jaxpr]]:
 def _ports(eqn: Eqn) -> list[Port]:
     """For each operand the input of a body that it becomes; number -1 for one that the equation itself reads."""
     n, name = len(eqn.inputs), eqn.primitive.name
-    if name == "while":
-        first = eqn.params["cond_nconsts"]
-        return [Port(0, i) if i < first else Port(1, i - first) for i in range(n)]
+    if name in ("while", "tape"):
+        first, last = eqn.params["cond_nconsts"], len(eqn.params["body_jaxpr"].invars)
+        ends = [Port(0, i) for i in range(first)] + [Port(1, i) for i in range(last)]
+        return ends + [Port(2, i) for i in range(last, n - first)]
     return [Port(0, i - (name == "cond")) for i in range(n)]
 
 
@@ -379,9 +381,13 @@ def _roles(eqn: Eqn, jaxpr: Jaxpr, caption: str) -> tuple[list[str], list[str]]:
         consts, carry = params["num_consts"], params["num_carry"]
         ins = ["const"] * consts + ["carry"] * carry + ["x"] * (n - consts - carry)
         return ins, ["carry"] * carry + ["y"] * (m - carry)
-    if name == "while":
-        consts = params["body_nconsts" if caption == "body" else "cond_nconsts"]
-        return ["const"] * consts + ["carry"] * (n - consts), ["carry"] * m if caption == "body" else ["go on"]
+    if name in ("while", "tape"):
+        of_body = "nconsts" if name == "tape" else "body_nconsts"
+        consts = params["cond_nconsts" if caption == "condition" else of_body]
+        carry = ["carry"] * (n - consts - m if caption == "backwards" else n - consts)
+        back = ["back"] * (n - consts - len(carry))
+        outs = {"condition": ["go on"], "body": ["carry"] * m, "backwards": ["back"] * m}
+        return ["const"] * consts + carry + back, outs[caption]
     return [""] * n, [""] * m
 
 
@@ -392,7 +398,7 @@ def kind_of(eqn: Eqn) -> str:
     """The family of an equation, which gives its colour."""
     name = eqn.primitive.name
     if _bodies(eqn):
-        return "loop" if name in ("scan", "while") else "branch" if name == "cond" else "call"
+        return "loop" if name in ("scan", "while", "tape") else "branch" if name == "cond" else "call"
     if name.startswith("dot_general"):
         return "product"
     if eqn.primitive.reduction is not None or name.startswith(("arg", "cum")):

@@ -40,6 +40,10 @@ def loop(x):
     return lax.while_loop(lambda c: c[1] < 10, lambda c: (np.sin(c[0]) * 2, c[1] + 1), (x, 0))
 
 
+def doubled(x):
+    return lax.while_loop(lambda c: c.sum() < 100, lambda c: np.sin(c) + c * 2, x).sum()
+
+
 def softmax(x):
     e = np.exp(x - np.max(x, -1, keepdims=True))
     return e / np.sum(e, -1, keepdims=True)
@@ -65,6 +69,7 @@ PROGRAMS = {
     "cond": (branches, (V, V)),
     "switch": (lambda i, x: lax.switch(i, [np.sin, np.cos, np.tan], x), (1, V)),
     "while": (loop, (V,)),
+    "gradient of while": (ft.grad(doubled), (V,)),
     "softmax": (softmax, (W,)),
     "custom": (lambda x: softplus(x) + softplus(2 * x), (V,)),
     "calls": (repeated_calls, (V,)),
@@ -230,6 +235,9 @@ def test_bodies_and_ports():
     while_ = box(ft.visualize(loop)(V), "loop")
     assert [b.caption for b in while_.bodies] == ["condition", "body"]
     assert [n.title for n in while_.bodies[0].outputs] == ["go on"]
+    tape = box(ft.visualize(ft.grad(doubled), stage="simplified")(V), "loop")
+    assert [b.caption for b in tape.bodies] == ["condition", "body", "backwards"]
+    assert [n.title for n in tape.bodies[2].inputs] == ["carry", "back"]
     assert box(ft.visualize(ft.named_call(np.sin, name="wave"))(V), "call").title == "jit wave"
 
 
