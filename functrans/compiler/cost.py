@@ -17,8 +17,8 @@ from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, inner_jaxprs
 MOVES = frozenset({
     "all_gather", "axis_index", "bitcast_convert_type", "broadcast_in_dim", "complex", "concatenate", "constant",
     "convert_element_type", "copy", "dynamic_slice", "dynamic_update_slice", "gather", "imag", "iota",
-    "optimization_barrier", "pad", "positive", "real", "reshape", "rev", "scatter", "slice", "stop_gradient",
-    "transpose",
+    "optimization_barrier", "pad", "positive", "real", "reshape", "rev", "scatter", "slice", "slide",
+    "stop_gradient", "transpose",
 })  # fmt: skip
 
 #: Primitives that read of their first operand only what they return.
@@ -95,6 +95,16 @@ def _dot_general(eqn: Eqn) -> float:
     return 2 * eqn.outvars[0].aval.size * math.prod(eqn.inputs[-2].aval.shape[d] for d in contracted)
 
 
+def _convolution(eqn: Eqn) -> float:
+    """Each element of the result is a sum of products over a filter; where this lies over padding, counted too."""
+    kernel, (_, rhs_spec, _) = eqn.inputs[1].aval, eqn.params["dimension_numbers"]
+    return 2 * eqn.outvars[0].aval.size * kernel.size / max(kernel.shape[rhs_spec[0]], 1)
+
+
+def _windows(eqn: Eqn) -> float:
+    return eqn.outvars[0].aval.size * (math.prod(eqn.params["window_dimensions"]) - 1)
+
+
 def _update(eqn: Eqn) -> float:
     return eqn.inputs[1].aval.size
 
@@ -150,6 +160,8 @@ def _solve(eqn: Eqn) -> float:
 _COUNTS: dict[str, Callable[[Eqn], float]] = {
     "dot_general": _dot_general,
     "dot_general_add": _dot_general,
+    "conv_general_dilated": _convolution,
+    **dict.fromkeys(("reduce_window_sum", "reduce_window_max", "reduce_window_min"), _windows),
     "sort": _sort,
     "cholesky": _matrices(lambda m, n: n**3 / 3),
     "lu": _matrices(_lu),

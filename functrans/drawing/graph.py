@@ -399,9 +399,9 @@ def kind_of(eqn: Eqn) -> str:
     name = eqn.primitive.name
     if _bodies(eqn):
         return "loop" if name in ("scan", "while", "tape") else "branch" if name == "cond" else "call"
-    if name.startswith("dot_general"):
+    if name.startswith(("dot_general", "conv_")):
         return "product"
-    if eqn.primitive.reduction is not None or name.startswith(("arg", "cum")):
+    if eqn.primitive.reduction is not None or name.startswith(("arg", "cum", "reduce_window")):
         return "reduction"
     if name in MOVES:
         return "move"

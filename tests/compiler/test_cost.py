@@ -34,6 +34,18 @@ ROWS = {  # name: (function, arguments, operations, bytes)
     "reduction": (np.sum, (np.ones((3, 4)),), 11, 96 + 8),
     "argmax": (np.argmax, (np.ones(9),), 8, 72 + 8),
     "running sum": (np.cumsum, (np.ones(9),), 9, 144),
+    "convolution": (
+        lambda x, w: lax.conv_general_dilated(x, w, (1, 1), "SAME", feature_group_count=2),
+        (np.ones((2, 4, 8, 8)), np.ones((6, 2, 3, 3))),
+        2 * (2 * 6 * 8 * 8) * (2 * 3 * 3),
+        None,
+    ),
+    "pooling": (
+        lambda x: lax.reduce_window(x, -np.inf, lax.max, (2, 2), (2, 2), "VALID"),
+        (np.ones((8, 8)),),
+        48,
+        640,
+    ),
     "moving": (np.transpose, (np.ones((3, 4)),), 0, 192),
     "conversion": (lambda x: x.astype(np.float32), (np.ones(4),), 0, 32 + 16),
     "slice": (lambda x: x[:3], (np.ones(100),), 0, 48),
