@@ -39,7 +39,7 @@ from functrans.lax.custom import custom_jvp, custom_vjp
 
 __version__ = "0.1.0"
 
-_ON_DEMAND = ("config", "flatten_util", "nn", "scipy", "testing")
+_ON_DEMAND = ("config", "flatten_util", "nn", "optim", "scipy", "testing")
 
 
 def __getattr__(name: str) -> Any:
