@@ -256,6 +256,7 @@ SAMPLES: dict[str, list[Sample]] = {
                (V,), 1, ("fwd",)),
     ],
     "jit": [Sample(ft.jit(lambda x, y: (fnp.sin(x) * y, x)), (X, Y))],
+    "name": [Sample(lambda x: ft.checkpoint_name(fnp.sin(x), "sine") * x, (X,))],
     "checkpoint": [Sample(ft.checkpoint(lambda x: fnp.sin(fnp.sin(x))), (X,))],
     "custom_jvp_call": [Sample(sine, (X,))],
     "custom_vjp_call": [Sample(product, (X, Y))],

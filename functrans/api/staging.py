@@ -95,6 +95,12 @@ def ensure_compile_time_eval() -> Iterator[None]:
 def checkpoint(fun: Fun, *, prevent_cse: bool = True, policy: Any = None, static_argnums: Any = ()) -> Fun:
     """`fun`, whose intermediate values reverse mode recomputes instead of keeping: less memory, more work.
 
+    Args:
+        fun: a function of pytrees of arrays.
+        prevent_cse: accepted; what is recomputed is never merged with what was computed before.
+        policy: which values to keep after all, one of `functrans.checkpoint_policies`; by default the arguments alone.
+        static_argnums: arguments that are ordinary Python values.
+
     >>> import functrans as ft, numpy as np
     >>> ft.grad(ft.checkpoint(lambda x: np.sin(np.sin(x))))(1.0)
     Array(0.36003949)
@@ -113,7 +119,8 @@ def checkpoint(fun: Fun, *, prevent_cse: bool = True, policy: Any = None, static
         dynamic = tuple(a for i, a in enumerate(args) if i not in fixed)
         flat, closed = _stage(call, dynamic, kwargs, name)
         leaves = flatten((dynamic, kwargs))[0]
-        outs = checkpoint_p.bind(*closed.consts, *leaves, jaxpr=convert_constvars(closed.jaxpr))
+        params = {} if policy is None else {"policy": policy}
+        outs = checkpoint_p.bind(*closed.consts, *leaves, jaxpr=convert_constvars(closed.jaxpr), **params)
         return flat.unflatten(outs)
 
     checkpointed.__wrapped__ = fun  # type: ignore[attr-defined]

@@ -31,7 +31,7 @@ UPDATES = frozenset({"scatter", "scatter_add", "scatter_mul", "scatter_max", "sc
 }
 
 #: Equations whose result has the elements of their operand in the same order: no instruction, the same memory.
-ALIASES = frozenset({"reshape", "optimization_barrier", "copy", "stop_gradient"})
+ALIASES = frozenset({"reshape", "optimization_barrier", "copy", "stop_gradient", "name"})
 
 
 # ------------------------------------------------------------------ memory

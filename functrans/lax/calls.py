@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray
-from functrans.core.jaxpr import Jaxpr, evaluate
+from functrans.core.jaxpr import Atom, Jaxpr, evaluate
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import stage
 from functrans.lax.conversion import optimization_barrier_p
 from functrans.lax.flat import live_values, spread
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize, linearize_jaxpr
+from functrans.transforms.simplify import remove_dead
 from functrans.transforms.transpose import is_linear, transpose_jaxpr
 
 
@@ -76,42 +78,89 @@ jit_p.batch = _batch_call(jit_p)
 
 # ---------------------------------------------------------------- checkpoint
 
+#: Whether reverse mode keeps the result of an equation: `(primitive, *avals of the operands, **params) -> bool`.
+Policy = Callable[..., bool]
 
-def _checkpoint_linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr) -> Any:
-    """Save the arguments alone; the linear part recomputes what it needs from them."""
+
+def checkpoint_name(x: Any, name: str) -> Any:
+    """`x`, under a name for the policies of `checkpoint` (`functrans.checkpoint_policies`).
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.checkpoint_name(np.ones(2), "ones")
+    Array([1., 1.])
+    """
+    return name_p.bind(x, name=name)
+
+
+name_p = Primitive("name")
+name_p.impl = lambda x, *, name: wrap(np.asarray(x))
+name_p.abstract_eval = lambda x, *, name: x
+name_p.jvp = lambda primals, tangents, *, name: (name_p.bind(primals[0], name=name), tangents[0])
+name_p.batch = lambda axis, args, dims, *, name: (name_p.bind(args[0], name=name), dims[0])
+name_p.lower = lambda k, idx, x, *, name: x.at(*idx)
+
+
+def _checkpoint_linearize(
+    primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, policy: Policy | None = None
+) -> Any:
+    """Save the arguments, and what the policy says; the linear part recomputes what it needs from them."""
     nonzero = [t is not None for t in tangents]
-    outs = checkpoint_p.bind(*primals, jaxpr=jaxpr)
-    recompute, live = jaxpr.memoize(("recompute", tuple(nonzero)), lambda: _recompute_jaxpr(jaxpr, nonzero))
-    out_tangents = checkpoint_p.bind(*primals, *live_values(tangents), jaxpr=recompute)
-    return outs, spread(out_tangents, live)
+    key = ("recompute", tuple(nonzero), policy)
+    forward, recompute, live = jaxpr.memoize(key, lambda: _split(jaxpr, nonzero, policy))
+    n = len(jaxpr.outvars)
+    results = checkpoint_p.bind(*primals, jaxpr=forward, **({} if policy is None else {"policy": policy}))
+    out_tangents = checkpoint_p.bind(*primals, *results[n:], *live_values(tangents), jaxpr=recompute)
+    return results[:n], spread(out_tangents, live)
 
 
-def _recompute_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool]) -> tuple[Jaxpr, list[bool]]:
+def _split(jaxpr: Jaxpr, nonzero: Sequence[bool], policy: Policy | None) -> tuple[Jaxpr, Jaxpr, list[bool]]:
+    """`primals -> outs, saved` and `primals, saved, tangents -> tangents`, and which tangents those are."""
     live: list[bool] = []
-    n = len(jaxpr.invars)
+    n, n_outs = len(jaxpr.invars), len(jaxpr.outvars)
 
     def fun(*args: Any) -> list[Any]:
-        _, lin = linearize(lambda *xs: evaluate(jaxpr, (), xs), args[:n], nonzero)
+        outs, lin = linearize(lambda *xs: evaluate(jaxpr, (), xs), args[:n], nonzero)
         live[:] = lin.nonzero_outs
-        return live_values(lin(*args[n:]))
+        return [*outs, *live_values(lin(*args[n:]))]
 
     avals = [*jaxpr.in_avals, *(a.strong() for a, nz in zip(jaxpr.in_avals, nonzero) if nz)]
-    return close_over(*stage(fun, avals)), live
+    both = close_over(*stage(fun, avals))
+    primals, tangents = both.invars[:n], both.invars[n:]
+    outs, out_tangents = both.outvars[:n_outs], both.outvars[n_outs:]
+    if policy is None:
+        return jaxpr, remove_dead(Jaxpr((), both.invars, both.eqns, out_tangents)), live
+    linear: set[Atom] = set(tangents)
+    known, saved, rest = [], [], []
+    for eqn in both.eqns:
+        if not linear.isdisjoint(eqn.inputs):
+            linear.update(eqn.outvars)
+            rest.append(eqn)
+            continue
+        known.append(eqn)
+        if policy(eqn.primitive, *(a.aval for a in eqn.inputs), **eqn.params):
+            saved += eqn.outvars
+        else:
+            rest.append(eqn)
+    recompute = remove_dead(Jaxpr((), [*primals, *saved, *tangents], rest, out_tangents))
+    read = {a for eqn in recompute.eqns for a in eqn.inputs} | set(recompute.outvars)
+    kept = [v for v in saved if v in read]
+    recompute = Jaxpr((), [*primals, *kept, *tangents], recompute.eqns, out_tangents)
+    return remove_dead(Jaxpr((), primals, known, [*outs, *kept])), recompute, live
 
 
-def _checkpoint_transpose(cts: Sequence[Any], *operands: Any, jaxpr: Jaxpr) -> list[Any]:
+def _checkpoint_transpose(cts: Sequence[Any], *operands: Any, jaxpr: Jaxpr, policy: Policy | None = None) -> list[Any]:
     linear = [is_linear(x) for x in operands]
     inner, live = transpose_jaxpr(jaxpr, linear, [ct is not None for ct in cts])
     known = [optimization_barrier_p.bind(x) for x in operands if not is_linear(x)]
     return spread(spread(evaluate(inner, (), [*known, *live_values(cts)]), live), linear)
 
 
-def _out_avals(*avals: ShapedArray, jaxpr: Jaxpr) -> list[ShapedArray]:
+def _out_avals(*avals: ShapedArray, jaxpr: Jaxpr, **params: Any) -> list[ShapedArray]:
     return jaxpr.out_avals
 
 
 checkpoint_p = Primitive("checkpoint", multiple_results=True)
-checkpoint_p.impl = lambda *args, jaxpr: evaluate(jaxpr, (), args)
+checkpoint_p.impl = lambda *args, jaxpr, policy=None: evaluate(jaxpr, (), args)
 checkpoint_p.abstract_eval = _out_avals
 checkpoint_p.jvp = _jvp_call(checkpoint_p)
 checkpoint_p.linearize = _checkpoint_linearize

@@ -1,0 +1,69 @@
+"""Policies of `checkpoint`: which values reverse mode keeps, where it would recompute all.
+
+A policy says of each equation whether its results are kept: `policy(primitive, *avals, **params)`. Those below have
+the names and meanings that they have in `jax.checkpoint_policies`.
+
+>>> import functrans as ft, numpy as np
+>>> layer = lambda x, w: np.tanh(x @ w)
+>>> saving = ft.checkpoint(layer, policy=ft.checkpoint_policies.dots_saveable)
+>>> ft.grad(lambda x, w: np.sum(saving(x, w)))(np.ones(2), np.eye(2))
+Array([0.41997434, 0.41997434])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = [
+    "checkpoint_dots", "checkpoint_dots_with_no_batch_dims", "dots_saveable", "dots_with_no_batch_dims_saveable",
+    "everything_saveable", "nothing_saveable", "save_any_names_but_these", "save_anything_except_these_names",
+    "save_from_both_policies", "save_only_these_names",
+]  # fmt: skip
+
+
+def everything_saveable(primitive: Any, *avals: Any, **params: Any) -> bool:
+    """Keep all that is needed, as without `checkpoint`."""
+    return True
+
+
+def nothing_saveable(primitive: Any, *avals: Any, **params: Any) -> bool:
+    """Keep the arguments alone: what `checkpoint` does without a policy."""
+    return False
+
+
+def dots_saveable(primitive: Any, *avals: Any, **params: Any) -> bool:
+    """Keep the results of matrix products and convolutions."""
+    return primitive.name in ("dot_general", "conv_general_dilated")
+
+
+def dots_with_no_batch_dims_saveable(primitive: Any, *avals: Any, **params: Any) -> bool:
+    """Keep the results of matrix products that have no batch dimensions, as those of a layer and its weights."""
+    return primitive.name == "dot_general" and not any(params["dimension_numbers"][1])
+
+
+checkpoint_dots = dots_saveable
+checkpoint_dots_with_no_batch_dims = dots_with_no_batch_dims_saveable
+
+
+def save_only_these_names(*names: str) -> Callable[..., bool]:
+    """Keep the values to which `checkpoint_name` gave one of these names."""
+    kept = frozenset(names)
+    return lambda primitive, *avals, **params: primitive.name == "name" and params["name"] in kept
+
+
+def save_any_names_but_these(*names: str) -> Callable[..., bool]:
+    """Keep the values to which `checkpoint_name` gave any other name."""
+    dropped = frozenset(names)
+    return lambda primitive, *avals, **params: primitive.name == "name" and params["name"] not in dropped
+
+
+def save_anything_except_these_names(*names: str) -> Callable[..., bool]:
+    """Keep all but the values to which `checkpoint_name` gave one of these names."""
+    dropped = frozenset(names)
+    return lambda primitive, *avals, **params: not (primitive.name == "name" and params["name"] in dropped)
+
+
+def save_from_both_policies(first: Callable[..., bool], second: Callable[..., bool]) -> Callable[..., bool]:
+    """Keep what either policy keeps."""
+    return lambda primitive, *avals, **params: first(primitive, *avals, **params) or second(primitive, *avals, **params)
