@@ -9,7 +9,7 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray
-from functrans.core.jaxpr import Atom, Jaxpr, evaluate
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var, evaluate
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import stage
 from functrans.lax.conversion import optimization_barrier_p
@@ -130,7 +130,9 @@ def _split(jaxpr: Jaxpr, nonzero: Sequence[bool], policy: Policy | None) -> tupl
     if policy is None:
         return jaxpr, remove_dead(Jaxpr((), both.invars, both.eqns, out_tangents)), live
     linear: set[Atom] = set(tangents)
-    known, saved, rest = [], [], []
+    known: list[Eqn] = []
+    saved: list[Var] = []
+    rest: list[Eqn] = []
     for eqn in both.eqns:
         if not linear.isdisjoint(eqn.inputs):
             linear.update(eqn.outvars)
