@@ -19,9 +19,14 @@ from functrans.compiler.mathematics.hyperbolic import tanh_f32 as tanh_f32, tanh
 from functrans.compiler.mathematics.logarithm import (
     log1p_f32 as log1p_f32,
     log1p_f64 as log1p_f64,
+    log2_f32 as log2_f32,
+    log2_f64 as log2_f64,
+    log10_f32 as log10_f32,
+    log10_f64 as log10_f64,
     log_f32 as log_f32,
     log_f64 as log_f64,
 )
+from functrans.compiler.mathematics.power import pow_f32 as pow_f32, pow_f64 as pow_f64
 from functrans.compiler.mathematics.trigonometric import (
     cos_f32 as cos_f32,
     cos_f64 as cos_f64,

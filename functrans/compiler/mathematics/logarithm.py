@@ -1,11 +1,12 @@
-"""log and log1p.
+"""log, log2, log10 and log1p.
 
 x = 2^n m with m between sqrt(1/2) and sqrt(2), read off the bits of x. With f = m - 1 and s = f / (2 + f),
 
     log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + R(s^2)),   R(z) = 2 z/3 + 2 z^2/5 + ...
 
 in which f is exact and the rest is small: the arrangement of fdlibm (Sun Microsystems, 1993, `e_log.c`), with
-coefficients of our own (Remez).
+coefficients of our own (Remez). log2 and log10 keep what the sums and products of this take, so that powers of two
+and ten have whole logarithms.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from functrans.compiler.mathematics.values import (
     bits,
     choose,
     compiled,
+    fast_two_sum,
     from_bits,
     integer_as_float,
     muladd,
     number_bits,
     polynomial,
+    two_product,
     two_sum,
     where,
 )
@@ -36,6 +39,11 @@ R_64 = (
     0.1538624715213662, 0.13268583883338902, 0.13088513507428184,
 )  # fmt: skip
 R_32 = (0.6666667, 0.40000123, 0.2855072, 0.23332843)
+
+#: 1 / ln 2 and 1 / ln 10 as a float and the rest of it; log10(2) with zeros at the end of the first.
+LOG2_E_64, LOG2_E_32 = (1.4426950408889634, 2.0355273740931033e-17), (1.442695, 1.925963e-08)
+LOG10_E_64, LOG10_E_32 = (0.4342944819032518, 1.098319650216765e-17), (0.4342945, -1.010305e-08)
+LOG10_2_64, LOG10_2_32 = (0.30102999566395283, 2.8363394551044964e-14), (0.30103302, -3.0243555e-06)
 
 _SQRT_HALF = 0.7071067811865476
 
@@ -81,6 +89,33 @@ def log(x: Any) -> Any:
     return special(x, muladd(n, high, f - (half_square - muladd(n, low, rest))))
 
 
+def _log_in_two(x: Any, log_of_base: Any, log_of_two: Any) -> Any:
+    """The logarithm of a base, of which 1 / ln is given in two parts, and so the logarithm of 2."""
+    y, shift = normalized(x)
+    n, m = split(y)
+    n = n - shift
+    f = m - 1.0
+    s = f / (f + 2.0)
+    z = s * s
+    half_square, half_rest = two_product(0.5 * f, f)
+    high, rest = fast_two_sum(f, -half_square)
+    rest = rest + (s * muladd(z, polynomial(z, choose(f, R_64, R_32)), half_square) - half_rest)
+    product, product_rest = two_product(high, log_of_base[0])
+    result, result_rest = fast_two_sum(n * log_of_two[0], product)
+    rest = muladd(n, log_of_two[1], muladd(high, log_of_base[1], muladd(rest, log_of_base[0], product_rest)))
+    return special(x, result + (result_rest + rest))
+
+
+def log2(x: Any) -> Any:
+    """The logarithm to base 2, within 1.2 ulp."""
+    return _log_in_two(x, choose(x, LOG2_E_64, LOG2_E_32), (1.0, 0.0))
+
+
+def log10(x: Any) -> Any:
+    """The logarithm to base 10, within 1.2 ulp."""
+    return _log_in_two(x, choose(x, LOG10_E_64, LOG10_E_32), choose(x, LOG10_2_64, LOG10_2_32))
+
+
 def log1p(x: Any) -> Any:
     """log(1 + x), within 1.2 ulp."""
     u, lost = two_sum(1.0, x)  # 1 + x = u + lost
@@ -95,4 +130,6 @@ def log1p(x: Any) -> Any:
 
 
 log_f64, log_f32 = compiled(log)
+log2_f64, log2_f32 = compiled(log2)
+log10_f64, log10_f32 = compiled(log10)
 log1p_f64, log1p_f32 = compiled(log1p)
