@@ -116,8 +116,8 @@ def adadelta(
 ) -> GradientTransformationExtraArgs:
     """Adadelta: steps as long as the last ones were, relative to the gradients.
 
-    `s = rho s + (1 - rho) g^2`, `u = g sqrt(d + eps) / sqrt(s + eps)`, `d = rho d + (1 - rho) u^2`,
-    `p - a (u + weight_decay p)`.
+    `s = rho s + (1 - rho) g^2`, `u = g sqrt(d + eps) / sqrt(s + eps)`, `d = rho d + (1 - rho) u^2`, `p - a u`, all with
+    `g + weight_decay p` in place of `g`. `update` needs the parameters.
 
     Source: M. Zeiler, "ADADELTA: an adaptive learning rate method", 2012.
 
@@ -127,8 +127,8 @@ def adadelta(
     Array([-0.70710678])
     """
     return chain(
-        scale_by_adadelta(rho, eps),
         add_decayed_weights(weight_decay, weight_decay_mask),
+        scale_by_adadelta(rho, eps),
         scale_by_learning_rate(learning_rate),
     )
 
