@@ -23,6 +23,7 @@ exclude_patterns = ["_build"]
 default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"
+napoleon_use_ivar = True
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 100

@@ -228,7 +228,7 @@ def conv(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Any:
-    """`conv_general_dilated` of images (batch, features, *spatial) and kernels (out, in, *spatial).
+    """`conv_general_dilated` of images `(batch, features, *spatial)` and kernels `(out, in, *spatial)`.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.conv(np.ones((1, 1, 5)), np.ones((1, 1, 3)), (1,), "VALID")

@@ -105,10 +105,13 @@ def selu(x: Any) -> Any:
 
 
 def gelu(x: Any, approximate: bool = True) -> Any:
-    """`x` times the normal distribution function at `x`; by tanh if `approximate` (Hendrycks and Gimpel, 2016)."""
+    """`x` times the normal distribution function at `x`; by tanh if `approximate` (Hendrycks and Gimpel, 2016).
+
+    `(1 + tanh u) / 2` is `logistic(2 u)`, which is exact also where tanh is almost -1.
+    """
     x = fnp.asarray(x)
     if approximate:
-        return x * (0.5 * (1.0 + fnp.tanh(np.sqrt(2 / np.pi).item() * (x + 0.044715 * (x * x * x)))))
+        return x * lax.logistic((8 / np.pi) ** 0.5 * (x + 0.044715 * (x * x * x)))
     return 0.5 * x * lax.erfc(-x / 2**0.5)
 
 
