@@ -39,9 +39,10 @@ def lane_scan(p: Planner, body: Jaxpr, n_consts: int, n_carry: int, length: int)
     carries = body.invars[n_consts : n_consts + n_carry]
     lanes = _lanes(carries)
     apart = _copy(body, body.outvars)
-    if not lanes or not _stays_in_lanes(apart, carries, apart.outvars):
+    by_lane = _by_lane(apart, carries) if lanes else None
+    if by_lane is None or not by_lane.issuperset(apart.outvars):
         return None
-    return _loop(p, lanes, length, apart, None)
+    return _loop(p, lanes, length, apart, None, by_lane)
 
 
 def lane_while(p: Planner, cond: Jaxpr, cond_consts: int, body: Jaxpr, body_consts: int) -> LaneLoop | None:
@@ -57,11 +58,12 @@ def lane_while(p: Planner, cond: Jaxpr, cond_consts: int, body: Jaxpr, body_cons
         return None
     cond = _copy(cond, [goes_on], without=test)
     apart = _copy(body, body.outvars)
-    if not _stays_in_lanes(cond, cond.invars[cond_consts:], cond.outvars):
+    tested, by_lane = _by_lane(cond, cond.invars[cond_consts:]), _by_lane(apart, carries)
+    if tested is None or by_lane is None:
         return None
-    if not _stays_in_lanes(apart, carries, apart.outvars):
+    if not tested.issuperset(cond.outvars) or not by_lane.issuperset(apart.outvars):
         return None
-    return _loop(p, lanes, TURNS, apart, cond)
+    return _loop(p, lanes, TURNS, apart, cond, by_lane | tested)
 
 
 def _lanes(carries: Sequence[Var]) -> int:
@@ -77,32 +79,32 @@ def _copy(jaxpr: Jaxpr, outvars: Sequence[Atom], without: object = None) -> Jaxp
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, outvars)
 
 
-def _stays_in_lanes(jaxpr: Jaxpr, carries: Sequence[Var], results: Sequence[Atom]) -> bool:
-    """Whether what depends on the carries keeps their first axis, and reads of them its own row only."""
+def _by_lane(jaxpr: Jaxpr, carries: Sequence[Var]) -> set[Atom] | None:
+    """What depends on the carries, if all of it keeps their first axis, and reads of such values its own row only."""
     lanes = carries[0].aval.shape[0]
     by_lane: set[Atom] = set(carries)
     for item in items_of(jaxpr):
         if item.kind == "opaque":
-            return False
+            return None
         if by_lane.isdisjoint(item.inputs):
             continue
         if item.kind == "part" or item.out.aval.shape[:1] != (lanes,):
-            return False
+            return None
         if item.kind == "reduce":
             if 0 in item.axes:
-                return False
+                return None
         elif any(m[:1] != (0,) for a, maps in zip(item.inputs, item.accesses) if a in by_lane for m in maps):
-            return False
+            return None
         by_lane.add(item.out)
-    return all(r in by_lane for r in results)
+    return by_lane
 
 
-def _loop(p: Planner, lanes: int, turns: int, body: Jaxpr, cond: Jaxpr | None) -> LaneLoop | None:
-    """The loop, if its kernels can do some lanes at a time."""
+def _loop(p: Planner, lanes: int, turns: int, body: Jaxpr, cond: Jaxpr | None, by_lane: set[Atom]) -> LaneLoop | None:
+    """The loop, if its kernels can do some lanes at a time, and write nothing that is there for all lanes."""
     kernels: list[Kernel] = []
     for jaxpr in (body, cond) if cond is not None else (body,):
         for step in p.analysis(jaxpr, apart=True).working_steps:
-            if not isinstance(step, Kernel) or step.rows != lanes or step.checks:
+            if not isinstance(step, Kernel) or step.rows != lanes or step.checks or not by_lane.issuperset(step.writes):
                 return None
             kernels.append(step)
     values = {v for kernel in kernels for v in kernel.buffers if v.aval.shape[:1] == (lanes,)}

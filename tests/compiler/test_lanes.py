@@ -129,3 +129,15 @@ def test_a_loop_over_lanes_within_a_loop():
         return lax.scan(outer, x, None, length=3)[0]
 
     check(f, x)
+
+
+def test_values_for_all_lanes_that_are_read_across_them():
+    rng = np.random.default_rng(0)
+    carry, xs = rng.normal(size=70), rng.normal(size=(4, 70))
+
+    def body(c, x):
+        weights = fnp.exp(-x)  # in memory, since it is summed and read backwards
+        return fnp.sin(c) + weights[::-1] / fnp.sum(weights), c
+
+    f = lambda carry, xs: lax.scan(body, carry, xs)
+    check(f, carry, xs, by_lane=is_by_lane(f, carry, xs))
