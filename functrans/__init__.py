@@ -40,7 +40,7 @@ from functrans.lax.custom import custom_jvp, custom_vjp
 
 __version__ = "0.1.0"
 
-_ON_DEMAND = ("checkpoint_policies", "config", "flatten_util", "nn", "optim", "scipy", "testing")
+_ON_DEMAND = ("checkpoint_policies", "config", "flatten_util", "losses", "metrics", "nn", "optim", "scipy", "testing")
 
 
 def __getattr__(name: str) -> Any:
