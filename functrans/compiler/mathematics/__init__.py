@@ -4,7 +4,12 @@
 states the largest error that its method allows, in units in the last place (ulp). Special values are NumPy's.
 """
 
-from functrans.compiler.mathematics.error_function import erf_f32 as erf_f32, erf_f64 as erf_f64
+from functrans.compiler.mathematics.error_function import (
+    erf_f32 as erf_f32,
+    erf_f64 as erf_f64,
+    erfc_f32 as erfc_f32,
+    erfc_f64 as erfc_f64,
+)
 from functrans.compiler.mathematics.exponential import (
     exp2_f32 as exp2_f32,
     exp2_f64 as exp2_f64,
@@ -16,6 +21,16 @@ from functrans.compiler.mathematics.exponential import (
     logistic_f64 as logistic_f64,
 )
 from functrans.compiler.mathematics.hyperbolic import tanh_f32 as tanh_f32, tanh_f64 as tanh_f64
+from functrans.compiler.mathematics.inverse_trigonometric import (
+    arccos_f32 as arccos_f32,
+    arccos_f64 as arccos_f64,
+    arcsin_f32 as arcsin_f32,
+    arcsin_f64 as arcsin_f64,
+    arctan2_f32 as arctan2_f32,
+    arctan2_f64 as arctan2_f64,
+    arctan_f32 as arctan_f32,
+    arctan_f64 as arctan_f64,
+)
 from functrans.compiler.mathematics.logarithm import (
     log1p_f32 as log1p_f32,
     log1p_f64 as log1p_f64,
@@ -32,4 +47,6 @@ from functrans.compiler.mathematics.trigonometric import (
     cos_f64 as cos_f64,
     sin_f32 as sin_f32,
     sin_f64 as sin_f64,
+    tan_f32 as tan_f32,
+    tan_f64 as tan_f64,
 )

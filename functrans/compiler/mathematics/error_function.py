@@ -1,22 +1,29 @@
-"""The error function.
+"""erf and erfc.
 
-For |x| < 1 an odd polynomial; beyond it erf(x) = 1 - e^-q(x), where q = -log(erfc(x)) is so smooth that one
-polynomial serves up to where erf is 1. Both are minimax (Remez).
+For |x| < 1 erf is an odd polynomial; beyond it erf(x) = 1 - e^-q(x), where q = -log(erfc(x)) is so smooth that one
+polynomial serves up to where erf is 1. erfc(x), which is as good for large x as for small, is e^-x^2 C(t) / (1 + 2 x)
+with t = (x - K) / (x + K) (Shepherd & Laframboise, "Chebyshev approximation of (1 + 2 x) exp(x^2) erfc x", 1981). All
+polynomials are minimax (Remez).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from functrans.compiler.mathematics.exponential import exp_within
+from functrans.compiler.mathematics.exponential import exp_within, reduced, tail
 from functrans.compiler.mathematics.values import (
     absolute,
     choose,
     compiled,
     copysign,
+    fast_two_sum,
+    fused,
     minimum,
     muladd,
     polynomial,
+    scaled,
+    two_product,
+    two_sum,
     where,
 )
 
@@ -40,14 +47,57 @@ _Q_32 = (
     -0.00018802479, 1.1295784, 0.63322, 0.108418435, -0.02520817, 0.0042045303, -0.00044133016, 2.1686332e-05,
 )  # fmt: skip
 
+#: (1 + 2 x) e^x^2 erfc(x) in t for x >= 0.46, to 2^-60 and 2^-30; K; what is left of the first coefficients.
+_C_64 = (
+    1.2329951186255526, -0.1396211168405625, 0.015379652102619738, 0.06809705425468913, -0.10103906603630257,
+    0.09373283499850517, -0.06633036581229837, 0.03716751553435932, -0.01619773405629693, 0.00503197001259733,
+    -0.0007577733035007462, -0.000199256927865341, 0.0001506217652743535, -2.4398205595756195e-05,
+    -1.12223725164166e-05, 5.70686129713177e-06, 2.946506561703511e-07, -8.200617041852389e-07, 7.336841301004962e-08,
+    1.0372200273606373e-07, -1.6863277187982425e-08, -9.819356732597358e-09, 1.4663345572254384e-09,
+)  # fmt: skip
+_C_32 = (
+    1.253008, -0.1356211, -0.047562387, 0.12964511, -0.11927134, 0.068309665, -0.023790866, 0.0025114536, 0.0019619134,
+    -0.000700568, -0.00019693509,
+)  # fmt: skip
+_K_64, _K_32 = 4.0, 3.0
+_C_REST_64, _C_REST_32 = -4.557596804517717e-17, 5.0876004e-08
+
+
+def _near_zero(a: Any) -> Any:
+    """erf(a) for 0 <= a <= 1."""
+    return muladd(a, TWO_OVER_SQRT_PI, a * polynomial(a * a, choose(a, _ERF_64, _ERF_32)))
+
 
 def erf(x: Any) -> Any:
     """The error function, within 1.2 ulp."""
     a = minimum(absolute(x), choose(x, 6.0, 4.0))
-    z = a * a
-    near = muladd(a, TWO_OVER_SQRT_PI, a * polynomial(z, choose(x, _ERF_64, _ERF_32)))
+    near = _near_zero(a)
     far = 1.0 - exp_within(-polynomial(a, choose(x, _Q_64, _Q_32)))[0]
     return copysign(where(a < 1.0, near, far), x)
 
 
+def erfc(x: Any) -> Any:
+    """1 - erf(x), within 1.5 ulp."""
+    a = minimum(absolute(x), choose(x, 28.0, 10.5))
+    # e^-a^2 as 2^n (y + y rest)
+    square, square_rest = two_product(a, a)
+    _, r, i = reduced(-square)
+    r = r - square_rest
+    y, rest = fast_two_sum(1.0, muladd(r * r, tail(r), r))
+    # C(t) / (1 + 2 a) as w + w_rest
+    k = choose(x, _K_64, _K_32)
+    t = (a - k) / (a + k)
+    first, *others = choose(x, _C_64, _C_32)
+    c, c_rest = fast_two_sum(first, t * polynomial(t, others))
+    d, d_rest = two_sum(1.0, a + a)
+    inverse = 1.0 / d
+    w = c * inverse
+    w_rest = (fused(-w, d, c) + muladd(-w, d_rest, c_rest + choose(x, _C_REST_64, _C_REST_32))) * inverse
+    v, v_rest = two_product(y, w)
+    far = scaled(v + (v_rest + y * muladd(w, rest, w_rest)), i)
+    far = where(x < 0.0, 2.0 - far, far)
+    return where(a < 0.47, 1.0 - copysign(_near_zero(a), x), far)
+
+
 erf_f64, erf_f32 = compiled(erf)
+erfc_f64, erfc_f32 = compiled(erfc)

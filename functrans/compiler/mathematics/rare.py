@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from numba.core import cgutils
 
 from functrans.compiler.mathematics.values import Operand, where
 
@@ -20,7 +21,7 @@ _VECTOR_BITS = (128, 256, 512)
 
 
 def rarely(condition: Any, name: str, x: Any, otherwise: Any) -> Any:
-    """LLVM's function `name` of `x` where the condition holds, else `otherwise`; `condition` does not hold for 0."""
+    """The C library's function `name` of `x` where the condition holds, else `otherwise`; it does not hold for 0."""
     if not isinstance(x, Operand):
         return where(condition, getattr(np, name)(x), otherwise)
     wanted = where(condition, x, 0.0)
@@ -29,7 +30,7 @@ def rarely(condition: Any, name: str, x: Any, otherwise: Any) -> Any:
 
 
 def _function(module: Any, name: str, scalar: Any) -> Any:
-    """The function that maps 0 to 0 and all else to LLVM's function `name`, with its forms for vectors."""
+    """The function that maps 0 to 0 and all else to the C library's `name`, with its forms for vectors."""
     bits = 64 if scalar == ir.DoubleType() else 32
     symbol = f"functrans_rare_{name}_f{bits}"
     if symbol in module.globals:
@@ -40,7 +41,7 @@ def _function(module: Any, name: str, scalar: Any) -> Any:
     needed, other = function.append_basic_block("needed"), function.append_basic_block("other")
     builder.cbranch(builder.fcmp_unordered("!=", x, ir.Constant(scalar, 0.0)), needed, other)
     builder.position_at_end(needed)
-    library = module.declare_intrinsic(f"llvm.{name}", (scalar,), ir.FunctionType(scalar, [scalar]))
+    library = _library(module, name, scalar)
     builder.ret(builder.call(library, [x]))
     builder.position_at_end(other)
     builder.ret(x)
@@ -49,6 +50,13 @@ def _function(module: Any, name: str, scalar: Any) -> Any:
     set.add(function.attributes, f'"vector-function-abi-variant"="{names}"')
     _keep(module, forms)
     return function
+
+
+def _library(module: Any, name: str, scalar: Any) -> Any:
+    signature = ir.FunctionType(scalar, [scalar])
+    if name == "tan":  # LLVM has an intrinsic function for it since version 19 only
+        return cgutils.get_or_insert_function(module, signature, "tan" if scalar == ir.DoubleType() else "tanf")
+    return module.declare_intrinsic(f"llvm.{name}", (scalar,), signature)
 
 
 def _define(module: Any, symbol: str, type_: Any) -> Any:

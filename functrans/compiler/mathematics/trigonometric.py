@@ -1,4 +1,4 @@
-"""sin and cos.
+"""sin, cos and tan.
 
 x = n pi/2 + r with |r| <= pi/4, then minimax polynomials for sin r and cos r, of which n mod 4 chooses. pi/2 is taken
 in three floats (Cody & Waite, 1980) and r in two, with products and sums whose roundings are kept, so r is good to its
@@ -55,18 +55,30 @@ def reduced(x: Any) -> tuple[Any, Any, Any]:
     return r, rest, i
 
 
+def _sine_in_two(r: Any, rest: Any) -> tuple[Any, Any]:
+    """sin(r + rest) for |r| <= pi/4 as a number and a small one."""
+    z = r * r
+    return r, muladd(z * r, polynomial(z, choose(r, _SIN_64, _SIN_32)), muladd(z, -0.5 * rest, rest))
+
+
+def _cosine_in_two(r: Any, rest: Any) -> tuple[Any, Any]:
+    """cos(r + rest) for |r| <= pi/4 as a number and a small one."""
+    z = r * r
+    half = 0.5 * z
+    w = 1.0 - half
+    return w, ((1.0 - w) - half) + muladd(z * z, polynomial(z, choose(r, _COS_64, _COS_32)), -(r * rest))
+
+
 def sine(r: Any, rest: Any) -> Any:
     """sin(r + rest) for |r| <= pi/4."""
-    z = r * r
-    return r + muladd(z * r, polynomial(z, choose(r, _SIN_64, _SIN_32)), muladd(z, -0.5 * rest, rest))
+    r, small = _sine_in_two(r, rest)
+    return r + small
 
 
 def cosine(r: Any, rest: Any) -> Any:
     """cos(r + rest) for |r| <= pi/4."""
-    z = r * r
-    half = 0.5 * z
-    w = 1.0 - half
-    return w + (((1.0 - w) - half) + muladd(z * z, polynomial(z, choose(r, _COS_64, _COS_32)), -(r * rest)))
+    w, small = _cosine_in_two(r, rest)
+    return w + small
 
 
 def _is_odd(i: Any) -> Any:
@@ -88,5 +100,21 @@ def cos(x: Any) -> Any:
     return rarely(absolute(x) > choose(x, LIMIT_64, LIMIT_32), "cos", x, y)
 
 
+def tan(x: Any) -> Any:
+    """The tangent, within 1.2 ulp."""
+    r, rest, i = reduced(x)
+    s, s_rest = fast_two_sum(*_sine_in_two(r, rest))
+    c, c_rest = fast_two_sum(*_cosine_in_two(r, rest))
+    odd = _is_odd(i)
+    above, above_rest = where(odd, c, s), where(odd, c_rest, s_rest)
+    below, below_rest = where(odd, s, c), where(odd, s_rest, c_rest)
+    inverse = 1.0 / below
+    y = above * inverse
+    y = y + (fused(-y, below, above) + muladd(-y, below_rest, above_rest)) * inverse
+    y = where(x == 0.0, x, flip_sign(y, i))
+    return rarely(absolute(x) > choose(x, LIMIT_64, LIMIT_32), "tan", x, y)
+
+
 sin_f64, sin_f32 = compiled(sin)
 cos_f64, cos_f32 = compiled(cos)
+tan_f64, tan_f32 = compiled(tan)
