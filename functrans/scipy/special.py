@@ -74,7 +74,7 @@ def rel_entr(x: Any, y: Any) -> Any:
     x, y = _float(x), _float(y)
     both = (x > 0) & (y > 0)
     value = fnp.where(both, x, 1.0) * fnp.log(fnp.where(both, x, 1.0) / fnp.where(both, y, 1.0))
-    out = fnp.where(both, value, fnp.where((x == 0) & (y >= 0), 0.0, np.inf))
+    out = fnp.where(both, value, fnp.where((x == 0) & (y >= 0), fnp.zeros_like(value), np.inf))
     return fnp.where(fnp.isnan(x) | fnp.isnan(y), np.nan, out)
 
 
