@@ -1,6 +1,9 @@
-"""A table from the figures of a run: `python tests/benchmarks/table.py figures.json`.
+"""A table from the figures of runs, each library in a process of its own: their threads get in each other's way.
 
-pytest tests/benchmarks --benchmark-enable -n 0 --benchmark-json=figures.json
+for each in functrans jax; do
+    pytest tests/benchmarks -k test_$each --benchmark-enable -n 0 --benchmark-json=$each.json
+done
+python tests/benchmarks/table.py functrans.json jax.json
 """
 
 import json
@@ -8,9 +11,11 @@ import math
 import sys
 
 
-def main(path):
-    with open(path) as file:
-        figures = json.load(file)["benchmarks"]
+def main(paths):
+    figures = []
+    for path in paths:
+        with open(path) as file:
+            figures += json.load(file)["benchmarks"]
     times = {}
     for figure in figures:
         case = (figure["params"]["name"], figure["params"]["dtype"])
@@ -27,4 +32,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])

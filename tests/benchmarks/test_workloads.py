@@ -1,7 +1,8 @@
 """The time of each workload, beside JAX's where it is installed.
 
     pip install '.[test]' jax
-    pytest tests/benchmarks --benchmark-enable -n 0 --benchmark-group-by=func,param:name,param:dtype
+    pytest tests/benchmarks -k test_functrans --benchmark-enable -n 0
+    pytest tests/benchmarks -k test_jax --benchmark-enable -n 0
 
 Without `--benchmark-enable` each runs once, and its result is compared with that of NumPy's operations one by one.
 """
