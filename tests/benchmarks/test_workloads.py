@@ -4,6 +4,7 @@
     pytest tests/benchmarks -k test_functrans --benchmark-enable -n 0
     pytest tests/benchmarks -k test_jax --benchmark-enable -n 0
 
+`compare.py` lets the two take turns, for ratios on a machine that has other things to do.
 Without `--benchmark-enable` each runs once, and its result is compared with that of NumPy's operations one by one.
 """
 
