@@ -9,6 +9,8 @@ from functrans.compiler.mathematics.error_function import (
     erf_f64 as erf_f64,
     erfc_f32 as erfc_f32,
     erfc_f64 as erfc_f64,
+    erfinv_f32 as erfinv_f32,
+    erfinv_f64 as erfinv_f64,
 )
 from functrans.compiler.mathematics.exponential import (
     exp2_f32 as exp2_f32,
@@ -20,7 +22,20 @@ from functrans.compiler.mathematics.exponential import (
     logistic_f32 as logistic_f32,
     logistic_f64 as logistic_f64,
 )
-from functrans.compiler.mathematics.hyperbolic import tanh_f32 as tanh_f32, tanh_f64 as tanh_f64
+from functrans.compiler.mathematics.hyperbolic import (
+    arccosh_f32 as arccosh_f32,
+    arccosh_f64 as arccosh_f64,
+    arcsinh_f32 as arcsinh_f32,
+    arcsinh_f64 as arcsinh_f64,
+    arctanh_f32 as arctanh_f32,
+    arctanh_f64 as arctanh_f64,
+    cosh_f32 as cosh_f32,
+    cosh_f64 as cosh_f64,
+    sinh_f32 as sinh_f32,
+    sinh_f64 as sinh_f64,
+    tanh_f32 as tanh_f32,
+    tanh_f64 as tanh_f64,
+)
 from functrans.compiler.mathematics.inverse_trigonometric import (
     arccos_f32 as arccos_f32,
     arccos_f64 as arccos_f64,
@@ -42,6 +57,12 @@ from functrans.compiler.mathematics.logarithm import (
     log_f64 as log_f64,
 )
 from functrans.compiler.mathematics.power import pow_f32 as pow_f32, pow_f64 as pow_f64
+from functrans.compiler.mathematics.roots import (
+    cbrt_f32 as cbrt_f32,
+    cbrt_f64 as cbrt_f64,
+    hypot_f32 as hypot_f32,
+    hypot_f64 as hypot_f64,
+)
 from functrans.compiler.mathematics.trigonometric import (
     cos_f32 as cos_f32,
     cos_f64 as cos_f64,

@@ -21,6 +21,7 @@ from functrans.compiler.mathematics.values import (
     maximum,
     minimum,
     muladd,
+    number,
     polynomial,
     sqrt,
     two_sum,
@@ -58,7 +59,7 @@ def _reduced(a: Any, b: Any) -> tuple[Any, Any, Any]:
     total, total_rest = two_sum(a, b)
     above = where(large, -b, where(middle, difference, a))
     below = where(large, a, where(middle, total, b))
-    only_middle = where(large, 0.0, where(middle, a * 0.0 + 1.0, 0.0))
+    only_middle = where(large, 0.0, where(middle, number(1.0, a), 0.0))
     inverse = 1.0 / below
     t = above * inverse
     lost = only_middle * muladd(-t, total_rest, difference_rest)
@@ -87,7 +88,7 @@ def arctan2(y: Any, x: Any) -> Any:
     scale = where(
         size > choose(y, 2.0**900, 2.0**90),
         choose(y, 2.0**-200, 2.0**-40),
-        where(size < choose(y, 2.0**-800, 2.0**-70), y * 0.0 + choose(y, 2.0**300, 2.0**80), 1.0),
+        where(size < choose(y, 2.0**-800, 2.0**-70), number(choose(y, 2.0**300, 2.0**80), y), 1.0),
     )
     k, t, rest = _reduced(a * scale, b * scale)
     negative = (bits(x) >> choose(x, 63, 31)) != 0
@@ -125,7 +126,7 @@ def arccos(x: Any) -> Any:
     s, rest = where(large, s + s, s), where(large, rest + rest, rest)
     # 2 (s + rest) near 1, pi less that near -1, else pi/2 - (s + rest) with the sign of x
     minus = large == negative
-    k = where(large, where(negative, x * 0.0 + 4.0, 0.0), 2.0)
+    k = where(large, where(negative, number(4.0, x), 0.0), 2.0)
     y, y_rest = fast_two_sum(k * high, where(minus, -s, s))
     return y + (y_rest + muladd(k, low, where(minus, -rest, rest)))
 

@@ -23,6 +23,7 @@ from functrans.compiler.mathematics.values import (
     from_bits,
     integer_as_float,
     muladd,
+    number,
     number_bits,
     polynomial,
     two_product,
@@ -61,7 +62,7 @@ def normalized(x: Any) -> tuple[Any, Any]:
     """x, or where it is subnormal 2^54 x (2^25), and what to take from its exponent for that."""
     small = x < choose(x, 2.2250738585072014e-308, 1.1754944e-38)
     shift = choose(x, 54, 25)
-    return where(small, x * 2.0**shift, x), where(small, x * 0.0 + float(shift), 0.0)
+    return where(small, x * 2.0**shift, x), where(small, number(shift, x), 0.0)
 
 
 def small_part(f: Any) -> tuple[Any, Any]:
@@ -116,15 +117,19 @@ def log10(x: Any) -> Any:
     return _log_in_two(x, choose(x, LOG10_E_64, LOG10_E_32), choose(x, LOG10_2_64, LOG10_2_32))
 
 
-def log1p(x: Any) -> Any:
-    """log(1 + x), within 1.2 ulp."""
-    u, lost = two_sum(1.0, x)  # 1 + x = u + lost
+def log_of_sum(u: Any, lost: Any, more: Any = 0.0) -> Any:
+    """The logarithm of 2^more (u + lost) for a normal number u > 0 and what its rounding took, good also next to 1."""
     n, m = split(u)
-    high, low = choose(x, LN2_64, LN2_32)
+    n = n + more
+    high, low = choose(u, LN2_64, LN2_32)
     f = m - 1.0
     half_square, rest = small_part(f)
-    result = muladd(n, high, f - (half_square - (rest + muladd(n, low, lost / u))))
-    result = where(x < INFINITY, result, x)
+    return muladd(n, high, f - (half_square - (rest + muladd(n, low, lost / u))))
+
+
+def log1p(x: Any) -> Any:
+    """log(1 + x), within 1.2 ulp."""
+    result = where(x < INFINITY, log_of_sum(*two_sum(1.0, x)), x)
     tiny = absolute(x) < choose(x, 2.0**-54, 2.0**-25)
     return where(tiny, x, where(x > -1.0, result, where(x == -1.0, -INFINITY, x * NAN)))
 

@@ -142,6 +142,11 @@ def choose(x: Any, double: Any, single: Any) -> Any:
     return double if is_double(x) else single
 
 
+def number(value: float, x: Any) -> Any:
+    """A number in the format of `x`, for a choice between two numbers."""
+    return x.like(x.of(value)) if isinstance(x, Operand) else x.dtype.type(value)
+
+
 # ---------------------------------------------------------------- choices, signs, rounding
 
 
@@ -278,7 +283,7 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
 def _split(x: Any, like: Any) -> tuple[Any, Any]:
     """High and low half of a number's digits."""
     if isinstance(x, float):
-        x = like.like(like.of(x)) if isinstance(like, Operand) else like.dtype.type(x)
+        x = number(x, like)
     mask = choose(x, (1 << 64) - (1 << 27), (1 << 32) - (1 << 12))
     high = from_bits(bits(x) & mask)
     return high, x - high
