@@ -264,8 +264,8 @@ def scale_by_radam(
         power = b2**count
         length = longest - 2 * count * power / (1 - power)
         rectified = length >= threshold
-        safe = fnp.where(rectified, length, longest)
-        ratio = fnp.sqrt((safe - 4) * (safe - 2) * longest / ((longest - 4) * (longest - 2) * safe))
+        above, below = (length - 4) * (length - 2) * longest, (longest - 4) * (longest - 2) * length
+        ratio = fnp.sqrt(fnp.where(rectified, above, 1.0) / fnp.where(rectified, below, 1.0))
 
         def step(m: Any, v: Any) -> Any:
             return fnp.where(rectified, like(ratio, m) * _quotient(m, v, eps, eps_root), m)

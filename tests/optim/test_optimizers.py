@@ -325,6 +325,14 @@ def test_steps_from_zero_gradients_have_derivatives():
         assert np.isfinite(ft.jacrev(step)(np.zeros(2))).all()
 
 
+@pytest.mark.parametrize("b2", [0.5, 0.6])
+def test_radam_with_too_short_an_average_is_momentum(b2):
+    unbiased = optim.scale_by_schedule(lambda count: -0.05 / (1 - 0.5 ** (count + 1)))
+    momentum = optim.chain(optim.trace(0.5), unbiased)
+    got, want = run(optim.radam(0.1, 0.5, b2), start(), 4), run(momentum, start(), 4)
+    np.testing.assert_allclose(vector(got[-1]), vector(want[-1]), rtol=1e-12)
+
+
 def test_states_of_masked_parameters_hold_nothing_for_the_others():
     state = optim.masked(optim.adam(0.1), MASK).init(start())
     assert [x.shape for x in ft.tree.leaves(state)] == [(), (2, 3), (2, 3)]
