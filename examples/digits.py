@@ -18,6 +18,7 @@ import functrans as ft
 
 SIZES = (64, 128, 64, 10)
 BATCH = 64
+OPTIMIZER = ft.optim.adam(1e-3)
 
 
 def initial_parameters(rng, sizes):
@@ -45,23 +46,11 @@ def loss(parameters, images, labels):
     return -np.mean(np.take_along_axis(log_probability, labels[:, None], axis=1))
 
 
-def adam(parameters, gradient, state, rate=1e-3, decay=(0.9, 0.999), epsilon=1e-8):
-    """One step of Adam (Kingma and Ba, 2015)."""
-    step = state["step"] + 1
-    mean = ft.tree.map(lambda m, g: decay[0] * m + (1 - decay[0]) * g, state["mean"], gradient)
-    square = ft.tree.map(lambda s, g: decay[1] * s + (1 - decay[1]) * g**2, state["square"], gradient)
-    scale = np.sqrt(1 - decay[1] ** step) / (1 - decay[0] ** step)
-    parameters = ft.tree.map(
-        lambda p, m, s: p - (rate * scale).astype(p.dtype) * m / (np.sqrt(s) + epsilon), parameters, mean, square
-    )
-    return parameters, {"step": step, "mean": mean, "square": square}
-
-
 @ft.jit
 def train_step(parameters, state, images, labels):
     value, gradient = ft.value_and_grad(loss)(parameters, images, labels)
-    parameters, state = adam(parameters, gradient, state)
-    return parameters, state, value
+    updates, state = OPTIMIZER.update(gradient, state)
+    return ft.optim.apply_updates(parameters, updates), state, value
 
 
 @ft.jit
@@ -114,8 +103,7 @@ def main():
     if options.jaxpr:
         print(ft.make_jaxpr(loss)(parameters, train_x[:BATCH], train_y[:BATCH]))
 
-    zeros = ft.tree.map(np.zeros_like, parameters)
-    state = {"step": np.int64(0), "mean": zeros, "square": zeros}
+    state = OPTIMIZER.init(parameters)
     losses = []
     with tqdm(range(options.epochs), unit="epoch") as progress:
         for _ in progress:
