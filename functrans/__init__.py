@@ -35,12 +35,16 @@ from functrans.api import (
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct, float0
 from functrans.drawing import visualize
+from functrans.lax.callbacks import io_callback, pure_callback
 from functrans.lax.calls import checkpoint_name
 from functrans.lax.custom import custom_jvp, custom_vjp
 
 __version__ = "0.1.0"
 
-_ON_DEMAND = ("checkpoint_policies", "config", "flatten_util", "losses", "metrics", "nn", "optim", "scipy", "testing")
+_ON_DEMAND = (
+    "checkpoint_policies", "config", "debug", "experimental", "flatten_util", "losses", "metrics", "nn", "optim",
+    "scipy", "testing",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -56,7 +60,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "checkpoint_name", "custom_jvp",
     "custom_vjp", "device_get", "device_put", "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape",
-    "explain", "float0", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax",
-    "linear_transpose", "linearize", "make_jaxpr", "named_call", "numpy", "remat", "stop_gradient", "tree",
-    "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
+    "explain", "float0", "grad", "hessian", "hvp", "io_callback", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax",
+    "linear_transpose", "linearize", "make_jaxpr", "named_call", "numpy", "pure_callback", "remat", "stop_gradient",
+    "tree", "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
 ]  # fmt: skip

@@ -112,6 +112,11 @@ def product(x: Any, y: Any) -> Any:
 product.defvjp(lambda x, y: (x * y, (x, y)), lambda r, ct: (ct * r[1], ct * r[0]))
 
 
+def shown(x: Any) -> Any:
+    ft.debug.callback(lambda x, y: None, x, np.sum(x))
+    return np.sin(x)
+
+
 def over(collective: Callable[..., Any], **options: Any) -> Callable[[Any], Any]:
     """A function that maps a collective over the leading axis of its argument."""
     return ft.vmap(lambda x: collective(x, "i", **options), axis_name="i")
@@ -255,6 +260,9 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample(ft.grad(lambda x: fnp.sum(lax.while_loop(lambda c: fnp.sum(c) < 9, lambda c: fnp.sin(c) + c + 1, x))),
                (V,), 1, ("fwd",)),
     ],
+    "pure_callback": [Sample(lambda x, y: ft.pure_callback(np.hypot, x, x, y, vmap_method="broadcast_all"), (X, Y), 0)],
+    "io_callback": [Sample(lambda x: ft.io_callback(np.sin, x, x) * x, (V,), 0)],
+    "debug_callback": [Sample(shown, (X,))],
     "jit": [Sample(ft.jit(lambda x, y: (fnp.sin(x) * y, x)), (X, Y))],
     "name": [Sample(lambda x: ft.checkpoint_name(fnp.sin(x), "sine") * x, (X,))],
     "checkpoint": [Sample(ft.checkpoint(lambda x: fnp.sin(fnp.sin(x))), (X,))],

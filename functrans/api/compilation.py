@@ -17,9 +17,9 @@ from functrans.api.flattening import Flat, any_tracer, argument_names, check_lea
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct
 from functrans.core.axes import bound_axes
-from functrans.core.jaxpr import ClosedJaxpr, axis_names, convert_constvars
+from functrans.core.jaxpr import ClosedJaxpr, axis_names, convert_constvars, jaxpr_has_effect
 from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
-from functrans.core.trace import Tracer, stage
+from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, ShapeError, StaticArgumentError, TreeStructureError
 from functrans.lax.calls import jit_p
@@ -155,11 +155,12 @@ class Jitted:
             return self._fun(*args, **kwargs)
         entry, leaves = self._entry(args, kwargs)
         collective = bool(bound_axes()) and bool(axis_names(jit_p, {"jaxpr": entry.callee}))
-        if collective or any_tracer(leaves) or any_tracer(entry.closed.consts):
+        effect = current_staging() is not None and jaxpr_has_effect(entry.callee)
+        if collective or effect or any_tracer(leaves) or any_tracer(entry.closed.consts):
             outs = jit_p.bind(*entry.closed.consts, *leaves, jaxpr=entry.callee, name=self._name)
             return unflatten(entry.out_tree, outs)
         types = _types_of(leaves)
-        if types is not None and not self._has_static and not bound_axes():
+        if types is not None and not self._has_static and not bound_axes() and not jaxpr_has_effect(entry.callee):
             flat = not kwargs and len(leaves) == len(args) and all(x is a for x, a in zip(leaves, args))
             self._by_arrays[types if flat else (entry.in_tree, types)] = entry
         arrays = [np.asarray(x, v.aval.dtype) for x, v in zip(leaves, entry.closed.jaxpr.invars)]

@@ -308,6 +308,8 @@ class Fusion:
         self.readers: dict[Var, list[Vertex]] = {}
         self.clusters: list[Cluster] = []
         self.producer: dict[Var, Vertex] = {}
+        effects = [i for i in self.items if i.kind == "opaque" and i.eqn.primitive.effect]
+        self.next_effect: dict[Vertex, Vertex] = dict(itertools.pairwise(effects))
 
     def run(self) -> list[Vertex]:
         for item in reversed(self.items):
@@ -546,9 +548,11 @@ class Fusion:
                 reader = find(reader)
                 if reader is not vertex:
                     yield reader
+        if vertex in self.next_effect:
+            yield self.next_effect[vertex]
 
     def reaches(self, start: Vertex, goal: Vertex) -> bool:
-        """Whether `goal` needs, directly or not, what `start` computes (or is it)."""
+        """Whether `goal` must wait for `start`: it needs what that computes, directly or not, or is it."""
         start, goal = find(start), find(goal)
         seen, stack = {start}, [start]
         while stack:
@@ -657,9 +661,6 @@ class Fusion:
         vertices = [v for v in vertices if isinstance(v, Item) or v.roots]
         waiting: dict[Vertex, int] = dict.fromkeys(vertices, 0)
         next_: dict[Vertex, list[Vertex]] = {v: list(dict.fromkeys(self.successors(v))) for v in vertices}
-        effects = [i for i in self.items if i.kind == "opaque" and i.eqn.primitive.effect]
-        for a, b in itertools.pairwise(effects):
-            next_[a].append(b)
         for targets in next_.values():
             for t in targets:
                 waiting[t] += 1

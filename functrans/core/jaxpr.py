@@ -162,6 +162,16 @@ def _axis_names_within(jaxpr: Jaxpr) -> frozenset[Any]:
     )
 
 
+def has_effect(primitive: Primitive, params: dict[str, Any]) -> bool:
+    """Whether an operation does something besides computing its results, itself or in its inner jaxprs."""
+    return primitive.effect or any(jaxpr_has_effect(inner) for _, inner in inner_jaxprs(params))
+
+
+def jaxpr_has_effect(jaxpr: Jaxpr) -> bool:
+    """Whether an equation of a jaxpr has an effect."""
+    return jaxpr.memoize("has_effect", lambda: any(has_effect(e.primitive, e.params) for e in jaxpr.eqns))
+
+
 def evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
     """Run a jaxpr by binding its primitives, one after another; values may be tracers."""
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts))

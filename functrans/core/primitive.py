@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.axes import bound_axes, needs_level
-from functrans.core.jaxpr import axis_names
+from functrans.core.jaxpr import axis_names, has_effect
 from functrans.core.trace import Trace, Tracer, current_staging
 from functrans.errors import FunctransError, NotDifferentiableError
 
@@ -73,6 +73,10 @@ class Primitive:
             staging = current_staging()
             if staging is not None and (trace is None or trace.level < needs_level(names)):
                 trace = staging  # collectives within: its results differ from example to example
+        if self.effect or self.multiple_results:
+            staging = current_staging()
+            if staging is not None and (trace is None or trace.level < staging.level) and has_effect(self, params):
+                trace = staging  # it happens when the function that is being staged runs, whatever its operands are
         if trace is None:
             try:
                 return self.impl(*args, **params)

@@ -9,14 +9,14 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray
-from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var, evaluate
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var, evaluate, jaxpr_has_effect
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import stage
 from functrans.lax.conversion import optimization_barrier_p
 from functrans.lax.flat import live_values, spread
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize, linearize_jaxpr
-from functrans.transforms.simplify import remove_dead
+from functrans.transforms.simplify import has_effect, remove_dead, without_displays
 from functrans.transforms.transpose import is_linear, transpose_jaxpr
 
 
@@ -127,8 +127,9 @@ def _split(jaxpr: Jaxpr, nonzero: Sequence[bool], policy: Policy | None) -> tupl
     both = close_over(*stage(fun, avals))
     primals, tangents = both.invars[:n], both.invars[n:]
     outs, out_tangents = both.outvars[:n_outs], both.outvars[n_outs:]
-    if policy is None:
-        return jaxpr, remove_dead(Jaxpr((), both.invars, both.eqns, out_tangents)), live
+    quiet = without_displays(both)
+    if policy is None and not jaxpr_has_effect(quiet):
+        return jaxpr, remove_dead(Jaxpr((), both.invars, quiet.eqns, out_tangents)), live
     linear: set[Atom] = set(tangents)
     known: list[Eqn] = []
     saved: list[Var] = []
@@ -139,11 +140,13 @@ def _split(jaxpr: Jaxpr, nonzero: Sequence[bool], policy: Policy | None) -> tupl
             rest.append(eqn)
             continue
         known.append(eqn)
-        if policy(eqn.primitive, *(a.aval for a in eqn.inputs), **eqn.params):
+        once = eqn.outvars and has_effect(eqn) and jaxpr_has_effect(without_displays(Jaxpr((), (), (eqn,), ())))
+        if once or (policy is not None and policy(eqn.primitive, *(a.aval for a in eqn.inputs), **eqn.params)):
             saved += eqn.outvars
         else:
             rest.append(eqn)
-    recompute = remove_dead(Jaxpr((), [*primals, *saved, *tangents], rest, out_tangents))
+    recompute = without_displays(Jaxpr((), [*primals, *saved, *tangents], rest, out_tangents))
+    recompute = remove_dead(recompute)
     read = {a for eqn in recompute.eqns for a in eqn.inputs} | set(recompute.outvars)
     kept = [v for v in saved if v in read]
     recompute = Jaxpr((), [*primals, *kept, *tangents], recompute.eqns, out_tangents)

@@ -9,7 +9,7 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
-from functrans.core.jaxpr import Jaxpr, evaluate
+from functrans.core.jaxpr import Jaxpr, axis_names, evaluate, jaxpr_has_effect
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.pytree import PyTreeDef, flatten, key_paths, keystr, structure_error, unflatten
 from functrans.core.trace import Tracer, stage
@@ -18,6 +18,7 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import check_results, common_consts, function_name, spread, stage_function, takes_weak
+from functrans.lax.scans import one_by_one
 from functrans.lax.structural import reshape
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize_jaxpr, tangent_aval
@@ -31,7 +32,7 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     """`true_fun(*operands)` where the scalar `pred` holds, `false_fun(*operands)` otherwise; only one of them runs.
 
     Both must return the same structure, shapes and dtypes. Under `vmap` with a batched `pred` both run, and results are
-    selected.
+    selected; where they have effects (`debug.print`, `io_callback`), the chosen one runs for one example after another.
 
     >>> import functrans as ft
     >>> ft.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 1.0)
@@ -216,6 +217,8 @@ def _batch(axis: Axis, args: list[Any], dims: list[Any], *, branches: Branches) 
         force = [any(live[i] for live in lives) for i in range(len(branches[0].outvars))]
         inner = tuple(batch_jaxpr(b, axis, batched, force)[0] for b in branches)
         return cond_p.bind(index, *operands, branches=inner), [0 if f else None for f in force]
+    if any(map(jaxpr_has_effect, branches)) and axis.name not in axis_names(cond_p, {"branches": branches}):
+        return one_by_one(cond_p, axis, args, dims, branches=branches)
     force = [True] * len(branches[0].outvars)
     results = [evaluate(batch_jaxpr(b, axis, batched, force)[0], (), operands) for b in branches]
     index = batch_first(axis, index, dims[0])

@@ -16,12 +16,12 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
-from functrans.core.jaxpr import Jaxpr, Var, convert_constvars, evaluate
+from functrans.core.jaxpr import Jaxpr, Var, axis_names, convert_constvars, evaluate, jaxpr_has_effect
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, stage
 from functrans.core.tracebacks import api_boundary
-from functrans.errors import ArgumentError, ConcretizationError, DTypeError
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError, NotDifferentiableError
 from functrans.lax import elementwise as ew
 from functrans.lax.calls import checkpoint_p
 from functrans.lax.carry import carry_tangents, check_structure, fixed_point, leaf_names, reordered, stage_carry
@@ -29,10 +29,11 @@ from functrans.lax.control import cond
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import function_name, live_values, split_list, spread, stage_function
 from functrans.lax.reductions import reduce_or
-from functrans.lax.scans import depends_on, known_part, scan, scan_p
+from functrans.lax.scans import depends_on, known_part, one_by_one, scan, scan_p
 from functrans.lax.tape import tape_p, where_lane
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
+from functrans.transforms.simplify import without_displays
 from functrans.transforms.transpose import Linear, backward_pass, is_linear
 
 
@@ -208,6 +209,9 @@ def _linearize(primals: Any, tangents: Any, **params: Any) -> Any:
     if not any(_carries_with_tangents(tangents, **params)):
         outs = while_p.bind(*primals, **params)
         return outs, [None] * len(outs)
+    if jaxpr_has_effect(params["cond_jaxpr"]) or jaxpr_has_effect(params["body_jaxpr"]):
+        outs = while_p.bind(*primals, **params)
+        return outs, _linearize(primals, tangents, **_quiet(params))[1]
     turns = _turns(primals, **params)
     if turns is not None:
         n_cond, n_body, body = params["cond_nconsts"], params["body_nconsts"], params["body_jaxpr"]
@@ -217,6 +221,18 @@ def _linearize(primals: Any, tangents: Any, **params: Any) -> Any:
             length=turns, reverse=False, unroll=1,
         )  # fmt: skip
     return while_p.bind(*primals, **params), _jvp(primals, tangents, **params)[1]
+
+
+def _quiet(params: dict[str, Any]) -> dict[str, Any]:
+    """The params of the same loop, to be run again: what happens in it for its effect has happened."""
+    quiet = {k: without_displays(v) if isinstance(v, Jaxpr) else v for k, v in params.items()}
+    if jaxpr_has_effect(quiet["cond_jaxpr"]) or jaxpr_has_effect(quiet["body_jaxpr"]):
+        raise NotDifferentiableError(
+            "reverse mode through a while_loop, or a fori_loop with traced bounds, with an io_callback in it: it runs "
+            "the loop twice, and the callback may run once. Use scan, or fori_loop with static bounds, or give the "
+            "loop max_steps."
+        )
+    return quiet
 
 
 def _turns(args: Any, *, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr) -> int | None:
@@ -289,6 +305,10 @@ def _batch(
     b_cond, b_body, b_carry = split_list([d is not None for d in dims], cond_nconsts, body_nconsts)
     b_carry = fixed_point(b_carry, lambda m: batch_jaxpr(body_jaxpr, axis, [*b_body, *m])[1])
     cond, (b_pred,) = batch_jaxpr(cond_jaxpr, axis, [*b_cond, *b_carry])
+    if b_pred and (jaxpr_has_effect(cond_jaxpr) or jaxpr_has_effect(body_jaxpr)):
+        params = {"cond_nconsts": cond_nconsts, "cond_jaxpr": cond_jaxpr, "body_nconsts": body_nconsts}
+        if axis.name not in axis_names(while_p, {"cond_jaxpr": cond_jaxpr, "body_jaxpr": body_jaxpr}):
+            return one_by_one(while_p, axis, args, dims, **params, body_jaxpr=body_jaxpr)
     if b_pred:
         b_carry = [True] * len(b_carry)
         cond, _ = batch_jaxpr(cond_jaxpr, axis, [*b_cond, *b_carry], [True])

@@ -405,6 +405,23 @@ def _batch(
     return outs, out_dims
 
 
+def one_by_one(primitive: Primitive, axis: Axis, args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
+    """A batching rule that applies a primitive to one example after another: so do branches and loops with effects."""
+    shared = [a for a, d in zip(args, dims) if d is None]
+    own = [move_axis(a, d, 0) for a, d in zip(args, dims) if d is not None]
+
+    def example(*values: Any) -> list[Any]:
+        rest, mapped = iter(values[: len(shared)]), iter(values[len(shared) :])
+        return primitive.bind(*(next(rest if d is None else mapped) for d in dims), **params)
+
+    avals = [*(aval_of(a) for a in shared), *(aval_of(a).with_shape(aval_of(a).shape[1:]) for a in own)]
+    outs = scan_p.bind(
+        *shared, *own, num_consts=len(shared), num_carry=0, jaxpr=close_over(*stage(example, avals)), length=axis.size,
+        reverse=False, unroll=1,
+    )  # fmt: skip
+    return outs, [0] * len(outs)
+
+
 scan_p = Primitive("scan", multiple_results=True)
 scan_p.impl = _impl
 scan_p.abstract_eval = _abstract

@@ -18,7 +18,16 @@ from typing import Any
 import numpy as np
 
 from functrans.core.avals import ShapedArray
-from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var, inner_jaxprs
+from functrans.core.jaxpr import (
+    Atom,
+    Eqn,
+    Jaxpr,
+    Literal,
+    Var,
+    has_effect as operation_has_effect,
+    inner_jaxprs,
+    jaxpr_has_effect,
+)
 from functrans.core.primitive import Primitive, lookup
 from functrans.core.source import Source
 
@@ -228,11 +237,26 @@ def _param_key(value: Any) -> Any:
 
 def has_effect(eqn: Eqn) -> bool:
     """Whether an equation does something besides computing its results, itself or within."""
-    return eqn.primitive.effect or any(jaxpr_has_effect(inner) for _, inner in inner_jaxprs(eqn.params))
+    return operation_has_effect(eqn.primitive, eqn.params)
 
 
-def jaxpr_has_effect(jaxpr: Jaxpr) -> bool:
-    return jaxpr.memoize("has_effect", lambda: any(has_effect(e) for e in jaxpr.eqns))
+def without_displays(jaxpr: Jaxpr) -> Jaxpr:
+    """The program without effects that have no results (it shows nothing, it checks nothing), for what runs twice."""
+    return jaxpr.memoize("without_displays", lambda: _without_displays(jaxpr)) if jaxpr_has_effect(jaxpr) else jaxpr
+
+
+def _without_displays(jaxpr: Jaxpr) -> Jaxpr:
+    def quiet(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(quiet, value)) if any(isinstance(v, Jaxpr) for v in value) else value
+        return without_displays(value) if isinstance(value, Jaxpr) else value
+
+    eqns = [
+        e.replace(params={k: quiet(v) for k, v in e.params.items()}) if has_effect(e) else e
+        for e in jaxpr.eqns
+        if e.outvars or not e.primitive.effect
+    ]
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
 
 
 def remove_dead(jaxpr: Jaxpr) -> Jaxpr:

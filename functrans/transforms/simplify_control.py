@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from functrans.core.avals import ShapedArray
-from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
-from functrans.transforms.simplify import Builder, finish, free_of_failure, has_effect, jaxpr_has_effect, remove_dead
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var, jaxpr_has_effect
+from functrans.transforms.simplify import Builder, finish, free_of_failure, has_effect, remove_dead
 
 #: Operations that cost less than reading their result from memory: they stay in a body, though they could leave.
 CHEAP = frozenset({
