@@ -122,8 +122,15 @@ def _lgamma(x: float) -> float:
         return float(mpmath.log(abs(mpmath.gamma(x))) if abs(x) < 1e3 else mpmath.re(mpmath.loggamma(x)))
 
 
+def _digamma(x: float) -> float:
+    if not 0 < abs(x) < np.inf or (x < 0 and x == int(x)):
+        return scipy.special.digamma(x)
+    with mpmath.workdps(40):
+        return float(mpmath.digamma(x))
+
+
 #: Functions of which SciPy's have errors of dozens of units in the last place, or more.
-REFERENCES = {"lgamma": _lgamma, "erfc": math.erfc}
+REFERENCES = {"lgamma": _lgamma, "erfc": math.erfc, "digamma": _digamma}
 
 CI = [np.bool_, np.int32, np.uint8, np.float32, np.float64, np.complex128]
 ALL = [np.bool_, *(f"{k}{n}" for k in "iu" for n in (1, 2, 4, 8)), "f2", "f4", "f8", "c8", "c16"]
@@ -151,8 +158,9 @@ def values_of(dtype: np.dtype, rng: np.random.Generator) -> np.ndarray:
     return (rng.permutation(finite) + 1j * rng.permutation(finite)).astype(dtype)
 
 
-#: `max(a, b) + log1p(...)` may cancel: then the error of the second term, of this size at most, is what remains.
-SUMMANDS = {"logaddexp": float(np.log(2)), "logaddexp2": 1.0}
+#: `max(a, b) + log1p(...)` may cancel: then the error of the second term, of this size at most, is what remains. So may
+#: `digamma(1 - x) - pi / tan(pi x)`, below zero.
+SUMMANDS = {"logaddexp": float(np.log(2)), "logaddexp2": 1.0, "digamma": float(np.log(10))}
 
 
 def assert_within_ulps(got: Any, want: Any, ulps: int, summand: float = 0.0) -> None:

@@ -22,6 +22,12 @@ from functrans.compiler.mathematics.exponential import (
     logistic_f32 as logistic_f32,
     logistic_f64 as logistic_f64,
 )
+from functrans.compiler.mathematics.gamma import (
+    digamma_f32 as digamma_f32,
+    digamma_f64 as digamma_f64,
+    lgamma_f32 as lgamma_f32,
+    lgamma_f64 as lgamma_f64,
+)
 from functrans.compiler.mathematics.hyperbolic import (
     arccosh_f32 as arccosh_f32,
     arccosh_f64 as arccosh_f64,

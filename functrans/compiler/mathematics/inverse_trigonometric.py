@@ -79,7 +79,7 @@ def arctan(x: Any) -> Any:
 def arctan2(y: Any, x: Any) -> Any:
     """The angle of the point (x, y), within 1.2 ulp."""
     a, b = absolute(y), absolute(x)
-    # Points at infinity, the origin, and points whose quotient's parts would not be normal numbers.
+    # Points at infinity, the origin, and points with parts of the quotient that would not be normal numbers.
     endless_a, endless_b = a == INFINITY, b == INFINITY
     a = where(endless_a, 1.0, where(endless_b, where(a == a, 0.0, a), a))
     b = where(endless_b, 1.0, where(endless_a, where(b == b, 0.0, b), b))
@@ -88,7 +88,7 @@ def arctan2(y: Any, x: Any) -> Any:
     scale = where(
         size > choose(y, 2.0**900, 2.0**90),
         choose(y, 2.0**-200, 2.0**-40),
-        where(size < choose(y, 2.0**-800, 2.0**-70), number(choose(y, 2.0**300, 2.0**80), y), 1.0),
+        where(size < choose(y, 2.0**100, 2.0**20), number(choose(y, 2.0**300, 2.0**60), y), 1.0),
     )
     k, t, rest = _reduced(a * scale, b * scale)
     negative = (bits(x) >> choose(x, 63, 31)) != 0

@@ -1,9 +1,9 @@
 """sin, cos and tan.
 
-x = n pi/2 + r with |r| <= pi/4, then minimax polynomials for sin r and cos r, of which n mod 4 chooses. pi/2 is taken
-in three floats (Cody & Waite, 1980) and r in two, with products and sums whose roundings are kept, so r is good to its
-last bit also next to multiples of pi/2. That holds up to `LIMIT`; beyond it, where reduction needs hundreds of digits
-of pi (Payne & Hanek, 1983), `rarely` calls the C library.
+x = n pi/2 + r with |r| <= pi/4, then minimax polynomials for sin r and cos r, of which n mod 4 chooses; their quotient
+is tan r. pi/2 is taken in three floats (Cody & Waite, 1980) and r in two, with products and sums whose roundings are
+kept, so r is good to its last bit also next to multiples of pi/2. That holds up to `LIMIT`; beyond it, where reduction
+needs hundreds of digits of pi (Payne & Hanek, 1983), `rarely` calls the C library.
 """
 
 from __future__ import annotations
