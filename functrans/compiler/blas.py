@@ -1,10 +1,11 @@
-"""Addresses of SciPy's BLAS and LAPACK routines."""
+"""Addresses of SciPy's BLAS and LAPACK routines, and of what sets the number of threads that they use."""
 
 from __future__ import annotations
 
 import ctypes
 import importlib
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -29,3 +30,21 @@ def address(routine: str) -> int:
 def routine(name: str, dtype: np.dtype) -> int:
     """The address of a routine for a dtype: `gemm` for float64 is `dgemm`."""
     return address(_PREFIX[dtype.char] + name)
+
+
+@cache
+def thread_count() -> tuple[int, int]:
+    """The addresses of OpenBLAS's `int get_num_threads()` and `set_num_threads(int)`; zeros for another BLAS."""
+    import scipy
+
+    package = Path(scipy.__file__).parent
+    for folder in (package.parent / "scipy.libs", package / ".dylibs"):
+        for path in folder.glob("*openblas*"):
+            try:
+                library = ctypes.CDLL(str(path))
+                names = (f"scipy_openblas_{verb}_num_threads" for verb in ("get", "set"))
+                get, set_ = (ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in names)
+            except (OSError, AttributeError):
+                continue
+            return get, set_
+    return 0, 0

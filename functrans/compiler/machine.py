@@ -14,6 +14,9 @@ import numpy as np
 from numba import carray, cfunc, njit, types
 
 from functrans.compiler.intrinsics import (
+    atomic_exchange,
+    atomic_store,
+    call_address,
     call_gemm,
     call_kernel,
     copy_bytes,
@@ -28,7 +31,7 @@ from functrans.compiler.intrinsics import (
     store_i64,
     zero_bytes,
 )
-from functrans.compiler.threads import run_parallel
+from functrans.compiler.threads import BLAS_BUSY, run_parallel
 
 RETURN, KERNEL, GEMM, COPY, ZERO, MOVE, SET, ADD, READ, JUMP, JUMP_IF_FALSE, JUMP_IF_LESS, PYTHON = range(13)
 LANES, COPY_ROWS, JUMP_IF_NONE = range(13, 16)
@@ -39,6 +42,13 @@ FAILED = -2
 
 #: What `LANES` puts into the table: the length that it has at least.
 LEAST_TABLE = 9
+
+#: Products of matrices with so many multiplications are divided among the threads of the pool, in so many pieces for
+#: each. They take pieces as they come, where BLAS's own threads wait for the one that other work of the machine holds
+#: up. Still larger ones are left to BLAS, which packs its operands once, not for each piece.
+PARALLEL_PRODUCTS, LARGE_PRODUCTS, PIECES = 1 << 18, 1 << 28, 2
+_ALL, _BATCH, _ROWS, _COLUMNS = range(4)
+_NOT_TRANSPOSED = ord("N")
 
 #: How a counter is read: by dtype.
 READERS = {np.dtype(t): i for i, t in enumerate(("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))}
@@ -61,6 +71,47 @@ def _read_counter(kind: int, address: int) -> int:
     if kind == 6:
         return load_u32(address)
     return load_u8(address)
+
+
+@njit(types.void(*[types.int64] * 3), cache=True, nogil=True)
+def _multiply(context: int, lo: int, hi: int) -> None:
+    """The part from `lo` to `hi` of the products of a `GEMM`: of their batch, rows or columns, as the context says."""
+    at, part = load_i64(context), load_i64(context + 8)
+    first, second, third = load_i64(context + 16), load_i64(context + 24), load_i64(context + 32)
+    m, n, k, size = load_i64(at + 40), load_i64(at + 48), load_i64(at + 56), load_i64(at + 152)
+    ta, tb, lda, ldb, ldc = (
+        load_i64(at + 64), load_i64(at + 72), load_i64(at + 80), load_i64(at + 88), load_i64(at + 96),
+    )  # fmt: skip
+    start, stop = 0, load_i64(at + 104)
+    if part == _ROWS:
+        first += lo * size * (lda if ta == _NOT_TRANSPOSED else 1)
+        third += lo * size * ldc
+        m = hi - lo
+    elif part == _COLUMNS:
+        second += lo * size * (1 if tb == _NOT_TRANSPOSED else ldb)
+        third += lo * size
+        n = hi - lo
+    else:
+        start, stop = lo, hi
+    for i in range(start, stop):
+        a = first + i * load_i64(at + 112)
+        b = second + i * load_i64(at + 120)
+        c = third + i * load_i64(at + 128)
+        # row-major c = a b is column-major c' = b' a'
+        call_gemm(
+            load_i64(at + 8), tb, ta, n, m, k, load_i64(at + 136), b, ldb, a, lda, load_i64(at + 144), c, ldc
+        )  # fmt: skip
+
+
+@cfunc(types.void(*[types.intp] * 4), cache=True)
+def _run_product(context: int, _: int, lo: int, hi: int) -> None:
+    extent, piece = load_i64(context + 40), load_i64(context + 48)
+    _multiply(context, lo * piece, min(hi * piece, extent))
+
+
+def product_runner() -> int:
+    """The address of the function that does a part of a product of matrices, which is called as kernels are."""
+    return int(_run_product.address or 0)
 
 
 @njit(types.int64(*[_intp_array] * 4, *[types.int64] * 4), cache=True, nogil=True)
@@ -90,16 +141,26 @@ def run(code, slots, counters, table, pc, pool, first, last):  # type: ignore[no
                 return FAILED - pc
             pc += 8 + n + code[pc + 7]
         elif op == GEMM:
-            for i in range(code[pc + 13]):
-                a = slots[code[pc + 2]] + i * code[pc + 14]
-                b = slots[code[pc + 3]] + i * code[pc + 15]
-                c = slots[code[pc + 4]] + i * code[pc + 16]
-                # row-major c = a b is column-major c' = b' a'
-                call_gemm(
-                    code[pc + 1], code[pc + 9], code[pc + 8], code[pc + 6], code[pc + 5], code[pc + 7],
-                    code[pc + 17], b, code[pc + 11], a, code[pc + 10], code[pc + 18], c, code[pc + 12],
-                )  # fmt: skip
-            pc += 19
+            table[0], table[1] = base + 8 * pc, _ALL
+            table[2], table[3], table[4] = slots[code[pc + 2]], slots[code[pc + 3]], slots[code[pc + 4]]
+            m, n, batch = code[pc + 5], code[pc + 6], code[pc + 13]
+            get, set_ = code[pc + 21], code[pc + 22]
+            done = False
+            if pool != 0 and get != 0 and PARALLEL_PRODUCTS < batch * m * n * code[pc + 7] < LARGE_PRODUCTS:
+                if atomic_exchange(pool + BLAS_BUSY, 1) == 0:
+                    threads = call_address(get, 0)
+                    if threads > 1:
+                        table[1] = _BATCH if batch >= 16 else _ROWS if m >= n else _COLUMNS
+                        table[5] = batch if batch >= 16 else max(m, n)
+                        table[6] = max(-(-table[5] // (threads * PIECES)), 1)
+                        call_address(set_, 1)
+                        run_parallel(pool, code[pc + 20], pointers, 0, -(-table[5] // table[6]))
+                        call_address(set_, threads)
+                        done = True
+                    atomic_store(pool + BLAS_BUSY, 0)
+            if not done:
+                _multiply(pointers, 0, batch)
+            pc += 23
         elif op == MOVE:
             slots[code[pc + 1]] = slots[code[pc + 2]] + code[pc + 3]
             pc += 4

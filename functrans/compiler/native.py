@@ -101,7 +101,8 @@ class Assembler:
         self.code += [
             machine.GEMM, blas.routine("gemm", i.dtype), i.a, i.b, i.c, i.m, i.n, i.k, letter[i.transpose_a],
             letter[i.transpose_b], max(i.lda, 1), max(i.ldb, 1), max(i.ldc, 1), i.batch, i.stride_a * size,
-            i.stride_b * size, i.stride_c * size, one, one if i.accumulate else zero,
+            i.stride_b * size, i.stride_c * size, one, one if i.accumulate else zero, size, machine.product_runner(),
+            *blas.thread_count(),
         ]  # fmt: skip
 
     def _one_and_zero(self, dtype: np.dtype) -> tuple[int, int]:

@@ -30,7 +30,7 @@ from functrans.compiler.intrinsics import (
 
 # The pool is a block of int64s; these are the byte offsets of its fields.
 _BUSY, _KERNEL, _TABLE, _SIZES, _HI, _CHUNK, _NEXT, _LEFT = (64 * i for i in range(8))  # a cache line each
-_THREADS, _POST, _WAIT, _TRY, _DONE, _STARTS = 512, 520, 528, 536, 544, 576
+_THREADS, _POST, _WAIT, _TRY, _DONE, BLAS_BUSY, _STARTS = 512, 520, 528, 536, 544, 576, 640
 _MAX_THREADS = 64  # what the block has room for
 _SPINS = 3000
 _PIECES = 4  # pieces of work for each thread, so that a late one does not hold up all
@@ -155,4 +155,4 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-__all__ = ["pool_address", "run_parallel"]
+__all__ = ["BLAS_BUSY", "pool_address", "run_parallel"]

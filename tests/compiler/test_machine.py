@@ -91,7 +91,7 @@ def test_gemm(x, transpose_a, transpose_b, rows, columns, inner):
         code = [
             m.GEMM, blas.routine("gemm", dtype), 1, 2, 3, rows, columns, inner, letter[transpose_a],
             letter[transpose_b], a_wide.shape[2], max(b.shape[1], 1), columns + pad, batch,
-            a_wide[0].size * size, 0, c[0].size * size, alpha, beta,
+            a_wide[0].size * size, 0, c[0].size * size, alpha, beta, size, m.product_runner(), *blas.thread_count(),
         ]  # fmt: skip
         assert Memory(a_wide, b, c).run(*code) == m.FINISHED
         left, right = a.mT if transpose_a else a, b.T if transpose_b else b
@@ -119,6 +119,35 @@ def test_lanes(threads):
     # A block of lanes goes on while any of them does; the blocks are of 8 lanes, or shorter at the end of a thread's.
     assert (out[:20] == y[:20]).all()
     assert (out[28:] == -1).all()
+
+
+@pytest.mark.parametrize("transposed", ["", "a", "b", "ab"])
+@pytest.mark.parametrize("shape", [(700, 40, 50), (40, 700, 50), (20, 60, 50, 40)])
+def test_large_products_are_divided_among_threads(shape, transposed):
+    import functrans as ft
+
+    *batch, rows, columns, inner = shape
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(*batch, inner, rows) if "a" in transposed else (*batch, rows, inner))
+    b = rng.normal(size=(*batch, columns, inner) if "b" in transposed else (*batch, inner, columns))
+    f = lambda a, b: (a.mT if "a" in transposed else a) @ (b.mT if "b" in transposed else b)
+    for threads in (1, 3):
+        with config.threads(threads):
+            np.testing.assert_allclose(ft.jit(f)(a, b), f(a, b), rtol=1e-12, atol=1e-12)
+
+
+def test_the_threads_of_blas_are_as_before():
+    import threadpoolctl
+
+    import functrans as ft
+
+    x = np.ones((300, 300))
+    for limit in (1, 2):
+        with threadpoolctl.threadpool_limits(limit, "blas"):
+            before = [i["num_threads"] for i in threadpoolctl.threadpool_info()]
+            with config.threads(3):
+                ft.jit(lambda x: x @ x)(x)
+            assert [i["num_threads"] for i in threadpoolctl.threadpool_info()] == before
 
 
 def test_copy_and_zero():
