@@ -42,8 +42,8 @@ from functrans.lax.custom import custom_jvp, custom_vjp
 __version__ = "0.1.0"
 
 _ON_DEMAND = (
-    "checkpoint_policies", "config", "debug", "experimental", "flatten_util", "losses", "metrics", "nn", "optim",
-    "scipy", "testing",
+    "checking", "checkpoint_policies", "config", "debug", "experimental", "flatten_util", "losses", "metrics", "nn",
+    "optim", "scipy", "testing",
 )  # fmt: skip
 
 

@@ -1,12 +1,13 @@
-"""Settings: threads and the kernel cache.
+"""Settings: threads, the kernel cache, and the search for NaN and infinities.
 
 Each has an environment variable that gives its value at start:
 
 - `FUNCTRANS_NUM_THREADS`: threads that kernels run on (default: the cores that the process may use).
 - `FUNCTRANS_CACHE_DIR`: the folder of compiled kernels (default: `functrans` in the user's cache folder).
 - `FUNCTRANS_CACHE=0`: keep compiled kernels in memory only.
+- `FUNCTRANS_DEBUG_NANS=1`, `FUNCTRANS_DEBUG_INFS=1`: raise an error where a NaN, or an infinity, arises.
 
-All hold for the whole process, also inside the blocks of `threads` and `cache`.
+All hold for the whole process, also inside the blocks of `threads`, `cache`, `debug_nans` and `debug_infs`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from functrans.errors import ArgumentError
 
-__all__ = ["cache", "cache_folder", "num_threads", "set_cache_folder", "set_num_threads", "threads"]
+__all__ = [
+    "cache", "cache_folder", "debug_infs", "debug_nans", "num_threads", "set_cache_folder", "set_debug_infs",
+    "set_debug_nans", "set_num_threads", "threads",
+]  # fmt: skip
 
 
 # ------------------------------------------------------------------ threads
@@ -139,3 +143,80 @@ def cache(folder: str | os.PathLike[str] | None) -> Iterator[None]:
         yield
     finally:
         _set[:] = outer
+
+
+# ------------------------------------------------------------------ NaN and infinities
+
+#: What results are searched for: "nan", "inf", both or nothing.
+watched: frozenset[str] = frozenset(
+    kind for kind in ("nan", "inf") if os.environ.get(f"FUNCTRANS_DEBUG_{kind.upper()}S", "0") not in ("", "0")
+)
+
+
+def _watch(kind: str, enable: bool) -> None:
+    global watched
+    watched = watched | {kind} if enable else watched - {kind}
+
+
+@contextmanager
+def _watching(kind: str, enable: bool) -> Iterator[None]:
+    outer = kind in watched
+    _watch(kind, enable)
+    try:
+        yield
+    finally:
+        _watch(kind, outer)
+
+
+def set_debug_nans(enable: bool) -> None:
+    """Set whether an operation with NaN among its results is an error, in the whole process.
+
+    >>> from functrans import config
+    >>> config.set_debug_nans(False)
+    """
+    _watch("nan", enable)
+
+
+def set_debug_infs(enable: bool) -> None:
+    """Set whether an operation with an infinity among its results is an error, in the whole process.
+
+    >>> from functrans import config
+    >>> config.set_debug_infs(False)
+    """
+    _watch("inf", enable)
+
+
+def debug_nans(enable: bool = True) -> AbstractContextManager[None]:
+    """Inside the block, operations of functrans with NaN among their results raise `NonFiniteError`.
+
+    The error, a `FloatingPointError`, names the operation and its line. A compiled program is searched when NaN is
+    among its own results: it runs a second time then, equation by equation. NumPy's operations on plain arrays are
+    NumPy's: `np.errstate(invalid="raise")` is for those.
+
+    >>> import functrans as ft, numpy as np
+    >>> @ft.jit
+    ... def f(x):
+    ...     y = np.log(x)
+    ...     return y * 2
+    >>> with np.errstate(invalid="ignore"), ft.config.debug_nans():
+    ...     f(-1.0)
+    Traceback (most recent call last):
+        ...
+    functrans.errors.NonFiniteError: nan in a result of log at ...
+    """
+    return _watching("nan", enable)
+
+
+def debug_infs(enable: bool = True) -> AbstractContextManager[None]:
+    """Inside the block, operations of functrans with infinities among their results raise `NonFiniteError`.
+
+    As `debug_nans` does for NaN.
+
+    >>> import functrans as ft, numpy as np
+    >>> with ft.config.debug_infs():
+    ...     ft.jit(lambda x: 1 / x)(0.0)
+    Traceback (most recent call last):
+        ...
+    functrans.errors.NonFiniteError: inf in a result of div at ...
+    """
+    return _watching("inf", enable)

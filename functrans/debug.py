@@ -34,9 +34,8 @@ class _Format(string.Formatter):
         unused += [k for k in kwargs if k not in used_args]
         if unused:
             raise ArgumentError(
-                f"debug.print: the format does not use argument {', '.join(unused)}; write a placeholder, as in "
-                'debug.print("x = {}", x) or debug.print("x = {x}", x=x), and no f-string: that would format while '
-                "tracing"
+                f"the format does not use argument {', '.join(unused)}; write a placeholder, as in "
+                '("x = {}", x) or ("x = {x}", x=x), and no f-string: that would format while tracing'
             )
 
 
@@ -56,16 +55,18 @@ class _Anything:
         return self
 
 
-def _check_format(fmt: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """The error for a format that does not fit its arguments, while tracing already."""
+def check_format(what: str, fmt: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """The error for a format that is none, or does not fit its arguments, while tracing already."""
+    if not isinstance(fmt, str):
+        raise ArgumentError(f"{what} takes a format string for its message, got {fmt!r:.60}")
     try:
         _format.vformat(fmt, [_Anything()] * len(args), dict.fromkeys(kwargs, _Anything()))
     except (IndexError, KeyError) as error:
-        raise ArgumentError(f"debug.print: the format {fmt!r} has a placeholder {error} without an argument") from None
+        raise ArgumentError(f"{what}: the format {fmt!r} has a placeholder {error} without an argument") from None
+    except ArgumentError as error:
+        raise ArgumentError(f"{what}: {error}") from None
     except ValueError as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise ArgumentError(f"debug.print: {fmt!r} is no format ({error})") from None
+        raise ArgumentError(f"{what}: {fmt!r} is no format ({error})") from None
 
 
 @api_boundary
@@ -88,9 +89,7 @@ def print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
     >>> y = f(2.0)
     x = 2.0, its sine 0.909
     """
-    if not isinstance(fmt, str):
-        raise ArgumentError(f"debug.print takes a format string first, got {fmt!r:.60}; write debug.print('{{}}', x)")
-    _check_format(fmt, args, kwargs)
+    check_format("debug.print", fmt, args, kwargs)
 
     def show(*values: Any, **named: Any) -> None:
         builtins.print(fmt.format(*values, **named))

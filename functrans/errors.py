@@ -69,6 +69,14 @@ class IntegerGradError(NotDifferentiableError):
     """`grad` with respect to an integer or boolean argument."""
 
 
+class CheckError(FunctransError, ValueError):
+    """A check of `functrans.checking` failed: one by `check`, or one that `checkify` added."""
+
+
+class NonFiniteError(FunctransError, FloatingPointError):
+    """NaN or an infinity among the results of an operation, under `config.debug_nans` or `config.debug_infs`."""
+
+
 class ArgumentError(FunctransError, ValueError):
     """A transformation was called with arguments that contradict each other or the function."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import functrans as ft
 import functrans.numpy as fnp
-from functrans import lax
+from functrans import checking, lax
 from functrans.core.primitive import registry
 from functrans.lax import elementwise as ew
 from functrans.lax.elementwise import Elementwise
@@ -114,6 +114,11 @@ product.defvjp(lambda x, y: (x * y, (x, y)), lambda r, ct: (ct * r[1], ct * r[0]
 
 def shown(x: Any) -> Any:
     ft.debug.callback(lambda x, y: None, x, np.sum(x))
+    return np.sin(x)
+
+
+def checked_sine(x: Any) -> Any:
+    checking.check(np.all(x > -9), "{} among {x}", np.min(x), x=x)
     return np.sin(x)
 
 
@@ -263,6 +268,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "pure_callback": [Sample(lambda x, y: ft.pure_callback(np.hypot, x, x, y, vmap_method="broadcast_all"), (X, Y), 0)],
     "io_callback": [Sample(lambda x: ft.io_callback(np.sin, x, x) * x, (V,), 0)],
     "debug_callback": [Sample(shown, (X,))],
+    "check": [Sample(checked_sine, (X,))],
     "jit": [Sample(ft.jit(lambda x, y: (fnp.sin(x) * y, x)), (X, Y))],
     "name": [Sample(lambda x: ft.checkpoint_name(fnp.sin(x), "sine") * x, (X,))],
     "checkpoint": [Sample(ft.checkpoint(lambda x: fnp.sin(fnp.sin(x))), (X,))],

@@ -62,7 +62,7 @@ def test_print_shows_primals_of_both_orders(capsys):
         (lambda x: ft.debug.print("{} {}", x), "placeholder"),
         (lambda x: ft.debug.print("{y}", x=x), "'y'"),
         (lambda x: ft.debug.print("{", x), "is no format"),
-        (lambda x: ft.debug.print(x), "takes a format string first"),
+        (lambda x: ft.debug.print(x), "takes a format string for its message"),
         (lambda x: ft.debug.callback(x), "takes a function first"),
     ],
 )

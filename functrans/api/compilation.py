@@ -13,6 +13,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from functrans import config
 from functrans.api.flattening import Flat, any_tracer, argument_names, check_leaf, name_of
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct
@@ -22,7 +23,7 @@ from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, ShapeError, StaticArgumentError, TreeStructureError
-from functrans.lax.calls import jit_p
+from functrans.lax.calls import check_compiled, jit_p
 
 Fun = Callable[..., Any]
 
@@ -307,6 +308,8 @@ class _Entry:
         if self.compiled is None:
             self.compile()
         outs = self.compiled(*arrays)
+        if config.watched:
+            check_compiled(self.name, self.closed.jaxpr, self.closed.consts, arrays, outs)
         return outs[0] if self.single else unflatten(self.out_tree, outs)
 
     def compile(self) -> None:
@@ -391,7 +394,10 @@ class Compiled:
             if aval.shape != v.aval.shape or (aval.dtype != v.aval.dtype and not aval.weak):
                 raise ShapeError(f"{self._entry.name} was compiled for {v.aval}, and called with {aval}")
             arrays.append(np.asarray(x, v.aval.dtype))
-        return unflatten(self._entry.out_tree, self._compiled(*arrays))
+        outs = self._compiled(*arrays)
+        if config.watched:
+            check_compiled(self._entry.name, self._entry.closed.jaxpr, self._entry.closed.consts, arrays, outs)
+        return unflatten(self._entry.out_tree, outs)
 
     def as_text(self) -> str:
         """All stages as text, with what is known of the native code."""

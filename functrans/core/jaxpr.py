@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from functrans import config
 from functrans.core.avals import ShapedArray
-from functrans.core.source import Source
+from functrans.core.source import Source, source_is
 
 if TYPE_CHECKING:
     from functrans.core.primitive import Primitive
@@ -172,8 +173,11 @@ def jaxpr_has_effect(jaxpr: Jaxpr) -> bool:
     return jaxpr.memoize("has_effect", lambda: any(has_effect(e.primitive, e.params) for e in jaxpr.eqns))
 
 
-def evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
-    """Run a jaxpr by binding its primitives, one after another; values may be tracers."""
+def evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], sources: bool = False) -> list[Any]:
+    """Run a jaxpr by binding its primitives, one after another; values may be tracers.
+
+    With `sources`, what is staged meanwhile is from the lines of the user's program that the equations are from.
+    """
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts))
     env.update(zip(jaxpr.invars, args))
 
@@ -181,8 +185,14 @@ def evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[A
         return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]
 
     last_use = jaxpr.memoize("last_use", lambda: last_uses(jaxpr))
+    sources = sources or bool(config.watched)
     for eqn, dead in zip(jaxpr.eqns, last_use):
-        out = eqn.primitive.bind(*[read(a) for a in eqn.inputs], **eqn.params)
+        operands = [read(a) for a in eqn.inputs]
+        if sources:
+            with source_is(eqn.source):
+                out = eqn.primitive.bind(*operands, **eqn.params)
+        else:
+            out = eqn.primitive.bind(*operands, **eqn.params)
         if eqn.primitive.multiple_results:
             env.update(zip(eqn.outvars, out))
         else:

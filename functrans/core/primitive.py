@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from functrans import config
+from functrans.core import watching
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.axes import bound_axes, needs_level
 from functrans.core.jaxpr import axis_names, has_effect
@@ -79,10 +81,13 @@ class Primitive:
                 trace = staging  # it happens when the function that is being staged runs, whatever its operands are
         if trace is None:
             try:
-                return self.impl(*args, **params)
+                out = self.impl(*args, **params)
             except (TypeError, ValueError, IndexError) as error:
                 self._explain(error, args, params)
                 raise
+            if config.watched and self.name != "constant":
+                watching.check_results(self.name, args, out if self.multiple_results else [out])
+            return out
         return trace.process(self, args, params)
 
     def _explain(self, error: Exception, args: Any, params: dict[str, Any]) -> None:

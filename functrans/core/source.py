@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from functools import cache
 from types import FrameType
 from typing import NamedTuple
@@ -33,6 +34,40 @@ class Source(NamedTuple):
 def is_internal(filename: str) -> bool:
     """Whether a file belongs to the library (or to NumPy and SciPy, which call back into it)."""
     return filename.startswith(_PACKAGE) or any(part in filename for part in _LIBRARIES[1:])
+
+
+class _Place(threading.local):
+    source: Source | None = None
+
+
+_place = _Place()
+
+
+class source_is:
+    """Inside the block, operations arise at this line of the user's program: they stand for an equation from there."""
+
+    __slots__ = ("outer", "source")
+
+    def __init__(self, source: Source | None):
+        self.source = source
+
+    def __enter__(self) -> None:
+        self.outer = _place.source
+        if self.source is not None:
+            _place.source = self.source
+
+    def __exit__(self, *error: object) -> None:
+        _place.source = self.outer
+
+
+def current_source() -> Source | None:
+    """The line of the equation that operations stand for; otherwise that of the innermost frame of the user's."""
+    return _place.source or user_source()
+
+
+def known_source() -> Source | None:
+    """The line of the equation that operations stand for, if they do."""
+    return _place.source
 
 
 def user_source() -> Source | None:

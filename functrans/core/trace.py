@@ -19,7 +19,7 @@ import numpy as np
 from functrans import errors
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
-from functrans.core.source import Source, user_source
+from functrans.core.source import Source, current_source, known_source
 
 if TYPE_CHECKING:
     from functrans.core.primitive import Primitive
@@ -215,7 +215,7 @@ class StagingTrace(Trace):
         atoms = [self.atom(a) for a in args]
         out = primitive.abstract_eval(*[a.aval for a in atoms], **params)
         outvars = [Var(aval) for aval in out] if primitive.multiple_results else [Var(out)]
-        self.eqns.append(Eqn(primitive, atoms, outvars, params, user_source() if self.sources else None))
+        self.eqns.append(Eqn(primitive, atoms, outvars, params, current_source() if self.sources else known_source()))
         tracers = [StagedTracer(self, v) for v in outvars]
         return tracers if primitive.multiple_results else tracers[0]
 

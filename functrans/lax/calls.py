@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from functrans import config
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var, evaluate, jaxpr_has_effect
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import stage
+from functrans.core.watching import check_program
 from functrans.lax.conversion import optimization_barrier_p
 from functrans.lax.flat import live_values, spread
 from functrans.transforms.batching import batch_first, batch_jaxpr
@@ -48,7 +50,17 @@ def _jit_impl(*args: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
     from functrans.compiler.program import compile
 
     compiled = jaxpr.memoize("compiled", lambda: compile(jaxpr, []))
-    return compiled(*[np.asarray(a, v.aval.dtype) for a, v in zip(args, jaxpr.invars)])
+    outs = compiled(*[np.asarray(a, v.aval.dtype) for a, v in zip(args, jaxpr.invars)])
+    if config.watched:
+        check_compiled(name, jaxpr, (), args, outs)
+    return outs
+
+
+def check_compiled(name: str, jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], outs: Sequence[Any]) -> None:
+    """Look for NaN and infinities in what a compiled program gave, under `config.debug_nans` and `debug_infs`."""
+    quiet = without_displays(jaxpr)
+    again = None if jaxpr_has_effect(quiet) else lambda: evaluate(quiet, consts, args)
+    check_program(name, outs, again)
 
 
 def _jit_linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str) -> Any:
@@ -119,7 +131,7 @@ def _split(jaxpr: Jaxpr, nonzero: Sequence[bool], policy: Policy | None) -> tupl
     n, n_outs = len(jaxpr.invars), len(jaxpr.outvars)
 
     def fun(*args: Any) -> list[Any]:
-        outs, lin = linearize(lambda *xs: evaluate(jaxpr, (), xs), args[:n], nonzero)
+        outs, lin = linearize(lambda *xs: evaluate(jaxpr, (), xs, sources=True), args[:n], nonzero)
         live[:] = lin.nonzero_outs
         return [*outs, *live_values(lin(*args[n:]))]
 

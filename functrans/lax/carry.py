@@ -63,7 +63,7 @@ def _with_carry_types(jaxpr: Jaxpr, wanted: Sequence[ShapedArray]) -> Jaxpr:
         return jaxpr
 
     def fun(*args: Any) -> list[Any]:
-        outs = evaluate(jaxpr, (), args)
+        outs = evaluate(jaxpr, (), args, sources=True)
         carry = [convert_element_type(o, w.dtype, w.weak) for o, w in zip(outs, wanted)]
         return [*carry, *outs[len(wanted) :]]
 

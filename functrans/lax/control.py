@@ -114,7 +114,7 @@ def _converted(jaxpr: Jaxpr, wanted: Sequence[ShapedArray]) -> Jaxpr:
         return jaxpr
 
     def fun(*args: Any) -> list[Any]:
-        outs = evaluate(jaxpr, (), args)
+        outs = evaluate(jaxpr, (), args, sources=True)
         return [convert_element_type(o, w.dtype, w.weak) for o, w in zip(outs, wanted)]
 
     return close_over(*stage(fun, jaxpr.in_avals))
@@ -152,7 +152,7 @@ def _linearize(primals: Any, tangents: Any, *, branches: Branches) -> Any:
 
     def forward(number: int) -> Jaxpr:
         def fun(*args: Any) -> list[Any]:
-            results = evaluate(splits[number].forward, (), args)
+            results = evaluate(splits[number].forward, (), args, sources=True)
             saved = dict(zip(places[number], results[n_outs:]))
             return [*results[:n_outs], *(saved[k] if k in saved else zeros(a) for k, a in enumerate(slots))]
 
@@ -220,7 +220,7 @@ def _batch(axis: Axis, args: list[Any], dims: list[Any], *, branches: Branches) 
     if any(map(jaxpr_has_effect, branches)) and axis.name not in axis_names(cond_p, {"branches": branches}):
         return one_by_one(cond_p, axis, args, dims, branches=branches)
     force = [True] * len(branches[0].outvars)
-    results = [evaluate(batch_jaxpr(b, axis, batched, force)[0], (), operands) for b in branches]
+    results = [evaluate(batch_jaxpr(b, axis, batched, force)[0], (), operands, sources=True) for b in branches]
     index = batch_first(axis, index, dims[0])
     outs = results[-1]
     for number in range(len(branches) - 2, -1, -1):  # below the first is the first, beyond the last the last

@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from functrans import config
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of, is_array_like
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import Tracer
+from functrans.core.watching import check_results
 from functrans.errors import DTypeError, ShapeError
 from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
@@ -75,7 +77,10 @@ class Elementwise(Primitive):
         for a in args:
             if isinstance(a, Tracer):
                 return self.bind(*promote(self.name, ufunc, args))
-        return wrap(ufunc(*args))
+        out = wrap(ufunc(*args))
+        if config.watched:
+            check_results(self.name, args, [out])
+        return out
 
     # -- rules
 

@@ -13,9 +13,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from functrans import config
 from functrans.core.array import Array, wrap
 from functrans.core.avals import aval_of
+from functrans.core.pytree import flatten
 from functrans.core.trace import Tracer, current_staging
+from functrans.core.watching import check_results
 from functrans.errors import ArgumentError
 from functrans.lax.elementwise import as_operand
 
@@ -35,7 +38,10 @@ def implements(numpy_function: Any) -> Callable[[F], F]:
         def function(*args: Any, **kwargs: Any) -> Any:
             if has_tracer(args) or (kwargs and has_tracer(kwargs.values())):
                 return traced(*args, **kwargs)
-            return wrap_result(numpy_function(*args, **kwargs))
+            out = wrap_result(numpy_function(*args, **kwargs))
+            if config.watched:
+                check_results(numpy_function.__name__, args, flatten(out)[0])
+            return out
 
         function.__doc__ = _document(numpy_function, traced)
         return function  # type: ignore[return-value]

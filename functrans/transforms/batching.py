@@ -13,6 +13,7 @@ from typing import Any
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Atom, Jaxpr, Literal, Var, axis_names, last_uses
 from functrans.core.primitive import Axis, lookup
+from functrans.core.source import source_is
 from functrans.core.trace import stage
 from functrans.transforms.jvp import close_over
 
@@ -34,11 +35,12 @@ def batch_evaluate(
         values = [v for v, _ in pairs]
         in_dims = [d for _, d in pairs]
         primitive = eqn.primitive
-        if all(d is None for d in in_dims) and axis.name not in axis_names(primitive, eqn.params):
-            out = primitive.bind(*values, **eqn.params)
-            out_dims: Any = [None] * len(eqn.outvars) if primitive.multiple_results else None
-        else:
-            out, out_dims = primitive.batch(axis, values, in_dims, **eqn.params)
+        with source_is(eqn.source):
+            if all(d is None for d in in_dims) and axis.name not in axis_names(primitive, eqn.params):
+                out = primitive.bind(*values, **eqn.params)
+                out_dims: Any = [None] * len(eqn.outvars) if primitive.multiple_results else None
+            else:
+                out, out_dims = primitive.batch(axis, values, in_dims, **eqn.params)
         if primitive.multiple_results:
             env.update((v, (o, d)) for v, o, d in zip(eqn.outvars, out, out_dims))
         else:

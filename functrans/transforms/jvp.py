@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from functrans import config
 from functrans.core.avals import ShapedArray, aval_of, tangent_dtype
 from functrans.core.jaxpr import Eqn, Jaxpr, convert_constvars, evaluate
 from functrans.core.primitive import Primitive, lookup, zeros
@@ -147,7 +148,7 @@ def linearize(
     """
     nonzero = [has_tangent(p) for p in primals] if nonzero is None else list(nonzero)
     with deeper() as staging_level:
-        staging = StagingTrace(staging_level, "a linear function", sources=False)
+        staging = StagingTrace(staging_level, "a linear function", sources=bool(config.watched))
         with deeper() as level:
             trace = TangentTrace(level, linear=True)
             ins = [
@@ -192,7 +193,7 @@ def _jvp_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool], force: Sequence[bool] | No
     def fun(*args: Any) -> list[Any]:
         primals, live = args[:n], iter(args[n:])
         tangents = [next(live) if nz else None for nz in nonzero]
-        outs, out_tangents = jvp(lambda *xs: evaluate(jaxpr, (), xs), primals, tangents)
+        outs, out_tangents = jvp(lambda *xs: evaluate(jaxpr, (), xs, sources=True), primals, tangents)
         for i, (o, t) in enumerate(zip(outs, out_tangents)):
             if force is not None and force[i] and t is None and has_tangent(o):
                 out_tangents[i] = zeros(tangent_aval(o))
@@ -236,7 +237,7 @@ def _linearize_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool]) -> LinearizedJaxpr:
     linear: list[LinearFunction] = []
 
     def fun(*primals: Any) -> list[Any]:
-        outs, lin = linearize(lambda *xs: evaluate(jaxpr, (), xs), primals, nonzero)
+        outs, lin = linearize(lambda *xs: evaluate(jaxpr, (), xs, sources=True), primals, nonzero)
         linear.append(lin)
         return [*outs, *lin.consts]
 

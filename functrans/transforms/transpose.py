@@ -13,6 +13,7 @@ from typing import Any
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from functrans.core.primitive import zeros
+from functrans.core.source import source_is
 from functrans.core.trace import stage
 from functrans.transforms.jvp import LinearFunction, close_over
 
@@ -62,7 +63,8 @@ def backward_pass(
             linear.update(eqn.outvars)
             pending.append(eqn)
         else:
-            out = eqn.primitive.bind(*[read(a) for a in eqn.inputs], **eqn.params)
+            with source_is(eqn.source):
+                out = eqn.primitive.bind(*[read(a) for a in eqn.inputs], **eqn.params)
             values.update(zip(eqn.outvars, out if eqn.primitive.multiple_results else [out]))
     uses: dict[Var, int] = {}
     if consume:
@@ -89,7 +91,8 @@ def backward_pass(
             ct = cts.pop(eqn.outvars[0], None)
             live = ct is not None
         if live:
-            in_cts = eqn.primitive.transpose(ct, *[read(a) for a in eqn.inputs], **eqn.params)
+            with source_is(eqn.source):
+                in_cts = eqn.primitive.transpose(ct, *[read(a) for a in eqn.inputs], **eqn.params)
             for atom, in_ct in zip(eqn.inputs, in_cts):
                 accumulate(atom, in_ct)
         if consume:
