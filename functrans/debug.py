@@ -104,7 +104,7 @@ def callback(callback: Callable[..., Any], *args: Any, ordered: bool = False, **
     What it returns is dropped; what it raises reaches the caller of the program.
 
     Args:
-        callback: a function of pytrees of `Array`s.
+        callback: a function of pytrees of arrays.
         args, kwargs: pytrees of arrays and of other Python values.
         ordered: accepted; callbacks run in the order of the program in any case.
 
