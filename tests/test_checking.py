@@ -89,7 +89,7 @@ PROGRAMS = st.recursive(
         st.sampled_from(["scan", "while", "checked while", "cond", "checkpoint", "jit", "custom_jvp"]),
         st.lists(inner, min_size=1, max_size=3),
     ),
-    max_leaves=3,
+    max_leaves=6,
 )
 
 
@@ -145,7 +145,7 @@ def bare(message):
     return None if message is None else re.sub(r" \(check at .*\)", "", message)
 
 
-@given(st.lists(PROGRAMS, max_size=2), st.sampled_from([0.5, 1.5, 3.0]))
+@given(st.lists(PROGRAMS, max_size=3), st.sampled_from([0.5, 1.5, 3.0]))
 def test_the_first_failure_is_told(programs, x):
     """Plain Python raises at the first check that fails; `checkify` tells of that one, and computes the rest."""
     fun = lambda x: run_all(programs, x)
