@@ -17,7 +17,7 @@ import numpy as np
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Jaxpr, Var, axis_names, convert_constvars, evaluate, jaxpr_has_effect
-from functrans.core.primitive import Axis, Primitive, zeros
+from functrans.core.primitive import Axis, Primitive, muted, zeros
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, stage
 from functrans.core.tracebacks import api_boundary
@@ -211,7 +211,8 @@ def _linearize(primals: Any, tangents: Any, **params: Any) -> Any:
         return outs, [None] * len(outs)
     if jaxpr_has_effect(params["cond_jaxpr"]) or jaxpr_has_effect(params["body_jaxpr"]):
         outs = while_p.bind(*primals, **params)
-        return outs, _linearize(primals, tangents, **_quiet(params))[1]
+        with muted():  # derivative rules of the user's may have effects too
+            return outs, _linearize(primals, tangents, **_quiet(params))[1]
     turns = _turns(primals, **params)
     if turns is not None:
         n_cond, n_body, body = params["cond_nconsts"], params["body_nconsts"], params["body_jaxpr"]

@@ -167,6 +167,13 @@ def test_what_io_callbacks_gave_is_not_asked_for_again_by_a_checkpoint(transform
     assert log.seen == [2.0]
 
 
+@pytest.mark.parametrize("transform", [lambda f: f, ft.jit], ids=["eager", "jit"])
+def test_reverse_mode_of_while_shows_once_what_a_derivative_rule_shows(transform):
+    log = Log()
+    program = ("while", [("custom_jvp", [("show",)])])
+    assert log.of(transform(ft.grad(lambda x: run(program, x, log))), 0.7) == [[0.7], [0.7]]
+
+
 def test_effects_are_not_dropped_merged_or_moved():
     log = Log()
 
