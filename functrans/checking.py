@@ -19,7 +19,7 @@ import functrans.numpy as fnp
 from functrans.api import make_jaxpr, stop_gradient
 from functrans.core.avals import aval_of
 from functrans.core.jaxpr import Eqn, Jaxpr, Literal, Var, evaluate, jaxpr_has_effect
-from functrans.core.primitive import zeros
+from functrans.core.primitive import muted, zeros
 from functrans.core.pytree import flatten, register_pytree_node, unflatten
 from functrans.core.source import current_source, source_is
 from functrans.core.trace import Tracer, stage
@@ -353,8 +353,9 @@ def _custom(state: _Checked, eqn: Eqn, args: list[Any]) -> list[Any]:
     """A call with a derivative rule: the call as it is, and beside it its checks, which have no derivative."""
     body: Jaxpr = eqn.params["jaxpr"]
     inner, sites = _functional(body, state.errors)
+    rules = {k: _muted(v) for k, v in eqn.params.items() if k in ("jvp", "fwd", "bwd")}
     if not sites:
-        return eqn.primitive.bind(*args, **{**eqn.params, "jaxpr": _without_error(inner)})
+        return eqn.primitive.bind(*args, **{**eqn.params, **rules, "jaxpr": _without_error(inner)})
     quiet = without_displays(body)
     if jaxpr_has_effect(quiet):
         raise ArgumentError(
@@ -362,7 +363,17 @@ def _custom(state: _Checked, eqn: Eqn, args: list[Any]) -> list[Any]:
             "would run twice. Take the callback out of the function with the rule."
         )
     _taken(state, sites, jit_p.bind(*map(stop_gradient, args), jaxpr=inner, name=eqn.params["name"]))
-    return eqn.primitive.bind(*args, **{**eqn.params, "jaxpr": quiet})
+    return eqn.primitive.bind(*args, **{**eqn.params, **rules, "jaxpr": quiet})
+
+
+def _muted(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A derivative rule of the user's whose checks raise nothing: those of the function are noted."""
+
+    def run(*args: Any) -> Any:
+        with muted():
+            return rule(*args)
+
+    return run
 
 
 def _scan(state: _Checked, eqn: Eqn, args: list[Any]) -> list[Any]:

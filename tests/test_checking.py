@@ -270,6 +270,14 @@ def test_added_checks_name_the_line_in_transformed_bodies():
         assert f"nan among the results (sqrt at {__file__}:{line} (body))" == error.get()
 
 
+def test_checks_in_derivative_rules_raise_nothing():
+    fun = lambda x: run(("custom_jvp", [("check", 1)]), x)
+    for kinds, wanted in ((checking.user_checks, "1.5 < 1"), (checking.nan_checks, None)):
+        checked = checkify(fun, errors=kinds)
+        slope, error = ft.grad(lambda x, f=checked: f(x)[::-1], has_aux=True)(1.5)
+        assert (slope, bare(error.get())) == (1.0, wanted)
+
+
 def test_left_out_checks():
     fun = lambda x, i: (check(x[0] > 5, "m"), x[i])[1]
     error, out = checkify(fun, errors=checking.index_checks)(X, 1)
