@@ -595,7 +595,7 @@ def _make_complex(re: Any, im: Any) -> Any:
 
 real = _Custom("real", np.real, _part_dtype, {"c": "{0}.real", "": "{0}"}, lambda t, y, x: real(t))
 real.transpose = lambda ct, x: [complex(ct, zeros(aval_of(ct))) if x.aval.dtype.kind == "c" else ct]
-imag = _Custom("imag", np.imag, _part_dtype, {"c": "{0}.imag", "": "{0} * 0"}, lambda t, y, x: imag(t))
+imag = _Custom("imag", np.imag, _part_dtype, {"c": "{0}.imag", "": "0"}, lambda t, y, x: imag(t))
 imag.transpose = lambda ct, x: [
     complex(zeros(aval_of(ct)), neg.bind(ct)) if x.aval.dtype.kind == "c" else zeros(x.aval)
 ]

@@ -1,9 +1,10 @@
-"""Calls of elementwise functions: the number of operands is checked, so that none of them is written into."""
+"""Calls of elementwise functions: how many operands they take, and the parts of real and complex numbers."""
 
 import numpy as np
 import pytest
 from helpers import abstract
 
+import functrans as ft
 from functrans import errors, lax
 
 
@@ -15,3 +16,15 @@ def test_the_number_of_operands(fun, n):
     with pytest.raises(errors.DTypeError, match=rf"{fun.name} takes \d operands?, got {n}"):
         abstract(fun, *[((2,), np.float64)] * n)
     assert [x.tolist() for x in xs] == [[float(i)] * 2 for i in range(n)]
+
+
+@pytest.mark.parametrize("name", ["real", "imag", "conj"])
+@pytest.mark.parametrize("dtype", ["?", "i4", "f2", "f4", "f8", "c8", "c16"])
+def test_parts_of_numbers_of_any_kind(name, dtype):
+    """Parts of real numbers too: the imaginary part of infinity is zero."""
+    x = np.array([0, -1.5, 3, np.inf, -np.inf, np.nan])
+    x = x.astype(dtype) if np.dtype(dtype).kind in "fc" else x[:3].astype(dtype)
+    f = getattr(np, name)
+    want, got = f(x), ft.jit(lambda x: f(x))(x)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
