@@ -43,7 +43,7 @@ __version__ = "0.1.0"
 
 _ON_DEMAND = (
     "checking", "checkpoint_policies", "config", "debug", "experimental", "flatten_util", "losses", "metrics", "nn",
-    "optim", "scipy", "testing",
+    "optim", "random", "scipy", "testing",
 )  # fmt: skip
 
 

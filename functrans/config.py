@@ -1,4 +1,4 @@
-"""Settings: threads, the kernel cache, and the search for NaN and infinities.
+"""Settings: threads, the kernel cache, the search for NaN and infinities, and for keys used twice.
 
 Each has an environment variable that gives its value at start:
 
@@ -6,8 +6,10 @@ Each has an environment variable that gives its value at start:
 - `FUNCTRANS_CACHE_DIR`: the folder of compiled kernels (default: `functrans` in the user's cache folder).
 - `FUNCTRANS_CACHE=0`: keep compiled kernels in memory only.
 - `FUNCTRANS_DEBUG_NANS=1`, `FUNCTRANS_DEBUG_INFS=1`: raise an error where a NaN, or an infinity, arises.
+- `FUNCTRANS_DEBUG_KEY_REUSE=1`: raise an error where a random key is used twice.
 
-All hold for the whole process, also inside the blocks of `threads`, `cache`, `debug_nans` and `debug_infs`.
+All hold for the whole process, also inside the blocks of `threads`, `cache`, `debug_nans`, `debug_infs`
+and `debug_key_reuse`.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from pathlib import Path
 from functrans.errors import ArgumentError
 
 __all__ = [
-    "cache", "cache_folder", "debug_infs", "debug_nans", "num_threads", "set_cache_folder", "set_debug_infs",
-    "set_debug_nans", "set_num_threads", "threads",
+    "cache", "cache_folder", "debug_infs", "debug_key_reuse", "debug_nans", "num_threads", "set_cache_folder",
+    "set_debug_infs", "set_debug_key_reuse", "set_debug_nans", "set_num_threads", "threads",
 ]  # fmt: skip
 
 
@@ -220,3 +222,44 @@ def debug_infs(enable: bool = True) -> AbstractContextManager[None]:
     functrans.errors.NonFiniteError: inf in a result of div at ...
     """
     return _watching("inf", enable)
+
+
+# ------------------------------------------------------------------ random keys
+
+#: Whether a random key used twice is an error.
+key_reuse_watched: bool = os.environ.get("FUNCTRANS_DEBUG_KEY_REUSE", "0") not in ("", "0")
+
+
+def set_debug_key_reuse(enable: bool) -> None:
+    """Set whether using a random key twice is an error, in the whole process.
+
+    >>> from functrans import config
+    >>> config.set_debug_key_reuse(False)
+    """
+    global key_reuse_watched
+    key_reuse_watched = enable
+
+
+@contextmanager
+def debug_key_reuse(enable: bool = True) -> Iterator[None]:
+    """Inside the block, a sampler of `functrans.random` or `split` given a key that was used before raises an error.
+
+    Keys are known by their values, also inside compiled functions, as far as these were traced inside the block.
+    `random.fold_in` does not use up its key, and `random.clone` lets a key be used once more. What was used is
+    forgotten at the end of the block.
+
+    >>> import functrans as ft
+    >>> key = ft.random.key(0)
+    >>> with ft.config.debug_key_reuse():
+    ...     x = ft.random.normal(key)
+    ...     y = ft.random.uniform(key)
+    Traceback (most recent call last):
+        ...
+    functrans.errors.KeyReuseError: the key [0, 0] was used before, by random.normal at ...
+    """
+    outer = key_reuse_watched
+    set_debug_key_reuse(enable)
+    try:
+        yield
+    finally:
+        set_debug_key_reuse(outer)

@@ -77,6 +77,10 @@ class NonFiniteError(FunctransError, FloatingPointError):
     """NaN or an infinity among the results of an operation, under `config.debug_nans` or `config.debug_infs`."""
 
 
+class KeyReuseError(FunctransError, ValueError):
+    """A random key used a second time, under `config.debug_key_reuse`."""
+
+
 class ArgumentError(FunctransError, ValueError):
     """A transformation was called with arguments that contradict each other or the function."""
 

@@ -13,7 +13,7 @@ import functrans as ft
 import functrans.numpy as fnp
 from functrans import checking, lax
 from functrans.core.primitive import registry
-from functrans.lax import elementwise as ew
+from functrans.lax import elementwise as ew, random as lax_random
 from functrans.lax.elementwise import Elementwise
 from functrans.lax.windows import slide, unslide_p
 
@@ -38,6 +38,7 @@ S = M @ M.T
 B = np.array([True, False, True])
 N = np.array([5, -3, 12, 0])
 I = np.array([2, 0, -1])
+WORDS = np.array([0, 7, 1 << 31, (1 << 32) - 1], np.uint32)
 LONG = rng.normal(size=40)
 
 # ---------------------------------------------------------------- elementwise
@@ -48,6 +49,7 @@ ELEMENTWISE: dict[str, Sample] = {
     "acosh": Sample(lax.acosh, (1 + P,)),
     "complex": Sample(lax.complex, (X, Y)),
     "gcd": Sample(ew.gcd, (N, np.array([10, 6, -8, 0])), 0),
+    "high_word": Sample(lambda x: lax_random.high_word(x), (WORDS.astype(np.uint64) << np.uint64(20),), 0),
     "heaviside": Sample(ew.heaviside, (X, Y)),
     "integer_pow": Sample(lambda x: (lax.integer_pow(x, 3), lax.integer_pow(x, -2), lax.integer_pow(x, 0)), (P,)),
     "lcm": Sample(ew.lcm, (N, np.array([10, 6, -8, 0])), 0),
@@ -59,6 +61,7 @@ ELEMENTWISE: dict[str, Sample] = {
     "polygamma": Sample(lambda x: (ew.polygamma(1.0, x), ew.polygamma(2.0, x)), (P,)),
     "population_count": Sample(lax.population_count, (N,), 0),
     "select_n": Sample(lambda x, y: ew.select_n(X > 0, x, y), (X, Y)),
+    "threefry2x32": Sample(lax_random.threefry2x32, (WORDS[:1], WORDS[1:2], WORDS, WORDS[::-1]), 0),
     "shift_left": Sample(ew.shift_left, (N, np.array([0, 1, 2, 3])), 0),
     "shift_right": Sample(ew.shift_right, (N, np.array([0, 1, 2, 3])), 0),
 }

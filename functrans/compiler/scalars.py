@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, register_jitable
 
+from functrans.core import threefry
+
 # ---------------------------------------------------------------- building blocks
 
 
@@ -397,6 +399,48 @@ def _to_byte(builder: Any, x: Any) -> Any:
 
 #: Index arithmetic: both operands are known to be non-negative, the divisor positive.
 unsigned_divide = _binary("unsigned_divide", _same, lambda c, b, t, x, y: b.udiv(x, y))
+
+# ---------------------------------------------------------------- random bits
+
+
+class _Word:
+    """A word of 32 bits in a kernel, with the operators in which Threefry is written."""
+
+    def __init__(self, builder: Any, value: Any):
+        self.builder, self.value = builder, value
+
+    def _apply(self, instruction: str, other: Any) -> _Word:
+        other = other.value if isinstance(other, _Word) else ir.IntType(32)(other)
+        return _Word(self.builder, getattr(self.builder, instruction)(self.value, other))
+
+    def __add__(self, other: Any) -> _Word:
+        return self._apply("add", other)
+
+    def __xor__(self, other: Any) -> _Word:
+        return self._apply("xor", other)
+
+    def __or__(self, other: Any) -> _Word:
+        return self._apply("or_", other)
+
+    def __lshift__(self, distance: int) -> _Word:
+        return self._apply("shl", distance)
+
+    def __rshift__(self, distance: int) -> _Word:
+        return self._apply("lshr", distance)
+
+
+@intrinsic
+def threefry2x32(typingctx: Any, k0: Any, k1: Any, x0: Any, x1: Any) -> Any:
+    """A block of Threefry as one uint64: the first word is the high one."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        long = ir.IntType(64)
+        words = [_Word(builder, context.cast(builder, a, t, types.uint32)) for a, t in zip(args, signature.args)]
+        high, low = (builder.zext(w.value, long) for w in threefry.threefry2x32(*words))
+        return builder.or_(builder.shl(high, long(32)), low)
+
+    return types.uint64(k0, k1, x0, x1), codegen  # words that a loop carries have a wider type to Numba
+
 
 # ---------------------------------------------------------------- conversions
 

@@ -113,6 +113,7 @@ from functrans.lax.indexing import (
     scatter,
 )
 from functrans.lax.loops import fori_loop, while_loop
+from functrans.lax.random import rng_bit_generator
 from functrans.lax.reductions import (
     argmax,
     argmin,
@@ -168,7 +169,8 @@ __all__ = [
     "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum", "pswapaxes", "real", "reciprocal",
     "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_window",
     "reduce_window_max", "reduce_window_min", "reduce_window_sum", "reduce_xor", "rem",
-    "reshape", "rev", "round", "scan", "scatter", "select", "select_n", "shift_left", "shift_right_arithmetic",
+    "reshape", "rev", "rng_bit_generator", "round", "scan", "scatter", "select", "select_n", "shift_left",
+    "shift_right_arithmetic",
     "sign", "sin", "sinh", "slice", "slice_in_dim", "sort", "sort_key_val", "sqrt", "square", "squeeze", "sub",
     "switch", "tan", "tanh", "top_k", "transpose", "while_loop",
 ]  # fmt: skip
