@@ -77,6 +77,10 @@ class NonFiniteError(FunctransError, FloatingPointError):
     """NaN or an infinity among the results of an operation, under `config.debug_nans` or `config.debug_infs`."""
 
 
+class FrozenModuleError(FunctransError, AttributeError):
+    """An attribute of a module of `functrans.nn` assigned or deleted after `__init__`: modules are immutable."""
+
+
 class KeyReuseError(FunctransError, ValueError):
     """A random key used a second time, under `config.debug_key_reuse`."""
 
