@@ -17,6 +17,8 @@ import numpy as np
 INTRINSICS = "functrans.compiler.intrinsics"
 MATHEMATICS = "functrans.compiler.mathematics"
 SCALARS = "functrans.compiler.scalars"
+#: By the prefix of a function's name; these import SciPy.
+_SPECIAL = {"scipy": "functrans.compiler.scipyfunctions", "special": "functrans.compiler.special"}
 
 #: Cost of a call in units of one addition; names that are not here cost `CALL`.
 CALL = 12
@@ -180,6 +182,9 @@ def implementation(name: str, compute: np.dtype) -> tuple[str, str]:
 
 @cache
 def _find(name: str, compute: np.dtype) -> tuple[str, str] | None:
+    module = _SPECIAL.get(name.partition("_")[0])
+    if module:
+        return (module, name) if name in _names(module) else None
     typed = f"{name}_{suffix(compute)}"
     if typed in _names(MATHEMATICS):
         return MATHEMATICS, typed

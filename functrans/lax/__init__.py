@@ -132,6 +132,16 @@ from functrans.lax.reductions import (
 )
 from functrans.lax.scans import associative_scan, map, scan
 from functrans.lax.sorting import argsort, sort, sort_key_val, top_k
+from functrans.lax.special import (
+    bessel_i0e,
+    bessel_i1e,
+    igamma,
+    igamma_grad_a,
+    igammac,
+    random_gamma_grad,
+    regularized_incomplete_beta,
+    zeta,
+)
 from functrans.lax.structural import (
     concatenate,
     expand_dims,
@@ -154,7 +164,8 @@ from functrans.lax.windows import (
 __all__ = [
     "ConvDimensionNumbers",
     "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
-    "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size", "bitcast_convert_type", "bitwise_and",
+    "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size", "bessel_i0e",
+    "bessel_i1e", "bitcast_convert_type", "bitwise_and",
     "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_in_dim", "broadcast_to", "broadcasted_iota", "cbrt",
     "ceil", "clamp", "complex", "concatenate", "cond", "conj", "conv",
     "conv_dimension_numbers", "conv_general_dilated", "conv_transpose", "conv_with_general_padding",
@@ -162,15 +173,16 @@ __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim",
     "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
     "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor",
-    "fori_loop", "full", "gather", "ge", "gt", "imag", "index_in_dim",
+    "fori_loop", "full", "gather", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "imag", "index_in_dim",
     "index_take", "integer_pow", "iota", "is_finite", "isfinite", "le", "lgamma",
     "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad",
     "padtype_to_pads", "pmax",
-    "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum", "pswapaxes", "real", "reciprocal",
+    "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum", "pswapaxes", "random_gamma_grad",
+    "real", "reciprocal",
     "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_window",
-    "reduce_window_max", "reduce_window_min", "reduce_window_sum", "reduce_xor", "rem",
+    "reduce_window_max", "reduce_window_min", "reduce_window_sum", "reduce_xor", "regularized_incomplete_beta", "rem",
     "reshape", "rev", "rng_bit_generator", "round", "scan", "scatter", "select", "select_n", "shift_left",
     "shift_right_arithmetic",
     "sign", "sin", "sinh", "slice", "slice_in_dim", "sort", "sort_key_val", "sqrt", "square", "squeeze", "sub",
-    "switch", "tan", "tanh", "top_k", "transpose", "while_loop",
+    "switch", "tan", "tanh", "top_k", "transpose", "while_loop", "zeta",
 ]  # fmt: skip

@@ -453,7 +453,7 @@ digamma = Elementwise(
 polygamma = Elementwise(
     "polygamma",
     "functrans.lax.special:polygamma_ufunc",
-    "",
+    {"f": "special_polygamma({0}, {1})"},
     zero,
     lambda t, y, n, x: t * polygamma(n + 1.0, x),
 )

@@ -1,30 +1,543 @@
-"""Ufuncs for primitives that neither NumPy nor SciPy has as a ufunc."""
+"""Special functions of SciPy: elementwise primitives by the table of `elementwise.py`, and the ufuncs that it lacks.
+
+Kernels call SciPy's own C functions (`scipy_...`, `compiler/scipyfunctions.py`) or what is written for them
+(`special_...`, `compiler/special.py`), or hold straight-line code where that is as good. Rows without a scalar
+expression for a dtype, complex ones mostly, run as calls of NumPy.
+"""
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from functrans.core.avals import ShapedArray
+from functrans.core.jaxpr import Eqn, Jaxpr, Var
+from functrans.core.primitive import lookup
+from functrans.errors import DTypeError
+from functrans.lax.elementwise import (
+    Derivative,
+    Elementwise,
+    abs,
+    cos,
+    digamma,
+    exp,
+    log,
+    log1p,
+    logistic,
+    real,
+    sign,
+    sin,
+    where,
+    zero,
+)
 
-class _Polygamma:
-    """`polygamma(n, x)` with the interface of a ufunc that the elementwise rows use."""
+# ---------------------------------------------------------------- ufuncs
 
-    __name__ = "polygamma"
-    nin, nout = 2, 1
 
-    def __call__(self, n: Any, x: Any) -> Any:
-        from scipy.special import polygamma
+class _FloatUfunc:
+    """A function of float32 or float64 numbers with the interface of a ufunc that the elementwise rows use."""
 
-        types = (type(v) if type(v) in (int, float) else np.asarray(v).dtype for v in (n, x))
-        return np.asarray(polygamma(n, x)).astype(self.resolve_dtypes((*types, None))[-1])[()]
+    nout = 1
+
+    def __init__(self, name: str, nin: int):
+        self.__name__ = name
+        self.nin = nin
+
+    def __call__(self, *args: Any) -> Any:
+        types = [type(v) if type(v) in (int, float) else np.asarray(v).dtype for v in args]
+        dtype = self.resolve_dtypes((*types, None))[-1]
+        return np.asarray(self.evaluate(*(np.asarray(v, dtype) for v in args)), dtype)[()]
+
+    def evaluate(self, *args: Any) -> Any:
+        raise NotImplementedError
 
     def resolve_dtypes(self, types: tuple[Any, ...]) -> tuple[np.dtype, ...]:
-        from scipy.special import beta  # a ufunc of two arguments with loops for float32 and float64
+        from scipy import special  # ufuncs with loops for float32 and float64
 
-        if all(isinstance(t, type) for t in types[:2]):
-            types = (np.dtype(float), np.dtype(float), None)
-        return beta.resolve_dtypes(types)
+        like = {1: special.i0, 2: special.beta, 3: special.betainc}[self.nin]
+        if all(isinstance(t, type) for t in types[: self.nin]):
+            types = (*[np.dtype(float)] * self.nin, None)
+        return like.resolve_dtypes(types)
 
 
-polygamma_ufunc = _Polygamma()
+class _OfSciPy(_FloatUfunc):
+    """A function of `scipy.special` that is no ufunc, or one result of a ufunc that has several."""
+
+    def __init__(self, name: str, nin: int, evaluate: Any):
+        super().__init__(name, nin)
+        self._evaluate = evaluate
+
+    def evaluate(self, *args: Any) -> Any:
+        from scipy import special
+
+        return self._evaluate(special, *args)
+
+
+polygamma_ufunc = _OfSciPy("polygamma", 2, lambda special, n, x: special.polygamma(n, x))
+
+
+class _OfKernels(_FloatUfunc):
+    """A function that only kernels have: plain arrays go through a program of one equation."""
+
+    def evaluate(self, *args: Any) -> Any:
+        args = np.broadcast_arrays(*args)
+        shape, size = args[0].shape, args[0].size
+        program = _program(self.__name__, self.nin, args[0].dtype, size)
+        return np.reshape(program(*(np.ascontiguousarray(a).reshape(size) for a in args))[0], shape)
+
+
+@lru_cache(256)
+def _program(name: str, count: int, dtype: np.dtype, size: int) -> Any:
+    from functrans.compiler.program import compile
+
+    aval = ShapedArray((size,), dtype)
+    operands, result = [Var(aval) for _ in range(count)], Var(aval)
+    return compile(Jaxpr((), operands, [Eqn(lookup(name), operands, [result], {})], [result]), ())
+
+
+# ---------------------------------------------------------------- rows
+
+
+class _Special(Elementwise):
+    """A row whose scalar expression holds for real operands."""
+
+    def _lower(self, k: Any, idx: Any, *operands: Any) -> Any:
+        if any(x.aval.dtype.kind == "c" for x in operands):
+            raise NotImplementedError(f"no scalar form of {self.name} for complex operands")
+        return super()._lower(k, idx, *operands)
+
+
+def _row(name: str, expr: str, *derivatives: Derivative, scipy: str = "") -> Elementwise:
+    """A row for a ufunc of `scipy.special`, of the same name unless `scipy` names it."""
+    return _Special(name, f"scipy.special:{scipy or name}", expr, *derivatives)
+
+
+def _kernel_row(name: str, nin: int, expr: str, *derivatives: Derivative) -> Elementwise:
+    """A row for a function that only kernels have."""
+    return _Special(name, _OfKernels(name, nin), expr, *derivatives)
+
+
+def _unknown(what: str) -> Derivative:
+    """The derivative by an operand for which there is no formula here."""
+
+    def derivative(t: Any, y: Any, *x: Any) -> Any:
+        raise DTypeError(
+            f"{what} is not implemented; if that operand need not be differentiated, wrap it in lax.stop_gradient"
+        )
+
+    return derivative
+
+
+# ---------------------------------------------------------------- products and logarithms
+
+_NONZERO = "where(({0} == 0) & ({1} == {1}), 0, "
+
+xlogy = _row(
+    "xlogy",
+    _NONZERO + "{0} * log({1}))",
+    lambda t, y, x, z: t * log(z),
+    lambda t, y, x, z: t * where(x == 0, 0.0, x / z),
+)
+xlog1py = _row(
+    "xlog1py",
+    _NONZERO + "{0} * log1p({1}))",
+    lambda t, y, x, z: t * log1p(z),
+    lambda t, y, x, z: t * where(x == 0, 0.0, x / (1 + z)),
+)
+entr = _row(
+    "entr",
+    "where({0} > 0, -{0} * log({0}), where({0} == 0, 0, where({0} < 0, -inf, {0})))",
+    lambda t, y, x: t * (-1 - log(x)),
+)
+# As SciPy: the quotient's logarithm, near 1 by the difference, and beyond the range of quotients by two logarithms.
+_RELATIVE = (
+    "where(({0} < 2 * {1}) & ({1} < 2 * {0}), {0} * log1p(({0} - {1}) / {1}), "
+    "where(({0} / {1} > 1e-37) & ({0} / {1} < 1e37), {0} * log({0} / {1}), {0} * (log({0}) - log({1}))))"
+)
+rel_entr = _row(
+    "rel_entr",
+    "where(({0} != {0}) | ({1} != {1}), nan, where(({0} > 0) & ({1} > 0), "
+    + _RELATIVE
+    + ", where(({0} == 0) & ({1} >= 0), 0, inf)))",
+    lambda t, y, p, q: t * (log(p / q) + 1),
+    lambda t, y, p, q: t * -(p / q),
+)
+kl_div = _row(
+    "kl_div",
+    "where(({0} != {0}) | ({1} != {1}), nan, where(({0} > 0) & ({1} > 0), {0} * log({0} / {1}) - {0} + {1}, "
+    "where(({0} == 0) & ({1} >= 0), {1}, inf)))",
+    lambda t, y, p, q: t * log(p / q),
+    lambda t, y, p, q: t * (1 - p / q),
+)
+logit = _row(
+    "logit",
+    "where(({0} < 0.3) | ({0} > 0.65), log({0} / (1 - {0})), log1p(2 * ({0} - 0.5)) - log1p(-2 * ({0} - 0.5)))",
+    lambda t, y, x: t / (x * (1 - x)),
+)
+log_expit = _row(
+    "log_expit",
+    "where({0} < 0, {0} - log1p(exp({0})), -log1p(exp(-{0})))",
+    lambda t, y, x: t * logistic(-x),
+)
+
+# ---------------------------------------------------------------- the gamma function
+
+gamma = _row("gamma", "scipy_gamma({0})", lambda t, y, x: t * (y * digamma(x)))
+loggamma = _row("loggamma", "scipy_loggamma({0})", lambda t, y, x: t * digamma(x))
+gammasgn = _row("gammasgn", "scipy_gammasgn({0})", zero)
+
+
+def _rgamma_derivative(t: Any, y: Any, x: Any) -> Any:
+    """Of sin(pi x) Gamma(1 - x) / pi on the left, where Gamma has poles."""
+    left = real(x) < 0.5
+    z, r = where(left, x, 0.0), where(left, 1.0, x)
+    reflected = gamma(1 - z) * (cos(math.pi * z) - sin(math.pi * z) * digamma(1 - z) / math.pi)
+    return t * where(left, reflected, -rgamma(r) * digamma(r))
+
+
+rgamma = _row("rgamma", "scipy_rgamma({0})", _rgamma_derivative)
+poch = _row(
+    "poch",
+    "scipy_poch({0}, {1})",
+    lambda t, y, a, m: t * (y * (digamma(a + m) - digamma(a))),
+    lambda t, y, a, m: t * (y * digamma(a + m)),
+)
+beta = _row(
+    "beta",
+    "scipy_beta({0}, {1})",
+    lambda t, y, a, b: t * (y * (digamma(a) - digamma(a + b))),
+    lambda t, y, a, b: t * (y * (digamma(b) - digamma(a + b))),
+)
+betaln = _row(
+    "betaln",
+    "scipy_betaln({0}, {1})",
+    lambda t, y, a, b: t * (digamma(a) - digamma(a + b)),
+    lambda t, y, a, b: t * (digamma(b) - digamma(a + b)),
+)
+binom = _row(
+    "binom",
+    "scipy_binom({0}, {1})",
+    lambda t, y, n, k: t * (y * (digamma(n + 1) - digamma(n - k + 1))),
+    lambda t, y, n, k: t * (y * (digamma(n - k + 1) - digamma(k + 1))),
+)
+
+# ---------------------------------------------------------------- incomplete gamma functions
+
+igamma = _row(
+    "igamma",
+    "scipy_gammainc({0}, {1})",
+    lambda t, y, a, x: t * igamma_grad_a(a, x),
+    lambda t, y, a, x: t * gamma_density(a, x),
+    scipy="gammainc",
+)
+igammac = _row(
+    "igammac",
+    "scipy_gammaincc({0}, {1})",
+    lambda t, y, a, x: -t * igamma_grad_a(a, x),
+    lambda t, y, a, x: -t * gamma_density(a, x),
+    scipy="gammaincc",
+)
+gammaincinv = _row(
+    "gammaincinv",
+    "scipy_gammaincinv({0}, {1})",
+    lambda t, y, a, p: t * random_gamma_grad(a, y),
+    lambda t, y, a, p: t / gamma_density(a, y),
+)
+gammainccinv = _row(
+    "gammainccinv",
+    "scipy_gammainccinv({0}, {1})",
+    lambda t, y, a, p: t * random_gamma_grad(a, y),
+    lambda t, y, a, p: -t / gamma_density(a, y),
+)
+#: x^(a-1) exp(-x) / Gamma(a)
+gamma_density = _kernel_row(
+    "gamma_density",
+    2,
+    "special_gamma_density({0}, {1})",
+    lambda t, y, a, x: t * (y * (log(x) - digamma(a))),
+    lambda t, y, a, x: t * (y * ((a - 1) / x - 1)),
+)
+random_gamma_grad = _kernel_row(
+    "random_gamma_grad",
+    2,
+    "-special_gamma_slope({0}, {1})",
+    lambda t, y, a, x: -t * (_gamma_curvature(a, x) + y * (log(x) - digamma(a))),
+    lambda t, y, a, x: -t * ((log(x) - digamma(a)) + y * ((a - 1) / x - 1)),
+)
+random_gamma_grad.__doc__ = """How a gamma sample moves with the shape parameter, at a fixed place in the distribution.
+
+`random_gamma_grad(a, x)` is `-igamma_grad_a(a, x)` divided by the density at `x` (Figurnov, Mohamed, Mnih: Implicit
+reparameterization gradients, 2018); as `jax.lax.random_gamma_grad`.
+"""
+_gamma_curvature = _kernel_row(
+    "gamma_curvature",
+    2,
+    "special_gamma_curvature({0}, {1})",
+    *[_unknown("the third derivative of the incomplete gamma function by a")] * 2,
+)
+
+
+def igamma_grad_a(a: Any, x: Any) -> Any:
+    """The derivative of `igamma(a, x)` by `a`.
+
+    >>> import functrans.lax as lax
+    >>> lax.igamma_grad_a(1.0, 2.0)
+    Array(-0.22082543)
+    """
+    end = x == np.inf
+    x = where(end, 1.0, x)
+    return where(end, 0.0, -random_gamma_grad(a, x) * gamma_density(a, x))
+
+
+# ---------------------------------------------------------------- incomplete beta functions
+
+regularized_incomplete_beta = _row(
+    "regularized_incomplete_beta",
+    "scipy_betainc({0}, {1}, {2})",
+    lambda t, y, a, b, x: t * _beta_slope_a(a, b, x),
+    lambda t, y, a, b, x: t * _beta_slope_b(a, b, x),
+    lambda t, y, a, b, x: t * beta_density(a, b, x),
+    scipy="betainc",
+)
+betaincc = _row(
+    "betaincc",
+    "scipy_betaincc({0}, {1}, {2})",
+    lambda t, y, a, b, x: -t * _beta_slope_a(a, b, x),
+    lambda t, y, a, b, x: -t * _beta_slope_b(a, b, x),
+    lambda t, y, a, b, x: -t * beta_density(a, b, x),
+)
+betaincinv = _row(
+    "betaincinv",
+    "scipy_betaincinv({0}, {1}, {2})",
+    lambda t, y, a, b, p: -t * _beta_slope_a(a, b, y) / beta_density(a, b, y),
+    lambda t, y, a, b, p: -t * _beta_slope_b(a, b, y) / beta_density(a, b, y),
+    lambda t, y, a, b, p: t / beta_density(a, b, y),
+)
+betainccinv = _row(
+    "betainccinv",
+    "scipy_betainccinv({0}, {1}, {2})",
+    lambda t, y, a, b, p: -t * _beta_slope_a(a, b, y) / beta_density(a, b, y),
+    lambda t, y, a, b, p: -t * _beta_slope_b(a, b, y) / beta_density(a, b, y),
+    lambda t, y, a, b, p: -t / beta_density(a, b, y),
+)
+#: x^(a-1) (1 - x)^(b-1) / B(a, b)
+beta_density = _kernel_row(
+    "beta_density",
+    3,
+    "special_beta_density({0}, {1}, {2})",
+    lambda t, y, a, b, x: t * (y * (log(x) - digamma(a) + digamma(a + b))),
+    lambda t, y, a, b, x: t * (y * (log1p(-x) - digamma(b) + digamma(a + b))),
+    lambda t, y, a, b, x: t * (y * ((a - 1) / x - (b - 1) / (1 - x))),
+)
+_second_beta = _unknown("the second derivative of the incomplete beta function by its parameters")
+_beta_slope_a = _kernel_row(
+    "beta_slope_a",
+    3,
+    "special_beta_slope_a({0}, {1}, {2})",
+    _second_beta,
+    _second_beta,
+    lambda t, y, a, b, x: t * (beta_density(a, b, x) * (log(x) - digamma(a) + digamma(a + b))),
+)
+_beta_slope_b = _kernel_row(
+    "beta_slope_b",
+    3,
+    "special_beta_slope_b({0}, {1}, {2})",
+    _second_beta,
+    _second_beta,
+    lambda t, y, a, b, x: t * (beta_density(a, b, x) * (log1p(-x) - digamma(b) + digamma(a + b))),
+)
+
+# ---------------------------------------------------------------- error functions and the normal distribution
+
+_TWO_OVER_SQRT_PI, _SQRT_TWO_PI = 2 / math.sqrt(math.pi), math.sqrt(2 * math.pi)
+
+erfcx = _row("erfcx", "scipy_erfcx({0})", lambda t, y, x: t * (2 * x * y - _TWO_OVER_SQRT_PI))
+erfi = _row("erfi", "scipy_erfi({0})", lambda t, y, x: t * (_TWO_OVER_SQRT_PI * exp(x * x)))
+erfcinv = _row("erfcinv", "scipy_erfcinv({0})", lambda t, y, x: t * (exp(y * y) / -_TWO_OVER_SQRT_PI))
+dawsn = _row("dawsn", "scipy_dawsn({0})", lambda t, y, x: t * (1 - 2 * x * y))
+ndtr = _row(
+    "ndtr",
+    "where(abs({0} * 0.7071067811865476) < 1, 0.5 + 0.5 * erf({0} * 0.7071067811865476), "
+    "where({0} > 0, 1 - 0.5 * erfc(abs({0} * 0.7071067811865476)), 0.5 * erfc(abs({0} * 0.7071067811865476))))",
+    lambda t, y, x: t * (exp(-0.5 * (x * x)) / _SQRT_TWO_PI),
+)
+log_ndtr = _row("log_ndtr", "scipy_log_ndtr({0})", lambda t, y, x: t * (math.sqrt(2 / math.pi) / erfcx(x / -(2**0.5))))
+ndtri = _row("ndtri", "scipy_ndtri({0})", lambda t, y, p: t * (exp(0.5 * (y * y)) * _SQRT_TWO_PI))
+fresnel_s = _Special(
+    "fresnel_s",
+    _OfSciPy("fresnel_s", 1, lambda special, x: special.fresnel(x)[0]),
+    "",
+    lambda t, y, x: t * sin((math.pi / 2) * (x * x)),
+)
+fresnel_c = _Special(
+    "fresnel_c",
+    _OfSciPy("fresnel_c", 1, lambda special, x: special.fresnel(x)[1]),
+    "",
+    lambda t, y, x: t * cos((math.pi / 2) * (x * x)),
+)
+
+# ---------------------------------------------------------------- Bessel functions
+
+
+def _by_order(name: str) -> Derivative:
+    return _unknown(f"the derivative of {name} by its order")
+
+
+bessel_i0 = _row("bessel_i0", "scipy_i0({0})", lambda t, y, x: t * bessel_i1(x), scipy="i0")
+bessel_i0e = _row("bessel_i0e", "scipy_i0e({0})", lambda t, y, x: t * (bessel_i1e(x) - sign(x) * y), scipy="i0e")
+bessel_i1 = _row("bessel_i1", "scipy_i1({0})", lambda t, y, x: t * (0.5 * (bessel_i0(x) + iv(2.0, x))), scipy="i1")
+bessel_i1e = _row(
+    "bessel_i1e",
+    "scipy_i1e({0})",
+    lambda t, y, x: t * (0.5 * (bessel_i0e(x) + ive(2.0, x)) - sign(x) * y),
+    scipy="i1e",
+)
+bessel_j0 = _row("bessel_j0", "scipy_j0({0})", lambda t, y, x: -t * bessel_j1(x), scipy="j0")
+bessel_j1 = _row("bessel_j1", "scipy_j1({0})", lambda t, y, x: t * (0.5 * (bessel_j0(x) - jv(2.0, x))), scipy="j1")
+bessel_y0 = _row("bessel_y0", "scipy_y0({0})", lambda t, y, x: -t * bessel_y1(x), scipy="y0")
+bessel_y1 = _row("bessel_y1", "scipy_y1({0})", lambda t, y, x: t * (bessel_y0(x) - y / x), scipy="y1")
+bessel_k0 = _row("bessel_k0", "scipy_k0({0})", lambda t, y, x: -t * bessel_k1(x), scipy="k0")
+bessel_k0e = _row("bessel_k0e", "scipy_k0e({0})", lambda t, y, x: t * (y - bessel_k1e(x)), scipy="k0e")
+bessel_k1 = _row("bessel_k1", "scipy_k1({0})", lambda t, y, x: -t * (bessel_k0(x) + y / x), scipy="k1")
+bessel_k1e = _row("bessel_k1e", "scipy_k1e({0})", lambda t, y, x: t * (y - bessel_k0e(x) - y / x), scipy="k1e")
+iv = _row(
+    "iv",
+    "scipy_iv({0}, {1})",
+    _by_order("iv"),
+    lambda t, y, v, x: t * (0.5 * (iv(v - 1, x) + iv(v + 1, x))),
+)
+ive = _row(
+    "ive",
+    "scipy_ive({0}, {1})",
+    _by_order("ive"),
+    lambda t, y, v, x: _unscaled(t, y, x) + t * (0.5 * (ive(v - 1, x) + ive(v + 1, x))),
+)
+jv = _row(
+    "jv",
+    "scipy_jv({0}, {1})",
+    _by_order("jv"),
+    lambda t, y, v, x: t * (0.5 * (jv(v - 1, x) - jv(v + 1, x))),
+)
+yv = _row(
+    "yv",
+    "scipy_yv({0}, {1})",
+    _by_order("yv"),
+    lambda t, y, v, x: t * (0.5 * (yv(v - 1, x) - yv(v + 1, x))),
+)
+kv = _row(
+    "kv",
+    "scipy_kv({0}, {1})",
+    _by_order("kv"),
+    lambda t, y, v, x: t * (-0.5 * (kv(v - 1, x) + kv(v + 1, x))),
+)
+kve = _row(
+    "kve",
+    "scipy_kve({0}, {1})",
+    _by_order("kve"),
+    lambda t, y, v, x: t * (y - 0.5 * (kve(v - 1, x) + kve(v + 1, x))),
+)
+
+
+def _unscaled(t: Any, y: Any, x: Any) -> Any:
+    """What the factor exp(-|Re x|) adds to a tangent."""
+    return -(real(t) * sign(real(x))) * y
+
+
+# ---------------------------------------------------------------- exponential integrals and their like
+
+
+def _near(x: Any, coefficients: tuple[float, ...], otherwise: Any) -> Any:
+    """A function of `x` that divides 0 by 0 at 0: its power series there, which has the derivatives too."""
+    near = abs(x) < 1e-4
+    series = coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        series = series * x + c
+    return where(near, series, otherwise(where(near, 1.0, x)))
+
+
+expi = _row("expi", "scipy_expi({0})", lambda t, y, x: t * (exp(x) / x))
+exp1 = _row("exp1", "scipy_exp1({0})", lambda t, y, x: -t * (exp(-x) / x))
+
+
+def _expn_derivative(t: Any, y: Any, n: Any, x: Any) -> Any:
+    first = n < 1
+    lower = expn(where(first, 0, n - 1), x)
+    return -t * where(first, exp(-x) / x * (1 + 1 / x), lower)
+
+
+expn = _row("expn", "scipy_expn({0}, {1})", _by_order("expn"), _expn_derivative)
+spence = _row(
+    "spence",
+    "scipy_spence({0})",
+    lambda t, y, x: t * _near(x - 1, (-1.0, 1 / 2, -1 / 3, 1 / 4, -1 / 5, 1 / 6), lambda u: -log(1 + u) / u),
+)
+sine_integral = _Special(
+    "sine_integral",
+    _OfSciPy("sine_integral", 1, lambda special, x: special.sici(x)[0]),
+    "",
+    lambda t, y, x: t * _near(x, (1.0, 0.0, -1 / 6, 0.0, 1 / 120), lambda x: sin(x) / x),
+)
+cosine_integral = _Special(
+    "cosine_integral",
+    _OfSciPy("cosine_integral", 1, lambda special, x: special.sici(x)[1]),
+    "",
+    lambda t, y, x: t * (cos(x) / x),
+)
+
+# ---------------------------------------------------------------- hypergeometric functions
+
+hyp1f1 = _row(
+    "hyp1f1",
+    "scipy_hyp1f1({0}, {1}, {2})",
+    _unknown("the derivative of hyp1f1 by a"),
+    _unknown("the derivative of hyp1f1 by b"),
+    lambda t, y, a, b, x: t * (a / b * hyp1f1(a + 1, b + 1, x)),
+)
+hyp2f1 = _row(
+    "hyp2f1",
+    "scipy_hyp2f1({0}, {1}, {2}, {3})",
+    _unknown("the derivative of hyp2f1 by a"),
+    _unknown("the derivative of hyp2f1 by b"),
+    _unknown("the derivative of hyp2f1 by c"),
+    lambda t, y, a, b, c, x: t * (a * b / c * hyp2f1(a + 1, b + 1, c + 1, x)),
+)
+
+# ---------------------------------------------------------------- zeta
+
+
+def _zeta_by_exponent(t: Any, y: Any, x: Any, q: Any) -> Any:
+    """Of Euler's and Maclaurin's formula, term by term (DLMF 25.11.28 is the formula for zeta itself)."""
+    terms = 12
+    total = -sum(log(q + k) * (q + k) ** -x for k in range(terms))
+    n = q + terms
+    level, power = log(n), n**-x
+    total = total - power * (n * (level / (x - 1) + 1 / (x - 1) ** 2) + 0.5 * level)
+    rising: Any = x  # x (x + 1) ... (x + 2k - 2), and its logarithm's derivative
+    slope = 1 / x
+    for k, ratio in enumerate(_BERNOULLI_RATIOS):
+        power = power / (n if k == 0 else n * n)
+        total = total + ratio * rising * power * (slope - level)
+        for j in (2 * k + 1, 2 * k + 2):
+            rising, slope = rising * (x + j), slope + 1 / (x + j)
+    return t * total
+
+
+#: B_2k / (2k)! for k = 1, 2, ...
+_BERNOULLI_RATIOS = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000, 1 / 74724249600)
+
+zeta = _Special(
+    "zeta",
+    _OfSciPy("zeta", 2, lambda special, x, q: special.zeta(x, q)),
+    "special_zeta({0}, {1})",
+    _zeta_by_exponent,
+    lambda t, y, x, q: t * (-x * zeta(x + 1, q)),
+)
+riemann_zeta = _Special(
+    "riemann_zeta",
+    _OfSciPy("riemann_zeta", 1, lambda special, x: special.zeta(x)),
+    "",
+    lambda t, y, x: _zeta_by_exponent(t, y, x, 1.0),
+)

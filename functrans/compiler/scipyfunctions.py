@@ -1,0 +1,92 @@
+"""SciPy's special functions in kernels: calls of the C functions that `scipy.special.cython_special` exports.
+
+`scipy_i0`, `scipy_gammainc` and so on take numbers of any dtype, compute in float64 and give the dtype of the last
+operand. So results are SciPy's own, correctly rounded from float64 where SciPy has float32. Kernels name the functions
+by symbols, which are known to LLVM once this module is imported: kernels from disk find them where SciPy has them now.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from scipy.special import cython_special
+
+#: Functions by their number of operands.
+_FUNCTIONS = {
+    1: (
+        "dawsn", "erfcinv", "erfcx", "erfi", "exp1", "expi", "gamma", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e",
+        "j0", "j1", "k0", "k0e", "k1", "k1e", "log_ndtr", "loggamma", "ndtri", "psi", "rgamma", "spence", "y0", "y1",
+    ),
+    2: (
+        "beta", "betaln", "binom", "expn", "gammainc", "gammaincc", "gammainccinv", "gammaincinv", "iv", "ive", "jv",
+        "kv", "kve", "poch", "yv",
+    ),
+    3: ("betainc", "betaincc", "betainccinv", "betaincinv", "hyp1f1"),
+    4: ("hyp2f1",),
+}  # fmt: skip
+
+
+def _address(name: str, arity: int) -> int:
+    """The address of a function of float64 operands; 0 where this SciPy has none."""
+    signature = f"double ({'double, ' * arity}int __pyx_skip_dispatch)".encode()
+    get_name, get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    for prefix in ("", "__pyx_fuse_0", "__pyx_fuse_1", "__pyx_fuse_2"):
+        capsule = cython_special.__pyx_capi__.get(prefix + name)
+        if capsule is not None and get_name(capsule) == signature:
+            return int(get_pointer(capsule, signature))
+    return 0
+
+
+def _call(name: str, arity: int) -> Any:
+    """An intrinsic that calls the function; LLVM is told that it does nothing else."""
+    f64 = ir.DoubleType()
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        args = [context.cast(builder, a, t, types.float64) for a, t in zip(args, signature.args)]
+        kind = ir.FunctionType(f64, [*[f64] * arity, ir.IntType(32)])
+        module, symbol = builder.module, _symbol(name)
+        function = module.globals.get(symbol)
+        if function is None:
+            function = ir.Function(module, kind, symbol)
+            for attribute in ("nounwind", "readnone"):
+                function.attributes.add(attribute)
+        result = builder.call(function, [*args, ir.IntType(32)(0)])
+        return context.cast(builder, result, types.float64, signature.return_type)
+
+    def one(typingctx: Any, x: Any) -> Any:
+        return _result(x)(x), codegen
+
+    def two(typingctx: Any, x: Any, y: Any) -> Any:
+        return _result(y)(x, y), codegen
+
+    def three(typingctx: Any, x: Any, y: Any, z: Any) -> Any:
+        return _result(z)(x, y, z), codegen
+
+    def four(typingctx: Any, x: Any, y: Any, z: Any, w: Any) -> Any:
+        return _result(w)(x, y, z, w), codegen
+
+    typed = (one, two, three, four)[arity - 1]
+    typed.__name__ = typed.__qualname__ = f"scipy_{name}"
+    return intrinsic(typed)
+
+
+def _result(x: Any) -> Any:
+    return x if isinstance(x, types.Float) else types.float64
+
+
+def _symbol(name: str) -> str:
+    return f"functrans_scipy_{name}"
+
+
+for _arity, _names in _FUNCTIONS.items():
+    for _name in _names:
+        if _where := _address(_name, _arity):
+            llvm.add_symbol(_symbol(_name), _where)
+            globals()[f"scipy_{_name}"] = _call(_name, _arity)
