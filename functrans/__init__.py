@@ -26,6 +26,7 @@ from functrans.api import (
     linearize,
     make_jaxpr,
     named_call,
+    profile,
     remat,
     stop_gradient,
     value_and_grad,
@@ -61,6 +62,6 @@ __all__ = [
     "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "checkpoint_name", "custom_jvp",
     "custom_vjp", "device_get", "device_put", "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape",
     "explain", "float0", "grad", "hessian", "hvp", "io_callback", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax",
-    "linear_transpose", "linearize", "make_jaxpr", "named_call", "numpy", "pure_callback", "remat", "stop_gradient",
-    "tree", "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
+    "linear_transpose", "linearize", "make_jaxpr", "named_call", "numpy", "profile", "pure_callback", "remat",
+    "stop_gradient", "tree", "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from functrans.api.differentiation import (
     vjp,
 )
 from functrans.api.explaining import explain
+from functrans.api.profiling import Profile, profile
 from functrans.api.staging import (
     block_until_ready,
     checkpoint,
@@ -30,8 +31,8 @@ from functrans.api.staging import (
 from functrans.api.vectorization import vmap
 
 __all__ = [
-    "Compiled", "Jitted", "Lowered", "Traced", "block_until_ready", "cache_info", "checkpoint", "device_get",
+    "Compiled", "Jitted", "Lowered", "Profile", "Traced", "block_until_ready", "cache_info", "checkpoint", "device_get",
     "device_put", "disable_jit", "ensure_compile_time_eval", "eval_shape", "explain", "grad", "hessian", "hvp",
-    "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "make_jaxpr", "named_call", "remat",
-    "stop_gradient", "value_and_grad", "vjp", "vmap",
+    "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "make_jaxpr", "named_call",
+    "profile", "remat", "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

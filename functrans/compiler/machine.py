@@ -43,10 +43,10 @@ FAILED = -2
 #: What `LANES` puts into the table: the length that it has at least.
 LEAST_TABLE = 9
 
-#: Products of matrices with so many multiplications are divided among the threads of the pool, in so many pieces for
-#: each. They take pieces as they come, where BLAS's own threads wait for the one that other work of the machine holds
-#: up. Still larger ones are left to BLAS, which packs its operands once, not for each piece.
-PARALLEL_PRODUCTS, LARGE_PRODUCTS, PIECES = 1 << 18, 1 << 28, 2
+#: Products of matrices with so many multiplications are divided among the threads of the pool, a piece for each: BLAS
+#: packs its operands anew for each piece. They take pieces as they come, where BLAS's own threads wait for the one that
+#: other work of the machine holds up. Still larger ones are left to BLAS, which then packs its operands once.
+PARALLEL_PRODUCTS, LARGE_PRODUCTS = 1 << 18, 1 << 28
 _ALL, _BATCH, _ROWS, _COLUMNS = range(4)
 _NOT_TRANSPOSED = ord("N")
 
@@ -152,7 +152,7 @@ def run(code, slots, counters, table, pc, pool, first, last):  # type: ignore[no
                     if threads > 1:
                         table[1] = _BATCH if batch >= 16 else _ROWS if m >= n else _COLUMNS
                         table[5] = batch if batch >= 16 else max(m, n)
-                        table[6] = max(-(-table[5] // (threads * PIECES)), 1)
+                        table[6] = max(-(-table[5] // threads), 1)
                         call_address(set_, 1)
                         run_parallel(pool, code[pc + 20], pointers, 0, -(-table[5] // table[6]))
                         call_address(set_, threads)

@@ -1,8 +1,10 @@
 """The pool of threads that kernels are split over.
 
-Workers are Python threads inside one native loop, without the GIL: each spins for some microseconds on its semaphore,
-then sleeps on it. One kernel at a time uses the pool; a caller that finds it busy runs its kernel alone, so several
-Python threads may call compiled functions at once. After a fork the child makes a pool of its own when it needs one.
+Workers are Python threads inside one native loop, without the GIL: each spins for a while on its semaphore, then sleeps
+on it. Kernels follow each other quickly, and waking a thread takes as long as many a kernel. One kernel at a time uses
+the pool; a caller that finds it busy runs its kernel alone, so several Python threads may call compiled functions at
+once. A worker that wakes late, because the machine has other work, finds the kernel closed: nobody waits for a worker
+that has not begun. After a fork the child makes a pool of its own when it needs one.
 Nothing here touches Numba's threading layer. Without POSIX semaphores (macOS, Windows) kernels run on the calling
 thread.
 """
@@ -21,6 +23,7 @@ from functrans import config
 from functrans.compiler.intrinsics import (
     atomic_add,
     atomic_exchange,
+    atomic_load,
     atomic_store,
     call_address,
     call_kernel,
@@ -29,10 +32,12 @@ from functrans.compiler.intrinsics import (
 )
 
 # The pool is a block of int64s; these are the byte offsets of its fields.
-_BUSY, _KERNEL, _TABLE, _SIZES, _HI, _CHUNK, _NEXT, _LEFT = (64 * i for i in range(8))  # a cache line each
+_BUSY, _KERNEL, _TABLE, _SIZES, _HI, _CHUNK, _NEXT, _STATE = (64 * i for i in range(8))  # a cache line each
 _THREADS, _POST, _WAIT, _TRY, _DONE, BLAS_BUSY, _STARTS = 512, 520, 528, 536, 544, 576, 640
 _MAX_THREADS = 64  # what the block has room for
-_SPINS = 3000
+_CALLED = _STARTS + 8 * _MAX_THREADS  # for each worker: whether its semaphore was raised and it has not come yet
+_OPEN = 1 << 32  # the state while workers may begin; added to it, how many are at work
+_SPINS = 150_000  # about 200 microseconds
 _PIECES = 4  # pieces of work for each thread, so that a late one does not hold up all
 _SEMAPHORE = 64
 
@@ -64,8 +69,10 @@ def _worker(pool: int, number: int) -> None:
     start = load_i64(pool + _STARTS + 8 * number)
     while True:
         _acquire(pool, start)
-        _work(pool)
-        if atomic_add(pool + _LEFT, -1) == 1:
+        atomic_exchange(pool + _CALLED + 8 * number, 0)
+        if atomic_add(pool + _STATE, 1) >= _OPEN:
+            _work(pool)
+        if atomic_add(pool + _STATE, -1) == 1:  # closed, and this was the last
             call_address(load_i64(pool + _POST), load_i64(pool + _DONE))
 
 
@@ -82,11 +89,14 @@ def run_parallel(pool: int, kernel: int, table: int, sizes: int, hi: int) -> Non
     store_i64(pool + _HI, hi)
     store_i64(pool + _CHUNK, (hi + (helpers + 1) * _PIECES - 1) // ((helpers + 1) * _PIECES))
     atomic_store(pool + _NEXT, 0)
-    atomic_store(pool + _LEFT, helpers)
+    atomic_add(pool + _STATE, _OPEN)
     for i in range(helpers):
-        call_address(load_i64(pool + _POST), load_i64(pool + _STARTS + 8 * i))
+        if atomic_exchange(pool + _CALLED + 8 * i, 1) == 0:
+            call_address(load_i64(pool + _POST), load_i64(pool + _STARTS + 8 * i))
     _work(pool)
-    _acquire(pool, load_i64(pool + _DONE))
+    atomic_add(pool + _STATE, -_OPEN)
+    while atomic_load(pool + _STATE) != 0:
+        _acquire(pool, load_i64(pool + _DONE))
     atomic_store(pool + _BUSY, 0)
 
 
@@ -129,7 +139,7 @@ def _allocated() -> int:
         libc = ctypes.CDLL(None)
         libc.calloc.restype, libc.calloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t] * 2
         libc.sem_init.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint]
-        fields = _STARTS + 8 * _MAX_THREADS
+        fields = _CALLED + 8 * _MAX_THREADS
         memory = libc.calloc(1, fields + _SEMAPHORE * (_MAX_THREADS + 1) + 64)
         if not memory:
             raise MemoryError("no memory for the thread pool")
@@ -141,7 +151,7 @@ def _allocated() -> int:
         for field, name in ((_POST, "sem_post"), (_WAIT, "sem_wait"), (_TRY, "sem_trywait")):
             words[field // 8] = ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0
         words[_DONE // 8] = semaphores[-1]
-        words[_STARTS // 8 :] = semaphores[:-1]
+        words[_STARTS // 8 : _CALLED // 8] = semaphores[:-1]
         _block = block
     return _block
 
