@@ -7,7 +7,9 @@ expression for a dtype, complex ones mostly, run as calls of NumPy.
 
 from __future__ import annotations
 
+import builtins
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +23,8 @@ from functrans.lax.elementwise import (
     Derivative,
     Elementwise,
     abs,
+    complex,
+    conj,
     cos,
     digamma,
     exp,
@@ -30,6 +34,7 @@ from functrans.lax.elementwise import (
     real,
     sign,
     sin,
+    sqrt,
     where,
     zero,
 )
@@ -37,37 +42,49 @@ from functrans.lax.elementwise import (
 # ---------------------------------------------------------------- ufuncs
 
 
-class _FloatUfunc:
-    """A function of float32 or float64 numbers with the interface of a ufunc that the elementwise rows use."""
+class _Function:
+    """A function with the interface of a ufunc that the elementwise rows use.
+
+    `loop` gives the dtypes of operands and result for those of the operands, by default those of a ufunc of SciPy's
+    for float32 and float64.
+    """
 
     nout = 1
 
-    def __init__(self, name: str, nin: int):
+    def __init__(self, name: str, nin: int, loop: Any = None):
         self.__name__ = name
         self.nin = nin
+        self._loop = loop or _float_loop
 
     def __call__(self, *args: Any) -> Any:
-        types = [type(v) if type(v) in (int, float) else np.asarray(v).dtype for v in args]
-        dtype = self.resolve_dtypes((*types, None))[-1]
-        return np.asarray(self.evaluate(*(np.asarray(v, dtype) for v in args)), dtype)[()]
+        types = [type(v) if type(v) in _SCALARS else np.asarray(v).dtype for v in args]
+        *dtypes, result = self.resolve_dtypes((*types, None))
+        return np.asarray(self.evaluate(*map(np.asarray, args, dtypes)), result)[()]
 
     def evaluate(self, *args: Any) -> Any:
         raise NotImplementedError
 
-    def resolve_dtypes(self, types: tuple[Any, ...]) -> tuple[np.dtype, ...]:
-        from scipy import special  # ufuncs with loops for float32 and float64
-
-        like = {1: special.i0, 2: special.beta, 3: special.betainc}[self.nin]
-        if all(isinstance(t, type) for t in types[: self.nin]):
-            types = (*[np.dtype(float)] * self.nin, None)
-        return like.resolve_dtypes(types)
+    def resolve_dtypes(self, types: tuple[Any, ...]) -> Sequence[np.dtype]:
+        """As the method of ufuncs: the dtypes of the loop for operands of these dtypes."""
+        return self._loop(types[: self.nin])
 
 
-class _OfSciPy(_FloatUfunc):
+_SCALARS = (int, float, builtins.complex)
+
+
+def _float_loop(types: tuple[Any, ...]) -> Sequence[np.dtype]:
+    from scipy import special
+
+    if all(isinstance(t, type) for t in types):
+        types = tuple(np.dtype(t) for t in types)
+    return {1: special.i0, 2: special.beta, 3: special.betainc}[len(types)].resolve_dtypes((*types, None))
+
+
+class _OfSciPy(_Function):
     """A function of `scipy.special` that is no ufunc, or one result of a ufunc that has several."""
 
-    def __init__(self, name: str, nin: int, evaluate: Any):
-        super().__init__(name, nin)
+    def __init__(self, name: str, nin: int, evaluate: Any, loop: Any = None):
+        super().__init__(name, nin, loop)
         self._evaluate = evaluate
 
     def evaluate(self, *args: Any) -> Any:
@@ -79,7 +96,7 @@ class _OfSciPy(_FloatUfunc):
 polygamma_ufunc = _OfSciPy("polygamma", 2, lambda special, n, x: special.polygamma(n, x))
 
 
-class _OfKernels(_FloatUfunc):
+class _OfKernels(_Function):
     """A function that only kernels have: plain arrays go through a program of one equation."""
 
     def evaluate(self, *args: Any) -> Any:
@@ -139,13 +156,13 @@ xlogy = _row(
     "xlogy",
     _NONZERO + "{0} * log({1}))",
     lambda t, y, x, z: t * log(z),
-    lambda t, y, x, z: t * where(x == 0, 0.0, x / z),
+    lambda t, y, x, z: t * (x / where(x == 0, 1.0, z)),
 )
 xlog1py = _row(
     "xlog1py",
     _NONZERO + "{0} * log1p({1}))",
     lambda t, y, x, z: t * log1p(z),
-    lambda t, y, x, z: t * where(x == 0, 0.0, x / (1 + z)),
+    lambda t, y, x, z: t * (x / where(x == 0, 1.0, 1 + z)),
 )
 entr = _row(
     "entr",
@@ -540,4 +557,46 @@ riemann_zeta = _Special(
     _OfSciPy("riemann_zeta", 1, lambda special, x: special.zeta(x)),
     "",
     lambda t, y, x: _zeta_by_exponent(t, y, x, 1.0),
+)
+
+# ---------------------------------------------------------------- complex functions
+
+lambertw = _Special(
+    "lambertw",
+    _OfSciPy(
+        "lambertw",
+        3,
+        lambda special, z, k, tol: special.lambertw(z, k, float(tol)),
+        lambda types: [np.dtype(t) for t in ("c16", "i8", "f8", "c16")],
+    ),
+    "",
+    lambda t, y, z, k, tol: t * (exp(-y) / (1 + y)),
+    zero,
+    zero,
+)
+
+
+def _polar_derivative(t: Any, y: Any, n: Any, m: Any, theta: Any, phi: Any) -> Any:
+    """Half the difference of the ladder operators, which has no division by sin(theta)."""
+    turn = complex(cos(phi), sin(phi))
+    up, down = ((n - m) * (n + m + 1)), ((n + m) * (n - m + 1))
+    up, down = (sqrt(where(v > 0, v, 0) * 1.0) for v in (up, down))
+    return t * (
+        0.5 * (up * conj(turn) * sph_harm_y(n, m + 1, theta, phi) - down * turn * sph_harm_y(n, m - 1, theta, phi))
+    )
+
+
+sph_harm_y = _Special(
+    "sph_harm_y",
+    _OfSciPy(
+        "sph_harm_y",
+        4,
+        lambda special, n, m, theta, phi: special.sph_harm_y(n, m, theta, phi),
+        lambda types: [np.dtype(t) for t in ("i8", "i8", "f8", "f8", "c16")],
+    ),
+    "",
+    zero,
+    zero,
+    _polar_derivative,
+    lambda t, y, n, m, theta, phi: t * (1j * (m * y)),
 )

@@ -9,7 +9,8 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of
-from functrans.scipy.special import log_softmax, logsumexp, softmax
+from functrans.lax.conversion import stop_gradient_p
+from functrans.scipy.special import logsumexp
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity", "leaky_relu",
@@ -157,6 +158,31 @@ def standardize(
         count = True if where is None else where
         variance = fnp.mean(centered, axis, keepdims=True, where=count) - fnp.square(mean)
     return (x - mean) / fnp.sqrt(variance + epsilon)
+
+
+def softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+    """`exp(x)` divided by its sum along axes, the last by default; 0 where `where` does not hold.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.softmax(np.array([0.0, 0.0]))
+    Array([0.5, 0.5])
+    """
+    terms = fnp.exp(_below_maximum(x, axis, where))
+    return terms / fnp.sum(terms, axis=axis, keepdims=True)
+
+
+def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
+    """The logarithm of `softmax`."""
+    shifted = _below_maximum(x, axis, where)
+    return shifted - fnp.log(fnp.sum(fnp.exp(shifted), axis=axis, keepdims=True))
+
+
+def _below_maximum(x: Any, axis: Any, where: Any) -> Any:
+    x = fnp.asarray(x)
+    x = x if x.dtype.kind in "fc" else x.astype(np.float64)
+    if where is not None:
+        x = fnp.where(where, x, -np.inf)
+    return x - stop_gradient_p.bind(fnp.max(x, axis=axis, keepdims=True))
 
 
 def one_hot(x: Any, num_classes: int, *, dtype: Any = float, axis: int = -1) -> Any:

@@ -1,0 +1,135 @@
+"""What is no ufunc in SciPy, or has several results."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+import functrans.numpy as fnp
+from functrans.core.avals import aval_of
+from functrans.errors import ArgumentError
+from functrans.lax import special as rows
+from functrans.lax.elementwise import lgamma
+from functrans.scipy.special.dispatch import implements
+
+
+@implements
+def zeta(x: Any, q: Any = None, out: Any = None) -> Any:
+    """Riemann's zeta function, or Hurwitz's with `q`: the sum of `(q + k)^-x` over `k = 0, 1, ...`.
+
+    As `scipy.special.zeta`. The derivative by `x` holds for `x > 1`, and without `q` near to that.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.zeta(2.0)
+    Array(1.64493407)
+    """
+    if out is not None:
+        raise ArgumentError("zeta of a traced array does not take out=: results are new arrays")
+    return rows.riemann_zeta(x) if q is None else rows.zeta(x, q)
+
+
+@implements
+def factorial(n: Any, exact: bool = False, extend: str = "zero") -> Any:
+    """`Gamma(n + 1)`, and 0 for negative `n`, as `scipy.special.factorial`.
+
+    A traced array has no exact factorial (integers of any size), and no complex one.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.factorial(5)
+    Array(120.)
+    """
+    if exact or extend != "zero":
+        raise ArgumentError("factorial of a traced array takes neither exact=True nor extend='complex'")
+    n = fnp.asarray(n)
+    negative = n < 0
+    return fnp.where(negative, 0.0, rows.gamma(fnp.where(negative, 0, n) + 1))
+
+
+@implements
+def multigammaln(a: Any, d: int) -> Any:
+    """The logarithm of the gamma function of dimension `d`, as `scipy.special.multigammaln`.
+
+    Where `a <= (d - 1) / 2`, SciPy raises an error; for traced arrays the result means nothing there.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.multigammaln(3.0, 2)
+    Array(1.55019499)
+    """
+    try:
+        d = operator.index(d)
+    except TypeError:
+        raise ArgumentError(f"multigammaln takes a whole number as its dimension d, got {d!r:.60}") from None
+    a = fnp.asarray(a)
+    halves = np.arange(d) / 2
+    terms = lgamma(a[..., None] - halves.astype(aval_of(a).dtype if aval_of(a).dtype.kind == "f" else float))
+    return d * (d - 1) / 4 * math.log(math.pi) + fnp.sum(terms, axis=-1)
+
+
+@implements
+def sici(x: Any) -> tuple[Any, Any]:
+    """The sine and the cosine integral, as `scipy.special.sici`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.sici(1.0)
+    (Array(0.94608307), Array(0.33740392))
+    """
+    return rows.sine_integral(x), rows.cosine_integral(x)
+
+
+@implements
+def fresnel(z: Any) -> tuple[Any, Any]:
+    """Fresnel's integrals of `sin(pi z^2 / 2)` and `cos(pi z^2 / 2)`, as `scipy.special.fresnel`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.fresnel(1.0)
+    (Array(0.43825915), Array(0.7798934))
+    """
+    return rows.fresnel_s(z), rows.fresnel_c(z)
+
+
+@implements
+def lambertw(z: Any, k: Any = 0, tol: float = 1e-8) -> Any:
+    """The solution `w` of `w exp(w) = z` on branch `k`; complex, as `scipy.special.lambertw`.
+
+    Branch 0 is real for real `z >= -1/e`, and branch -1 for `-1/e <= z < 0`: take the real part.
+
+    >>> import functrans as ft
+    >>> ft.grad(lambda z: ft.scipy.special.lambertw(z).real)(1.0)
+    Array(0.36189626)
+    """
+    return rows.lambertw(fnp.asarray(z).astype(np.complex128), fnp.asarray(k).astype(np.int64), float(tol))
+
+
+@implements
+def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, *, diff_n: int = 0) -> Any:
+    """Spherical harmonics of degree `n` and order `m` at polar angle `theta` and azimuth `phi`; complex.
+
+    As `scipy.special.sph_harm_y` (SciPy 1.15). Derivatives of traced arrays are those of `grad`, not `diff_n`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.sph_harm_y(1, 0, 0.5, 0.0)
+    Array(0.42878904+0.j)
+    """
+    if diff_n:
+        raise ArgumentError("sph_harm_y of a traced array does not take diff_n: differentiate it (jvp, jacfwd)")
+    n, m = (fnp.asarray(v).astype(np.int64) for v in (n, m))
+    return rows.sph_harm_y(n, m, *(fnp.asarray(v).astype(np.float64) for v in (theta, phi)))
+
+
+def bernoulli(n: int) -> Any:
+    """The Bernoulli numbers `B_0, ..., B_n`, as `scipy.special.bernoulli`; of shape `(n + 1,)`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.bernoulli(4)
+    Array([ 1.        , -0.5       ,  0.16666667,  0.        , -0.03333333])
+    """
+    from scipy import special
+
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise ArgumentError(f"bernoulli takes a whole number, got {n!r:.60}") from None
+    return fnp.asarray(special.bernoulli(n))

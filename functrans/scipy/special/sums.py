@@ -1,0 +1,73 @@
+"""Sums of exponentials along axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import functrans.numpy as fnp
+from functrans import lax
+from functrans.core.avals import aval_of
+from functrans.lax.conversion import stop_gradient_p
+from functrans.scipy.special.dispatch import implements
+
+Axis = int | tuple[int, ...] | None
+
+
+def _float(x: Any) -> Any:
+    x = fnp.asarray(x)
+    return x if x.dtype.kind in "fc" else x.astype(np.float64)
+
+
+def _axes(axis: Axis, ndim: int) -> Any:
+    return tuple(range(ndim)) if axis is None else axis
+
+
+@implements
+def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
+    """`log(sum(b exp(a)))` along axes without overflow, as `scipy.special.logsumexp`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.logsumexp(np.array([1000.0, 1000.0]))
+    Array(1000.69314718)
+    """
+    a = _float(a)
+    axis = _axes(axis, aval_of(a).ndim)
+    if b is not None:
+        a, b = fnp.broadcast_arrays(a, fnp.asarray(b))
+        a = fnp.where(b == 0, -np.inf, a)
+    top = fnp.max(lax.real(a), axis=axis, keepdims=True)
+    top = stop_gradient_p.bind(fnp.where(fnp.isfinite(top), top, 0.0))
+    terms = fnp.exp(a - top)
+    total = fnp.sum(terms if b is None else b * terms, axis=axis, keepdims=True)
+    sign = fnp.sign(total) if return_sign else None
+    size = fnp.abs(total) if return_sign else total
+    out = fnp.log(size) + top
+    if not keepdims:
+        out = fnp.squeeze(out, axis)
+        sign = fnp.squeeze(sign, axis) if return_sign else None
+    return (out, sign) if return_sign else out
+
+
+@implements
+def softmax(x: Any, axis: Axis = None) -> Any:
+    """`exp(x)` divided by its sum along axes, by default along all, as `scipy.special.softmax`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.softmax(np.array([0.0, 0.0]))
+    Array([0.5, 0.5])
+    """
+    x = _float(x)
+    axis = _axes(axis, aval_of(x).ndim)
+    terms = fnp.exp(x - stop_gradient_p.bind(fnp.max(x, axis=axis, keepdims=True)))
+    return terms / fnp.sum(terms, axis=axis, keepdims=True)
+
+
+@implements
+def log_softmax(x: Any, axis: Axis = None) -> Any:
+    """The logarithm of `softmax`, as `scipy.special.log_softmax`."""
+    x = _float(x)
+    axis = _axes(axis, aval_of(x).ndim)
+    shifted = x - stop_gradient_p.bind(fnp.max(x, axis=axis, keepdims=True))
+    return shifted - fnp.log(fnp.sum(fnp.exp(shifted), axis=axis, keepdims=True))
