@@ -55,11 +55,11 @@ class Sequential(Module):
 
     def __call__(self, x: Any, state: Any = None, *, key: Any = None) -> Any:
         """The last layer's result, or `(result, state)` where a state is given."""
-        keyed = [_takes(type(layer), "key") for layer in self.layers]
+        keyed = [takes(layer.__class__, "key") for layer in self.layers]
         keys = iter([None] * sum(keyed) if key is None else random.split(key, sum(keyed)))
         for layer, with_key in zip(self.layers, keyed):
             options = {"key": next(keys)} if with_key else {}
-            if state is not None and _takes(type(layer), "state"):
+            if state is not None and takes(layer.__class__, "state"):
                 x, state = layer(x, state, **options)
             else:
                 x = layer(x, **options)
@@ -76,7 +76,7 @@ class Sequential(Module):
 
 
 @functools.cache
-def _takes(cls: Any, name: str) -> bool:
+def takes(cls: Any, name: str) -> bool:
     """Whether calls of a layer of this class take an argument of this name."""
     return name in inspect.signature(cls.__call__).parameters
 

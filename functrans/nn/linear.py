@@ -142,6 +142,7 @@ def kernel(key: Any, shape: Sequence[int], dtype: Any, fan_in: int, init: Initia
 
 
 def offsets(key: Any, size: int, dtype: Any, fan_in: int, init: Initializer | None) -> Any:
+    """The bias of a layer."""
     return bounded(key, (size,), dtype, fan_in) if init is None else init(key, (size,), dtype)
 
 
@@ -156,6 +157,7 @@ def checked_features(name: str, x: Any, features: int, axis: int = -1) -> Any:
 
 
 def checked_key(name: str, key: Any) -> Any:
+    """The key that a layer needs in training."""
     if key is None:
         raise ArgumentError(
             f"{name} in training needs a random key: call it with key=functrans.random.key(seed), a new one each time; "

@@ -82,14 +82,13 @@ class _ModuleType(abc.ABCMeta):
     """Makes each subclass of `Module` a dataclass and a pytree, and seals each instance after its `__init__`."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> Any:
-        cls = super().__new__(mcs, name, bases, namespace, **kwargs)
+        cls: Any = super().__new__(mcs, name, bases, namespace, **kwargs)
         own_init = "__init__" in namespace or any(vars(base).get("_own_init", False) for base in cls.__mro__[1:])
-        cls._own_init = own_init  # type: ignore[attr-defined]
+        cls._own_init = own_init
         doc = cls.__doc__
         dataclasses.dataclass(init=not own_init, repr=False, eq=False)(cls)
         cls.__doc__ = doc  # dataclasses would make one of the signature
-        unflatten_module: Any = functools.partial(_make, cls)
-        register_pytree_with_keys(cls, _flatten_with_keys, unflatten_module)
+        register_pytree_with_keys(cls, _flatten_with_keys, functools.partial(_make, cls))
         return cls
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
