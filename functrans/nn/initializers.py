@@ -109,7 +109,7 @@ def variance_scaling(
         scale: a positive number.
         mode: which fan: `"fan_in"`, `"fan_out"`, `"fan_avg"` (their mean) or `"fan_geo_avg"`.
         distribution: `"normal"`, `"uniform"` or `"truncated_normal"` (within two standard deviations, widened so that
-            the variance is right); complex numbers have it in both parts together.
+            the variance is right).
         in_axis, out_axis: the axes of inputs and outputs.
         batch_axis: axes that are neither part of them nor of the receptive field.
         dtype: the dtype where the call gives none.
@@ -140,16 +140,8 @@ def variance_scaling(
             "fan_geo_avg": math.sqrt(fan_in * fan_out),
         }[mode]
         deviation = math.sqrt(scale / max(1, fan))
-        real = np.finfo(dtype).dtype
         if distribution == "normal":
-            return random.normal(key, shape, dtype) * real.type(deviation)
-        if dtype.kind == "c":
-            parts = random.split(key)
-            draw = lambda k: init_real(k, shape, real, deviation / math.sqrt(2))
-            return draw(parts[0]) + dtype.type(1j) * draw(parts[1])
-        return init_real(key, shape, dtype, deviation)
-
-    def init_real(key: Any, shape: Sequence[int], dtype: np.dtype, deviation: float) -> Any:
+            return random.normal(key, shape, dtype) * dtype.type(deviation)
         if distribution == "uniform":
             return random.uniform(key, shape, dtype, -1.0, 1.0) * dtype.type(math.sqrt(3) * deviation)
         # the standard deviation of a normal number between -2 and 2
@@ -224,7 +216,9 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = float) ->
             raise ShapeError(f"orthogonal needs a shape of at least two axes, got {tuple(shape)}")
         columns = shape[column_axis]
         rows = math.prod(shape) // max(1, columns)
-        q = random.orthogonal(key, max(rows, columns), (), dtype)[:rows, :columns]
+        q, r = fnp.linalg.qr(random.normal(key, (max(rows, columns), min(rows, columns)), dtype))
+        q = q * fnp.sign(fnp.diagonal(r))  # makes all orthogonal matrices equally likely
+        q = q if rows >= columns else q.T
         others = tuple(np.delete(np.array(shape), column_axis).tolist())
         return fnp.moveaxis(fnp.reshape(q, (*others, columns)), -1, column_axis) * np.dtype(dtype).type(scale)
 

@@ -61,9 +61,6 @@ class _Layout:
         self.static = tuple(name for name, cls in zip(names, types) if cls is not None)
         self.keys = tuple(map(GetAttrKey, self.children))
 
-    def __reduce__(self) -> Any:
-        return _layout, (self.names, self.types)
-
     def __repr__(self) -> str:
         return f"<children: {', '.join(self.children)}; static: {', '.join(self.static)}>"
 
@@ -111,6 +108,13 @@ def _make(cls: type[Module], metadata: tuple[_Layout, tuple[Any, ...]], children
     values.update(zip(layout.children, children))
     object.__setattr__(self, "_layout", layout)
     return self
+
+
+def _restore(cls: type[Module], values: dict[str, Any], names: tuple[str, ...], static: frozenset[str]) -> Any:
+    """A module from its parts, for `pickle` and `copy`."""
+    layout = _layout(names, tuple([type(values[name]) if name in static else None for name in names]))
+    fixed, children = ([values[name] for name in part] for part in (layout.static, layout.children))
+    return _make(cls, (layout, tuple(fixed)), children)
 
 
 class Module(metaclass=_ModuleType):
@@ -224,6 +228,9 @@ class Module(metaclass=_ModuleType):
         vars(new).update({**values, **changes})
         new._seal()
         return new
+
+    def __reduce__(self) -> Any:
+        return _restore, (type(self), dict(vars(self)), self._layout.names, frozenset(self._layout.static))
 
     def __repr__(self) -> str:
         return _text(self)
