@@ -10,7 +10,7 @@ import numpy as np
 
 from functrans.compiler.contractions import emit_accumulation, emit_contraction
 from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
-from functrans.compiler.factorizations import emit_triangular_solve
+from functrans.compiler.factorizations import emit_cholesky, emit_triangular_solve
 from functrans.compiler.plan import CallPython, Emitter, MoveSlot, Place, Planner, nbytes
 from functrans.compiler.running import emit_argument, emit_cumulative
 from functrans.compiler.scatter import emit_scatter, emit_update
@@ -86,6 +86,7 @@ NATIVE: dict[str, Emitter] = {
     "dot_general_add": emit_accumulation,
     "constant": emit_constant,
     "concatenate": emit_concatenation,
+    "cholesky": emit_cholesky,
     "triangular_solve": emit_triangular_solve,
     "dynamic_update_slice": emit_update,
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), emit_cumulative),

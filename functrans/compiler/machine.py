@@ -34,7 +34,7 @@ from functrans.compiler.intrinsics import (
 from functrans.compiler.threads import BLAS_BUSY, run_parallel
 
 RETURN, KERNEL, GEMM, COPY, ZERO, MOVE, SET, ADD, READ, JUMP, JUMP_IF_FALSE, JUMP_IF_LESS, PYTHON = range(13)
-LANES, COPY_ROWS, JUMP_IF_NONE = range(13, 16)
+LANES, COPY_ROWS, JUMP_IF_NONE, HOLD_BLAS, RELEASE_BLAS = range(13, 18)
 
 #: What `run` returns: FINISHED, or the position of a call of Python, or FAILED - position of a kernel.
 FINISHED = -1
@@ -103,6 +103,14 @@ def _multiply(context: int, lo: int, hi: int) -> None:
         )  # fmt: skip
 
 
+@njit(types.void(*[types.int64] * 3), cache=True, nogil=True)
+def _release_blas(pool: int, set_threads: int, threads: int) -> None:
+    """Give BLAS the threads back that `HOLD_BLAS` took away; zero if it took none."""
+    if threads != 0:
+        call_address(set_threads, threads)
+        atomic_store(pool + BLAS_BUSY, 0)
+
+
 @cfunc(types.void(*[types.intp] * 4), cache=True)
 def _run_product(context: int, _: int, lo: int, hi: int) -> None:
     extent, piece = load_i64(context + 40), load_i64(context + 48)
@@ -137,9 +145,12 @@ def run(code, slots, counters, table, pc, pool, first, last):  # type: ignore[no
                 run_parallel(pool, code[pc + 1], pointers, sizes, hi)
             else:
                 call_kernel(code[pc + 1], pointers, sizes, 0, hi)
+            after = pc + 8 + n + code[pc + 7]
             if code[pc + 4] != 0 and load_i64(slots[0]) != 0:
+                if code[after] == RELEASE_BLAS:
+                    _release_blas(pool, code[after + 3], counters[code[after + 1]])
                 return FAILED - pc
-            pc += 8 + n + code[pc + 7]
+            pc = after
         elif op == GEMM:
             table[0], table[1] = base + 8 * pc, _ALL
             table[2], table[3], table[4] = slots[code[pc + 2]], slots[code[pc + 3]], slots[code[pc + 4]]
@@ -197,6 +208,16 @@ def run(code, slots, counters, table, pc, pool, first, last):  # type: ignore[no
             for i in range(first * code[pc + 2], last * code[pc + 2]):
                 found |= load_u8(start + i)
             pc = code[pc + 3] if found == 0 else pc + 4
+        elif op == HOLD_BLAS:
+            threads = 0
+            if pool != 0 and code[pc + 2] != 0 and atomic_exchange(pool + BLAS_BUSY, 1) == 0:
+                threads = call_address(code[pc + 2], 0)
+                call_address(code[pc + 3], 1)
+            counters[code[pc + 1]] = threads
+            pc += 4
+        elif op == RELEASE_BLAS:
+            _release_blas(pool, code[pc + 3], counters[code[pc + 1]])
+            pc += 4
         elif op == LANES:
             table[0], table[1], table[2] = base, code.size, slots.ctypes.data
             table[3], table[4], table[5] = slots.size, counters.ctypes.data, counters.size

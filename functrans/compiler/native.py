@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler import blas, kernels, machine, plan as p
+from functrans.compiler.steps import Kernel
 from functrans.compiler.threads import pool_address
 from functrans.core.array import Array
-from functrans.errors import IndexOutOfBoundsError
 
 _ALIGNMENT = 64
 
@@ -23,7 +23,7 @@ class Assembler:
     def __init__(self, plan: p.Plan):
         self.code: list[int] = []
         self.calls: dict[int, p.CallPython] = {}  # by position
-        self.checks: dict[int, tuple[str, ...]] = {}
+        self.checks: dict[int, Kernel] = {}  # those that may report an error, by position
         self.keep: list[np.ndarray] = []
         self.pointers = machine.LEAST_TABLE
         self._labels: dict[int, int] = {}
@@ -71,6 +71,10 @@ class Assembler:
                 code += [machine.COPY_ROWS, i.target, i.source, i.row]
             case p.JumpIfNone():
                 self._jump([machine.JUMP_IF_NONE, i.slot, i.row], i.label)
+            case p.HoldBlas():
+                code += [machine.HOLD_BLAS, i.counter, *blas.thread_count()]
+            case p.ReleaseBlas():
+                code += [machine.RELEASE_BLAS, i.counter, *blas.thread_count()]
             case p.CallPython():
                 self.calls[len(code)] = i
                 code += [machine.PYTHON]
@@ -86,7 +90,7 @@ class Assembler:
         kernel = i.kernel
         slots = [*i.slots, 0] if kernel.checks else list(i.slots)
         if kernel.checks:
-            self.checks[len(self.code)] = kernel.checks
+            self.checks[len(self.code)] = kernel
         self.pointers = max(self.pointers, len(slots))
         self.code += [
             machine.KERNEL, kernels.load(kernel.source), len(slots), kernel.extent, int(bool(kernel.checks)),
@@ -180,7 +184,8 @@ class Native:
             pc = machine.enter(self._code, state.slots, state.counters, state.table, objects, pool)
         while pc != machine.FINISHED:
             if pc <= machine.FAILED:
-                raise IndexOutOfBoundsError(self._checks[machine.FAILED - pc][int(state.status[0]) - 1])
+                kernel = self._checks[machine.FAILED - pc]
+                raise kernel.error(kernel.checks[int(state.status[0]) - 1])
             self._call_python(self._calls[pc], state)
             pc = machine.run(self._code, state.slots, state.counters, state.table, pc + 1, pool, 0, 0)
 

@@ -218,6 +218,20 @@ class JumpIfNone(Instruction):
 
 
 @dataclass(frozen=True)
+class HoldBlas(Instruction):
+    """From here BLAS uses one thread, because kernels that call it run on all of ours."""
+
+    counter: int
+
+
+@dataclass(frozen=True)
+class ReleaseBlas(Instruction):
+    """BLAS may use its threads again."""
+
+    counter: int
+
+
+@dataclass(frozen=True)
 class Operand:
     """An operand of a call: a slot with the type of what it points to, or a literal's value."""
 
@@ -508,6 +522,13 @@ class Planner:
         self.kernels.append(kernel)
         self.count(*(v.aval for v in kernel.buffers))
         self.emit(CallKernel(kernel, tuple(p.slot for p in places), self.lanes > 0), *places)
+
+    def call_blas_at(self, kernel: Kernel, places: Sequence[Place]) -> None:
+        """Call a kernel that calls BLAS, which then keeps to one thread; for large work, to be split over ours."""
+        counter = self.counter()
+        self.emit(HoldBlas(counter))
+        self.call_at(kernel, places)
+        self.emit(ReleaseBlas(counter))
 
     def copy(self, target: Place, source: Place, size: int) -> None:
         if not size or target.slot == source.slot:

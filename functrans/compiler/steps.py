@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from functrans.core.jaxpr import Eqn, Var
+from functrans.errors import IndexOutOfBoundsError
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,11 @@ class Kernel:
     extent: int  # the range [0, extent) of the outermost loop: split over threads where `parallel`
     parallel: bool
     work: int  # about the number of scalar operations and elements touched
-    checks: tuple[str, ...]  # the message of each out-of-bounds site, by status code - 1
+    checks: tuple[str, ...]  # the message of each error that it may report, by status code - 1
     eqns: tuple[Eqn, ...]
     note: str
     rows: int = 0  # the first axis of the results, if [0, extent) runs along it, extent // rows steps in each row
+    error: type[Exception] = IndexOutOfBoundsError  # the class of its errors
 
     def __str__(self) -> str:
         return f"kernel of {len(self.eqns)} equations over {self.extent} iterations: {self.note}"

@@ -11,6 +11,7 @@ from functrans.compiler.plan import (
     Copy,
     CopyRows,
     Gemm,
+    HoldBlas,
     Instruction,
     Jump,
     JumpIfFalse,
@@ -22,6 +23,7 @@ from functrans.compiler.plan import (
     MoveSlot,
     Plan,
     ReadCounter,
+    ReleaseBlas,
     SetCounter,
     Zero,
 )
@@ -116,6 +118,8 @@ def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
             return f"%{target} = copy %{source}  # {n} bytes for each lane"
         case JumpIfNone(slot, _, label):
             return f"jump L{label} unless any of %{slot}"
+        case HoldBlas() | ReleaseBlas():
+            return "BLAS on one thread" if isinstance(ins, HoldBlas) else "BLAS on its threads"
         case CallPython():
             left, right = (", ".join(f"%{o.slot}" for o in group) for group in (ins.outs, ins.ins))
             return f"{left} = NumPy {ins.name}({right})" + (f"  # at {ins.source}" if ins.source else "")
