@@ -40,12 +40,12 @@ def field(*, static: bool = False, **kwargs: Any) -> Any:
             hashable. Most such fields need no mark: see `Module`.
         kwargs: those of `dataclasses.field`.
 
-    >>> import functrans as ft
-    >>> class Scale(ft.nn.Module):
-    ...     factor: float
-    ...     power: float = ft.nn.field(static=True, default=1.0)
-    >>> ft.tree.leaves(Scale(3.0, 2.0))
-    [3.0]
+    >>> import functrans as ft, numpy as np
+    >>> class Units(ft.nn.Module):
+    ...     weight: ft.Array
+    ...     names: tuple = ft.nn.field(static=True)
+    >>> ft.tree.leaves(Units(np.ones(2), ("m", "s")))
+    [array([1., 1.])]
     """
     return dataclasses.field(**{**kwargs, "metadata": {**(kwargs.get("metadata") or {}), "static": static}})
 
@@ -124,11 +124,13 @@ class Module(metaclass=_ModuleType):
     it returns. Its methods are plain functions of `self`, so models go through `jit`, `grad` and `vmap` as any other
     argument does: `grad(lambda model: loss(model(x), y))(model)` is a model of gradients.
 
-    What is a leaf is decided once, when `__init__` has returned, for each field by its value: one that holds arrays,
-    floats, complex numbers or modules is a subtree of the model; one that holds anything else (an integer, a boolean, a
-    string, a function, a dtype, or a tuple of such) is static, part of the model's structure, and must be hashable.
-    `field(static=True)` makes any field static. Functions inside a list, tuple or dict with modules or arrays become
-    `Lambda`, which is a module. An array in two places of a model becomes two, each with a gradient of its own.
+    What is a leaf is decided once, when `__init__` has returned, for each field by its value: one that holds arrays or
+    modules, by itself or in lists, tuples and dicts, is a subtree of the model; one that holds anything else (a number,
+    a string, a function, a dtype, or a tuple of such) is static, part of the model's structure, and must be hashable.
+    So hyperparameters are not trained, and a number that is to be trained, or to change without compiling anew, is an
+    array: `np.array(0.5)`. `field(static=True)` makes any field static. Functions in a list, tuple or dict beside
+    modules or arrays become `Lambda`, which is a module; numbers beside arrays are leaves. An array in two places of a
+    model becomes two, each with a gradient of its own.
 
     Modules compare by identity. Changed copies are made by `replace` and `tree_at`.
 
@@ -140,14 +142,15 @@ class Module(metaclass=_ModuleType):
     >>> import functrans as ft, numpy as np
     >>> class Affine(ft.nn.Module):
     ...     weight: ft.Array
-    ...     bias: float
+    ...     bias: ft.Array
     ...     activation: object = np.tanh
+    ...     gain: float = 1.0
     ...
     ...     def __call__(self, x):
-    ...         return self.activation(x @ self.weight + self.bias)
-    >>> model = Affine(np.ones((3, 2), np.float32), 0.5)
+    ...         return self.gain * self.activation(x @ self.weight + self.bias)
+    >>> model = Affine(np.ones((3, 2), np.float32), np.array(0.5))
     >>> model
-    Affine(weight=f32[3,2], bias=0.5, activation=tanh)
+    Affine(weight=f32[3,2], bias=f64[], activation=tanh, gain=1.0)
     >>> ft.grad(lambda model: model(np.ones(3)).sum())(model).bias
     Array(0.00728177)
     >>> model.bias = 1.0
@@ -159,8 +162,8 @@ class Module(metaclass=_ModuleType):
     __slots__ = ("_layout",)
     _layout: ClassVar[Any]
 
-    def _seal(self) -> None:
-        """Decide which fields are children; from now on the instance is immutable."""
+    def _seal(self, children: Sequence[str] = ()) -> None:
+        """Decide which fields are children, given those that were; from now on the instance is immutable."""
         values, declared = vars(self), {f.name: f for f in dataclasses.fields(self)}
         for name, f in declared.items():
             if name in values:
@@ -174,7 +177,8 @@ class Module(metaclass=_ModuleType):
         names = (*declared, *(name for name in values if name not in declared))
         types: list[type | None] = []
         for name in names:
-            if (name in declared and declared[name].metadata.get("static", False)) or _is_static(values[name]):
+            marked = name in declared and declared[name].metadata.get("static", False)
+            if marked or _is_static(values[name], name in children):
                 types.append(type(values[name]))
                 self._check_hashable(name)
             else:
@@ -211,7 +215,7 @@ class Module(metaclass=_ModuleType):
         )
 
     def replace(self: M, **changes: Any) -> M:
-        """A copy with other values of some fields.
+        """A copy with other values of some fields, of which arrays may give way to numbers.
 
         Raises:
             ArgumentError: there is no such field.
@@ -226,7 +230,7 @@ class Module(metaclass=_ModuleType):
             raise ArgumentError(f"{type(self).__name__} has no field {unknown[0]!r}; it has {', '.join(values)}")
         new = object.__new__(type(self))
         vars(new).update({**values, **changes})
-        new._seal()
+        new._seal(self._layout.children)
         return new
 
     def __reduce__(self) -> Any:
@@ -236,16 +240,20 @@ class Module(metaclass=_ModuleType):
         return _text(self)
 
 
+_NUMBERS = (bool, int, float, complex, np.generic)
+
+
 def _is_data(leaf: Any) -> bool:
-    """Whether a leaf is an array, a tracer, or a number that is no integer."""
-    if isinstance(leaf, (type, bool, int, np.integer, np.bool_)):
-        return False
-    return is_array_like(leaf) or isinstance(leaf, ShapeDtypeStruct)
+    """Whether a leaf is an array, a tracer, or what stands for one."""
+    return isinstance(leaf, ShapeDtypeStruct) or (is_array_like(leaf) and not isinstance(leaf, (type, *_NUMBERS)))
 
 
-def _is_static(value: Any) -> bool:
+def _is_static(value: Any, was_child: bool) -> bool:
+    """Whether a field of this value is static; numbers that take the place of arrays are not."""
     leaves = flatten(value)[0]
-    return bool(leaves) and not any(map(_is_data, leaves))
+    if not leaves or any(map(_is_data, leaves)):
+        return False
+    return not (was_child and all(isinstance(leaf, _NUMBERS) for leaf in leaves))
 
 
 def _with_lambdas(value: Any) -> Any:
@@ -321,7 +329,7 @@ def is_array(x: Any) -> bool:
     >>> ft.nn.is_array(np.ones(2)), ft.nn.is_array(1.0)
     (True, False)
     """
-    return isinstance(x, (np.ndarray, np.generic, Array))
+    return isinstance(x, (np.ndarray, Array))
 
 
 def is_inexact_array(x: Any) -> bool:

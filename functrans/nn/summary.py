@@ -35,8 +35,8 @@ def summary(model: Any, *inputs: Any, dtype: Any = np.float32, state: Any = None
     """A table of the layers of a model: where each is, its kind, the shape of its output and its parameters.
 
     The model is traced, not run, so it costs no time whatever its size. Layers stand in the order in which they are
-    called, one row for each call; the parameters of a layer include those of the layers inside it. Layers that the model
-    passes through a transformation as arguments (to `jit`, say) have no row of their own.
+    called, with a row for each call; the parameters of a layer include those of the layers inside it. Layers that the
+    model passes through a transformation as arguments (to `jit`, say) have no row of their own.
 
     Args:
         model: a module that can be called. If it takes a `key`, it gets one.

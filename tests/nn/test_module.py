@@ -36,14 +36,15 @@ class Net(nn.Module):
     def __init__(self, key):
         first, last = random.split(key)
         self.layers = [nn.Linear(3, 4, key=first), nn.relu, nn.Linear(4, 2, key=last)]
-        self.scale = 2.0
+        self.scale = np.array(2.0, np.float32)
+        self.gain = 1.0
         self.name = "net"
         self.sizes = (3, 4, 2)
 
     def __call__(self, x):
         for layer in self.layers:
             x = layer(x)
-        return self.scale * x
+        return self.gain * self.scale * x
 
 
 def paths(tree):
@@ -53,17 +54,19 @@ def paths(tree):
 # What is a leaf -------------------------------------------------------------------------------------------------------
 
 
-def test_arrays_floats_and_modules_are_children():
+def test_arrays_and_modules_are_children():
     model = Net(KEY)
     assert paths(model) == [".layers[0].weight", ".layers[0].bias", ".layers[2].weight", ".layers[2].bias", ".scale"]
     again = ft.tree.map(lambda x: x, model)
-    assert (again.name, again.sizes, again.scale) == ("net", (3, 4, 2), 2.0)
+    assert (again.name, again.sizes, again.scale, again.gain) == ("net", (3, 4, 2), 2.0, 1.0)
     assert ft.tree.structure(again) == ft.tree.structure(model)
     assert isinstance(model.layers[1], nn.Lambda)
 
 
-LEAVES = [1.5, 1j, np.float32(1), np.ones(2), np.arange(2), fnp.ones(()), [1, 2.0], ft.ShapeDtypeStruct((2,), float)]
-STATIC = [1, True, "text", np.int64(3), np.bool_(True), np.dtype("f4"), np.float32, np.tanh, len, (1, "a"), Affine]
+LEAVES = [np.ones(2), np.arange(2), np.array(1.5), fnp.ones(()), [np.zeros(3), 2.0], ft.ShapeDtypeStruct((2,), float)]
+STATIC = [
+    1, 1.5, 2j, True, "text", np.int64(3), np.float32(1), np.dtype("f4"), np.float32, np.tanh, len, (1, "a")
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", LEAVES, ids=repr)
@@ -82,9 +85,9 @@ def test_values_that_are_structure(value):
 
 @pytest.mark.parametrize("value", [None, [], {}, ()])
 def test_empty_containers_are_children(value):
-    module = Affine(1.0, value)
-    assert ft.tree.leaves(module) == [1.0]
-    assert ft.tree.structure(module) == ft.tree.structure(Affine(2.0, value))
+    module = Affine(np.ones(2), value)
+    assert paths(module) == [".weight"]
+    assert ft.tree.structure(module) == ft.tree.structure(Affine(np.zeros(3), value))
 
 
 def test_the_choice_is_made_once():
@@ -99,14 +102,17 @@ def test_the_choice_is_made_once():
 
 
 def test_static_values_of_other_types_are_other_structures():
-    one, true, same = (ft.tree.structure(Affine(2.0, power=p)) for p in (1, True, 1))
+    one, true, same = (ft.tree.structure(Affine(p)) for p in (1, True, 1))
     assert one != true
     assert one == same
 
 
 def test_declared_static_fields():
-    module = Affine(np.ones(2), power=2.0)
-    assert paths(module) == [".weight"]
+    class Lookup(nn.Module):
+        weight: Any
+        table: Any = nn.field(static=True)
+
+    assert paths(Lookup(np.ones(2), ft.tree_util.Partial(np.add, np.ones(2)))) == [".weight"]
     with pytest.raises(errors.StaticArgumentError, match=r"field 'power' of Affine is array.* cannot be hashed"):
         Affine(1.0, power=np.ones(2))
 
@@ -134,7 +140,7 @@ def test_subclasses_inherit_what_makes_them():
         def twice(self, x):
             return 2 * self(x)
 
-    assert paths(Wider(1.0, 2.0)) == [".weight", ".bias", ".extra"]
+    assert paths(Wider(np.ones(2), np.ones(2), extra=np.ones(2))) == [".weight", ".bias", ".extra"]
     assert len(ft.tree.leaves(Other(KEY))) == 5
     np.testing.assert_array_equal(Other(KEY).twice(X), 2 * Net(KEY)(X))
 
@@ -182,10 +188,12 @@ def test_modules_are_frozen():
 
 
 def test_replace():
-    module = Affine(1.0)
-    changed = module.replace(bias=2.0, activation=nn.relu)
-    assert (module.bias, changed.bias, changed.activation) == (None, 2.0, nn.relu)
+    module = Affine(np.ones(2))
+    changed = module.replace(bias=np.zeros(2), activation=nn.relu, power=3)
+    assert (module.bias, changed.power, changed.activation) == (None, 3, nn.relu)
     assert paths(changed) == [".weight", ".bias"]
+    assert paths(changed.replace(weight=0, bias=None)) == [".weight"]
+    assert paths(module.replace(bias=nn.relu)) == [".weight"]
     with pytest.raises(errors.ArgumentError, match="Affine has no field 'wait'; it has weight, bias, activation, pow"):
         module.replace(wait=1.0)
 
@@ -220,7 +228,8 @@ def test_repr():
         "    Lambda(fn=relu),\n"
         "    Linear(in_features=4, out_features=2, weight=f32[2,4], bias=f32[2]),\n"
         "  ],\n"
-        "  scale=2.0,\n"
+        "  scale=f32[],\n"
+        "  gain=1.0,\n"
         "  name='net',\n"
         "  sizes=(3, 4, 2),\n"
         ")"
@@ -256,6 +265,18 @@ def test_ensembles_are_made_by_vmap():
     models = ft.vmap(Net)(keys)
     y = ft.vmap(lambda model: model(X))(models)
     np.testing.assert_allclose(y, np.stack([Net(key)(X) for key in keys]), rtol=1e-5, atol=1e-6)
+
+
+def test_methods_can_be_compiled_where_they_stand():
+    class Compiled(Net):
+        @ft.jit
+        def __call__(self, x):
+            return Net.__call__(self, x)
+
+    model = Compiled(KEY)
+    np.testing.assert_allclose(model(X), Net(KEY)(X), rtol=1e-5, atol=1e-6)
+    assert ft.grad(loss)(model, X).scale == pytest.approx(float(ft.grad(loss)(Net(KEY), X).scale), rel=1e-5)
+    assert "Compiled  (5, 2)" in nn.summary(model, (5, 3))
 
 
 def test_jit_traces_once_for_models_of_one_structure():
@@ -335,7 +356,7 @@ def test_tree_at():
         lambda m: [m.scale, m.layers[2]], model, replace_fn=lambda part: ft.tree.map(lambda x: 3 * x, part)
     )
     np.testing.assert_allclose(both(X), 9 * model(X), rtol=1e-6)
-    assert nn.tree_at(lambda m: m.bias, Affine(1.0), 2.0).bias == 2.0
+    assert nn.tree_at(lambda m: m.bias, Affine(np.ones(2)), 2.0).bias == 2.0
     assert nn.tree_at(lambda t: t["a"], {"a": (1, 2), "b": 3}, None) == {"a": None, "b": 3}
     assert nn.tree_at(lambda t: t, {"a": 1}, 5) == 5
 
