@@ -368,7 +368,16 @@ def register_pytree_with_keys(
         keyed = tuple(keyed)
         return tuple(child for _, child in keyed), metadata, tuple(key for key, _ in keyed)
 
-    _register(nodetype, flatten_keyed, unflatten_func, _OwnKey)
+    register_keyed(nodetype, flatten_keyed, unflatten_func)
+
+
+def register_keyed(
+    nodetype: type,
+    flatten_func: Callable[[Any], tuple[tuple[Any, ...], Any, tuple[KeyEntry, ...]]],
+    unflatten_func: Callable[[Any, tuple[Any, ...]], Any],
+) -> None:
+    """`register_pytree_with_keys` by a function that gives children, metadata and keys, each in one piece."""
+    _register(nodetype, flatten_func, unflatten_func, _OwnKey)
 
 
 def register_pytree_node_class(cls: Cls) -> Cls:
@@ -475,7 +484,7 @@ def register_dataclass(
     def unflatten_fields(metadata: tuple[Any, ...], children: tuple[Any, ...]) -> Any:
         return nodetype(**dict(zip(data, children)), **dict(zip(meta, metadata)))
 
-    _register(nodetype, flatten_fields, unflatten_fields, _OwnKey)
+    register_keyed(nodetype, flatten_fields, unflatten_fields)
     return nodetype
 
 

@@ -19,7 +19,7 @@ from functrans.api.differentiation import value_and_grad
 from functrans.api.flattening import name_of
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct, aval_of, is_array_like
-from functrans.core.pytree import GetAttrKey, broadcast_prefix, flatten, register_pytree_with_keys, unflatten
+from functrans.core.pytree import GetAttrKey, broadcast_prefix, flatten, register_keyed, unflatten
 from functrans.errors import ArgumentError, FrozenModuleError, StaticArgumentError
 from functrans.tree import static
 
@@ -85,7 +85,7 @@ class _ModuleType(abc.ABCMeta):
         doc = cls.__doc__
         dataclasses.dataclass(init=not own_init, repr=False, eq=False)(cls)
         cls.__doc__ = doc  # dataclasses would make one of the signature
-        register_pytree_with_keys(cls, _flatten_with_keys, functools.partial(_make, cls))
+        register_keyed(cls, _parts, functools.partial(_make, cls))
         return cls
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -94,10 +94,10 @@ class _ModuleType(abc.ABCMeta):
         return self
 
 
-def _flatten_with_keys(module: Module) -> Any:
-    layout, values = module._layout, vars(module)
-    children = zip(layout.keys, [values[name] for name in layout.children])
-    return children, (layout, tuple([values[name] for name in layout.static]))
+def _parts(module: Module) -> Any:
+    layout, values = module._layout, module.__dict__
+    fixed = tuple([values[name] for name in layout.static])
+    return tuple([values[name] for name in layout.children]), (layout, fixed), layout.keys
 
 
 def _make(cls: type[Module], metadata: tuple[_Layout, tuple[Any, ...]], children: Sequence[Any]) -> Any:

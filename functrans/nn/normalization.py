@@ -61,7 +61,8 @@ def with_state(model: Tree) -> tuple[Tree, State]:
 
     Layers that have a state are called with it and return the next one: `y, state = model(x, state)`. `Sequential`
     passes it through its layers; a module of your own passes it on from one to the next. A layer of your own has a
-    state if it has a field `state_index`, `None` at first, and a method `initial_state()`.
+    state if it has a field `state_index`, `None` at first, and a method `initial_state()`, and if its calls take an
+    argument named `state`; see `BatchNorm`.
 
     Args:
         model: a module, or any pytree of modules.

@@ -167,9 +167,9 @@ class LSTMCell(_Cell):
         """A pair of zeros `(*batch, hidden_size)`."""
         return super().initial_state(batch, dtype), super().initial_state(batch, dtype)
 
-    def __call__(self, x: Any, state: Any = None) -> tuple[Any, Any]:
+    def __call__(self, x: Any, carry: Any = None) -> tuple[Any, Any]:
         """The next state, a pair `(h, c)`: `x` is `(*batch, input_size)`, both parts are `(*batch, hidden_size)`."""
-        x, (h, c) = self._start(x, state)
+        x, (h, c) = self._start(x, carry)
         enter, forget, new, out = fnp.split(self._of_input(x) + self._of_hidden(h), 4, -1)
         c = sigmoid(forget) * c + sigmoid(enter) * fnp.tanh(new)
         return sigmoid(out) * fnp.tanh(c), c
@@ -195,20 +195,20 @@ class RNN(Module):
     cell: Any
     reverse: bool = static(default=False)
 
-    def __call__(self, x: Any, state: Any = None) -> tuple[Any, Any]:
-        """`(*batch, time, features)` to outputs `(*batch, time, hidden)` and the last state."""
+    def __call__(self, x: Any, carry: Any = None) -> tuple[Any, Any]:
+        """`(*batch, time, features)` to outputs `(*batch, time, hidden)` and the last state; `carry` is the first."""
         x = as_operand("RNN", x)
         shape = aval_of(x).shape
         if len(shape) < 2:
             raise ShapeError(f"RNN takes inputs (*batch, time, features), got an input of shape {shape}")
 
-        def step(state: Any, x: Any) -> tuple[Any, Any]:
-            state = self.cell(x, state)
-            return state, state[0] if isinstance(state, tuple) else state
+        def step(carry: Any, x: Any) -> tuple[Any, Any]:
+            carry = self.cell(x, carry)
+            return carry, carry[0] if isinstance(carry, tuple) else carry
 
-        if state is None:
-            state = self.cell.initial_state(shape[:-2], np.result_type(aval_of(x).dtype, *_dtypes(self.cell)))
-        last, outputs = lax.scan(step, state, fnp.moveaxis(x, -2, 0), reverse=self.reverse)
+        if carry is None:
+            carry = self.cell.initial_state(shape[:-2], np.result_type(aval_of(x).dtype, *_dtypes(self.cell)))
+        last, outputs = lax.scan(step, carry, fnp.moveaxis(x, -2, 0), reverse=self.reverse)
         return fnp.moveaxis(outputs, 0, -2), last
 
 

@@ -330,6 +330,33 @@ def test_batch_normalization_in_a_sequence():
     close(fnp.concatenate([still(row[None], state)[0] for row in x]), y, 1e-5, 1e-6)
 
 
+class Counter(nn.Module):
+    """A layer with a state of its own kind."""
+
+    state_index: int | None = None
+
+    def initial_state(self):
+        return np.zeros((), np.int64)
+
+    def __call__(self, x, state):
+        n = state.get(self.state_index)
+        return x * n, state.set(self.state_index, n + 1)
+
+
+def test_layers_of_ones_own_have_states():
+    """And the first state of a recurrent layer is another thing."""
+    rnn = nn.RNN(nn.GRUCell(3, 4, key=KEY))
+    model = nn.Sequential(Counter(), rnn, lambda out: out[0], nn.BatchNorm(4, data_format="channels_last"), Counter())
+    model, state = nn.with_state(model)
+    assert [layer.state_index for layer in (model[0], model[3], model[4])] == [0, 1, 2]
+    x = RNG.normal(size=(2, 5, 3))
+    for n in range(3):
+        y, state = ft.jit(lambda model, x, state: model(x, state))(model, x, state)
+        normal, _ = model[3](rnn(n * x)[0], state)
+        np.testing.assert_allclose(y, n * normal, rtol=1e-5, atol=1e-6)
+    assert int(state.get(2)) == 3
+
+
 def test_the_state_passes_through_scan_and_has_no_derivative():
     layer, state = nn.with_state(nn.BatchNorm(2, dtype=np.float64))
     batches = RNG.normal(size=(5, 8, 2))
