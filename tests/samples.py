@@ -13,7 +13,7 @@ import functrans as ft
 import functrans.numpy as fnp
 from functrans import checking, lax
 from functrans.core.primitive import registry
-from functrans.lax import elementwise as ew, random as lax_random
+from functrans.lax import elementwise as ew, random as lax_random, special
 from functrans.lax.elementwise import Elementwise
 from functrans.lax.windows import slide, unslide_p
 
@@ -62,6 +62,26 @@ ELEMENTWISE: dict[str, Sample] = {
     "population_count": Sample(lax.population_count, (N,), 0),
     "select_n": Sample(lambda x, y: ew.select_n(X > 0, x, y), (X, Y)),
     "threefry2x32": Sample(lax_random.threefry2x32, (WORDS[:1], WORDS[1:2], WORDS, WORDS[::-1]), 0),
+    "beta_density": Sample(special.beta_density, (1 + P, 1 + P[::-1], P)),
+    "beta_slope_a": Sample(lambda x: special._beta_slope_a(0.7, 1.6, x), (P,)),
+    "beta_slope_b": Sample(lambda x: special._beta_slope_b(0.7, 1.6, x), (P,)),
+    "betaincc": Sample(lambda x: special.betaincc(0.7, P, x), (P[::-1],)),
+    "betainccinv": Sample(lambda x: special.betainccinv(0.7, P, x), (P[::-1],)),
+    "betaincinv": Sample(lambda x: special.betaincinv(0.7, P, x), (P[::-1],)),
+    "expn": Sample(lambda x: [special.expn(n, x) for n in (0, 1, 3, 2.0)], (P,)),
+    "gamma_curvature": Sample(special._gamma_curvature, (P, P[::-1]), 0),
+    "hyp1f1": Sample(lambda x: special.hyp1f1(0.7, P, x), (X,)),
+    "hyp2f1": Sample(lambda x: special.hyp2f1(0.7, -0.4, P, x), (P[::-1],)),
+    "lambertw": Sample(lambda x: special.lambertw(x + 0j, 0, 1e-8), (P,)),
+    "random_gamma_grad": Sample(special.random_gamma_grad, (P, P[::-1]), 1),
+    "regularized_incomplete_beta": Sample(lambda x: special.regularized_incomplete_beta(0.7, P, x), (P[::-1],)),
+    "riemann_zeta": Sample(special.riemann_zeta, (1.5 + P,)),
+    "sph_harm_y": Sample(lambda x, y: special.sph_harm_y(3, np.array([-3, 0, 1, 2]), x, y), (P, X)),
+    "zeta": Sample(special.zeta, (1.5 + P, P[::-1])),
+    **{
+        f.name: Sample(lambda x, f=f: [f(v, x) for v in (0.0, 1.0, 2.5)], (P,))
+        for f in (special.iv, special.ive, special.jv, special.kv, special.kve, special.yv)
+    },
     "shift_left": Sample(ew.shift_left, (N, np.array([0, 1, 2, 3])), 0),
     "shift_right": Sample(ew.shift_right, (N, np.array([0, 1, 2, 3])), 0),
 }

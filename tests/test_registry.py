@@ -112,7 +112,10 @@ def flat(fun: Callable[..., Any]) -> Callable[..., list[Any]]:
 ULPS: dict[str, int] = {
     "log": 32,  # complex: the logarithm of a modulus near one
     "log10": 32,
+    "ndtr": 64,  # far to the left, where rounding x / sqrt(2) counts x^2 times
 }
+#: What SciPy computes in float32 with errors of a hundred units, and kernels in float64.
+IN_DOUBLE = ("regularized_incomplete_beta", "betaincc", "betaincinv", "betainccinv")
 
 
 def _lgamma(x: float) -> float:
@@ -192,16 +195,25 @@ def operands_for(primitive: Elementwise, dtype: np.dtype) -> list[np.ndarray] | 
         columns[1] = rng.integers(-5, 5, 20).astype(np.int32)
     if primitive.name == "polygamma":
         columns = [np.array([1.0, 2.0, 3.0], dtype), columns[1]]
+    if primitive.name == "hyp1f1":  # at large parameters SciPy does not come to an end
+        columns = [c[~(np.abs(c) > 20)] for c in columns]
+        columns = [c[: min(map(len, columns))] for c in columns]
+    if primitive.name == "kv" and dtype.kind == "f":  # the largest order of all is no number to SciPy's float32
+        columns[0] = columns[0][~(np.abs(columns[0]) == np.finfo(dtype).max)]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             primitive.ufunc(*(c[:1] for c in columns))
     except TypeError:
         return None
+    if count > 2:  # not all combinations, but many
+        return [rng.permutation(np.repeat(c, 4)) for c in columns]
     return columns if count == 1 else [columns[0][:, None], columns[1]]
 
 
-WITH_UFUNC = [n for n in ELEMENTWISE if registry[n].ufunc is not None and n != "integer_pow"]
+#: Without those that are no functions of arbitrary operands to SciPy either; kernels call SciPy for them.
+OPAQUE = ("lambertw", "sph_harm_y")
+WITH_UFUNC = [n for n in ELEMENTWISE if registry[n].ufunc is not None and n not in ("integer_pow", *OPAQUE)]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -218,6 +230,8 @@ def test_compiled_values_are_numpys(name, dtype):
     with np.errstate(all="ignore"):
         want = primitive.ufunc(*operands)
         got = ft.jit(primitive)(*operands)
+        if name in IN_DOUBLE and dtype == np.float32:
+            want = primitive.ufunc(*(x.astype(np.float64) for x in operands)).astype(dtype)
     if name in REFERENCES and dtype.kind != "c":
         exact = np.array([REFERENCES[name](x) for x in operands[0].astype(want.dtype).tolist()])
         with np.errstate(over="ignore"):

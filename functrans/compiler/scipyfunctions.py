@@ -24,7 +24,7 @@ _FUNCTIONS = {
     ),
     2: (
         "beta", "betaln", "binom", "expn", "gammainc", "gammaincc", "gammainccinv", "gammaincinv", "iv", "ive", "jv",
-        "kv", "kve", "poch", "yv",
+        "kl_div", "kv", "kve", "poch", "yv",
     ),
     3: ("betainc", "betaincc", "betainccinv", "betaincinv", "hyp1f1"),
     4: ("hyp2f1",),

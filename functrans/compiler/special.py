@@ -43,6 +43,18 @@ def _like(typingctx: Any, x: Any, value: Any) -> Any:
 like: Any = intrinsic(_like)
 
 
+def _wide(typingctx: Any, x: Any) -> Any:
+    """A number as float64; Numba's `float` keeps float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.cast(builder, args[0], signature.args[0], types.float64)
+
+    return types.float64(x), codegen
+
+
+wide: Any = intrinsic(_wide)
+
+
 # ---------------------------------------------------------------- zeta
 
 
@@ -51,13 +63,15 @@ def _hurwitz_zeta(x: float, q: float) -> float:
     """The sum of (q + k)^-x over k = 0, 1, ...: Euler's and Maclaurin's formula, as in Cephes' `zeta.c`."""
     if x == 1.0:
         return math.inf
-    if not x > 1.0 or q != q:
+    if x < 1.0:
         return math.nan
     if q <= 0.0:
         if q == math.floor(q):
             return math.inf
         if x != math.floor(x):
             return math.nan
+    if x != x or q != q:
+        return math.nan
     if q > 1e8:
         return (1.0 / (x - 1.0) + 1.0 / (2.0 * q)) * math.pow(q, 1.0 - x)
     total, a = math.pow(q, -x), q
@@ -89,15 +103,15 @@ def _hurwitz_zeta(x: float, q: float) -> float:
 
 @register_jitable
 def special_zeta(x: Any, q: Any) -> Any:
-    return like(q, _hurwitz_zeta(float(x), float(q)))
+    return like(q, _hurwitz_zeta(wide(x), wide(q)))
 
 
 @register_jitable
 def special_polygamma(n: Any, x: Any) -> Any:
-    order = float(n)
+    order = wide(n)
     if order == 0.0:
-        return like(x, psi(float(x)))
-    return like(x, math.pow(-1.0, order + 1.0) * gamma(order + 1.0) * _hurwitz_zeta(order + 1.0, float(x)))
+        return like(x, psi(wide(x)))
+    return like(x, math.pow(-1.0, order + 1.0) * gamma(order + 1.0) * _hurwitz_zeta(order + 1.0, wide(x)))
 
 
 # ---------------------------------------------------------------- gamma
@@ -136,7 +150,7 @@ def _by_fraction(a: float, x: float) -> tuple[float, float]:
     c, c1, c2 = b, -1.0, 0.0
     d, d1, d2 = 0.0, 0.0, 0.0
     for i in range(1, 100_000):
-        n = float(i)
+        n = wide(i)
         b += 2.0
         u, u1 = -n * (n - a), n
         e, e1, e2 = b + u * d, u1 * d + u * d1 - 1.0, 2.0 * u1 * d1 + u * d2
@@ -183,7 +197,7 @@ def _by_quantiles(a: float, x: float) -> tuple[float, float]:
 @register_jitable
 def _gamma_derivatives(a: Any, x: Any) -> tuple[float, float]:
     """The first and second derivative of P(a, x) by `a`, divided by the density at `x`."""
-    a, x = float(a), float(x)
+    a, x = wide(a), wide(x)
     if not (a > 0.0 and x >= 0.0) or a == math.inf or x == math.inf:
         return math.nan, math.nan
     if x == 0.0:
@@ -237,7 +251,7 @@ def _gamma_density(a: float, x: float) -> float:
 
 @register_jitable
 def special_gamma_density(a: Any, x: Any) -> Any:
-    return like(x, _gamma_density(float(a), float(x)))
+    return like(x, _gamma_density(wide(a), wide(x)))
 
 
 # ---------------------------------------------------------------- beta
@@ -296,7 +310,7 @@ def _beta_fraction(a: float, b: float, x: float) -> tuple[float, float, float]:
 @register_jitable
 def _beta_derivatives(a: Any, b: Any, x: Any) -> tuple[float, float]:
     """The derivatives of I_x(a, b) by `a` and `b`."""
-    a, b, x = float(a), float(b), float(x)
+    a, b, x = wide(a), wide(b), wide(x)
     if not (a > 0.0 and b > 0.0 and 0.0 <= x <= 1.0) or a == math.inf or b == math.inf:
         return math.nan, math.nan
     if x == 0.0 or x == 1.0:
@@ -338,4 +352,4 @@ def _beta_density(a: float, b: float, x: float) -> float:
 
 @register_jitable
 def special_beta_density(a: Any, b: Any, x: Any) -> Any:
-    return like(x, _beta_density(float(a), float(b), float(x)))
+    return like(x, _beta_density(wide(a), wide(b), wide(x)))

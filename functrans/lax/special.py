@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.avals import ShapedArray
+from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Eqn, Jaxpr, Var
 from functrans.core.primitive import lookup
 from functrans.errors import DTypeError
@@ -129,7 +129,8 @@ class _Special(Elementwise):
 
 def _row(name: str, expr: str, *derivatives: Derivative, scipy: str = "") -> Elementwise:
     """A row for a ufunc of `scipy.special`, of the same name unless `scipy` names it."""
-    return _Special(name, f"scipy.special:{scipy or name}", expr, *derivatives)
+    original = scipy or name
+    return _Special(name, f"scipy.special:{original}", expr, *derivatives, doc=f"As `scipy.special.{original}`.")
 
 
 def _kernel_row(name: str, nin: int, expr: str, *derivatives: Derivative) -> Elementwise:
@@ -142,7 +143,7 @@ def _unknown(what: str) -> Derivative:
 
     def derivative(t: Any, y: Any, *x: Any) -> Any:
         raise DTypeError(
-            f"{what} is not implemented; if that operand need not be differentiated, wrap it in lax.stop_gradient"
+            f"{what} is not implemented; if that operand need not be differentiated, wrap it in stop_gradient"
         )
 
     return derivative
@@ -184,8 +185,7 @@ rel_entr = _row(
 )
 kl_div = _row(
     "kl_div",
-    "where(({0} != {0}) | ({1} != {1}), nan, where(({0} > 0) & ({1} > 0), {0} * log({0} / {1}) - {0} + {1}, "
-    "where(({0} == 0) & ({1} >= 0), {1}, inf)))",
+    "scipy_kl_div({0}, {1})",
     lambda t, y, p, q: t * log(p / q),
     lambda t, y, p, q: t * (1 - p / q),
 )
@@ -556,7 +556,7 @@ riemann_zeta = _Special(
     "riemann_zeta",
     _OfSciPy("riemann_zeta", 1, lambda special, x: special.zeta(x)),
     "",
-    lambda t, y, x: _zeta_by_exponent(t, y, x, 1.0),
+    lambda t, y, x: _zeta_by_exponent(t, y, x, aval_of(x).dtype.type(1)),
 )
 
 # ---------------------------------------------------------------- complex functions

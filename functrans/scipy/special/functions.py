@@ -45,7 +45,8 @@ def factorial(n: Any, exact: bool = False, extend: str = "zero") -> Any:
         raise ArgumentError("factorial of a traced array takes neither exact=True nor extend='complex'")
     n = fnp.asarray(n)
     negative = n < 0
-    return fnp.where(negative, 0.0, rows.gamma(fnp.where(negative, 0, n) + 1))
+    value = rows.gamma(fnp.where(negative, 0, n) + 1)
+    return fnp.where(negative, 0.0, value).astype(np.float64)  # as SciPy, also of float32
 
 
 @implements
@@ -65,7 +66,7 @@ def multigammaln(a: Any, d: int) -> Any:
     a = fnp.asarray(a)
     halves = np.arange(d) / 2
     terms = lgamma(a[..., None] - halves.astype(aval_of(a).dtype if aval_of(a).dtype.kind == "f" else float))
-    return d * (d - 1) / 4 * math.log(math.pi) + fnp.sum(terms, axis=-1)
+    return np.float64(d * (d - 1) / 4 * math.log(math.pi)) + fnp.sum(terms, axis=-1)
 
 
 @implements
