@@ -162,8 +162,8 @@ class Module(metaclass=_ModuleType):
     __slots__ = ("_layout",)
     _layout: ClassVar[Any]
 
-    def _seal(self, children: Sequence[str] = ()) -> None:
-        """Decide which fields are children, given those that were; from now on the instance is immutable."""
+    def _seal(self, arrays: Sequence[str] = ()) -> None:
+        """Decide which fields are children, given those that held arrays; from now on the instance is immutable."""
         values, declared = vars(self), {f.name: f for f in dataclasses.fields(self)}
         for name, f in declared.items():
             if name in values:
@@ -178,7 +178,7 @@ class Module(metaclass=_ModuleType):
         types: list[type | None] = []
         for name in names:
             marked = name in declared and declared[name].metadata.get("static", False)
-            if marked or _is_static(values[name], name in children):
+            if marked or _is_static(values[name], name in arrays):
                 types.append(type(values[name]))
                 self._check_hashable(name)
             else:
@@ -230,7 +230,7 @@ class Module(metaclass=_ModuleType):
             raise ArgumentError(f"{type(self).__name__} has no field {unknown[0]!r}; it has {', '.join(values)}")
         new = object.__new__(type(self))
         vars(new).update({**values, **changes})
-        new._seal(self._layout.children)
+        new._seal([name for name in self._layout.children if flatten(values[name])[0]])
         return new
 
     def __reduce__(self) -> Any:
@@ -248,12 +248,12 @@ def _is_data(leaf: Any) -> bool:
     return isinstance(leaf, ShapeDtypeStruct) or (is_array_like(leaf) and not isinstance(leaf, (type, *_NUMBERS)))
 
 
-def _is_static(value: Any, was_child: bool) -> bool:
+def _is_static(value: Any, was_array: bool) -> bool:
     """Whether a field of this value is static; numbers that take the place of arrays are not."""
     leaves = flatten(value)[0]
     if not leaves or any(map(_is_data, leaves)):
         return False
-    return not (was_child and all(isinstance(leaf, _NUMBERS) for leaf in leaves))
+    return not (was_array and all(isinstance(leaf, _NUMBERS) for leaf in leaves))
 
 
 def _with_lambdas(value: Any) -> Any:

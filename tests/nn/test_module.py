@@ -194,6 +194,7 @@ def test_replace():
     assert paths(changed) == [".weight", ".bias"]
     assert paths(changed.replace(weight=0, bias=None)) == [".weight"]
     assert paths(module.replace(bias=nn.relu)) == [".weight"]
+    assert paths(module.replace(bias=3)) == [".weight"]
     with pytest.raises(errors.ArgumentError, match="Affine has no field 'wait'; it has weight, bias, activation, pow"):
         module.replace(wait=1.0)
 
