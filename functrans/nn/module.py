@@ -10,8 +10,9 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 import numpy as np
 
@@ -88,10 +89,17 @@ class _ModuleType(abc.ABCMeta):
         register_keyed(cls, _parts, functools.partial(_make, cls))
         return cls
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = super().__call__(*args, **kwargs)
-        self._seal()
-        return self
+    if not TYPE_CHECKING:  # type checkers see `__init__` alone, and so does inspect.signature
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            self = super().__call__(*args, **kwargs)
+            self._seal()
+            return self
+
+        @property
+        def __signature__(cls) -> inspect.Signature:
+            signature = inspect.signature(cls.__init__)
+            return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 def _parts(module: Module) -> Any:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from typing import Any
 
@@ -130,6 +131,12 @@ def test_modules_are_dataclasses():
     assert Affine.__doc__ == "Fields as of a dataclass."
     module = Affine(weight=np.eye(3, dtype=np.float32), bias=0.5, activation=nn.relu)
     np.testing.assert_allclose(module(X), np.maximum(X + 0.5, 0), rtol=1e-6)
+
+
+def test_signatures():
+    assert str(inspect.signature(Net)) == "(key)"
+    assert list(inspect.signature(Affine).parameters) == ["weight", "bias", "activation", "power"]
+    assert list(inspect.signature(Net(KEY)).parameters) == ["x"]
 
 
 def test_subclasses_inherit_what_makes_them():
