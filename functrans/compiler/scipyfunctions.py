@@ -30,10 +30,14 @@ _FUNCTIONS = {
     4: ("hyp2f1",),
 }  # fmt: skip
 
+#: Those whose first operand is a whole number, of 64 bits. (With a float there, `expn` warns of what it cuts off.)
+_WHOLE = ("expn",)
+
 
 def _address(name: str, arity: int) -> int:
     """The address of a function of float64 operands; 0 where this SciPy has none."""
-    signature = f"double ({'double, ' * arity}int __pyx_skip_dispatch)".encode()
+    first = "Py_ssize_t" if name in _WHOLE else "double"
+    signature = f"double ({first}, {'double, ' * (arity - 1)}int __pyx_skip_dispatch)".encode()
     get_name, get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
@@ -47,10 +51,11 @@ def _address(name: str, arity: int) -> int:
 def _call(name: str, arity: int) -> Any:
     """An intrinsic that calls the function; LLVM is told that it does nothing else."""
     f64 = ir.DoubleType()
+    operands = [types.int64 if name in _WHOLE else types.float64, *[types.float64] * (arity - 1)]
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        args = [context.cast(builder, a, t, types.float64) for a, t in zip(args, signature.args)]
-        kind = ir.FunctionType(f64, [*[f64] * arity, ir.IntType(32)])
+        args = [context.cast(builder, a, t, to) for a, t, to in zip(args, signature.args, operands)]
+        kind = ir.FunctionType(f64, [*map(context.get_value_type, operands), ir.IntType(32)])
         module, symbol = builder.module, _symbol(name)
         function = module.globals.get(symbol)
         if function is None:

@@ -127,7 +127,7 @@ class _Special(Elementwise):
         return super()._lower(k, idx, *operands)
 
 
-def _row(name: str, expr: str, *derivatives: Derivative, scipy: str = "") -> Elementwise:
+def _row(name: str, expr: str | dict[str, str], *derivatives: Derivative, scipy: str = "") -> Elementwise:
     """A row for a ufunc of `scipy.special`, of the same name unless `scipy` names it."""
     original = scipy or name
     return _Special(name, f"scipy.special:{original}", expr, *derivatives, doc=f"As `scipy.special.{original}`.")
@@ -485,7 +485,15 @@ def _expn_derivative(t: Any, y: Any, n: Any, x: Any) -> Any:
     return -t * where(first, exp(-x) / x * (1 + 1 / x), lower)
 
 
-expn = _row("expn", "scipy_expn({0}, {1})", _by_order("expn"), _expn_derivative)
+expn = _row(
+    "expn",
+    {
+        "i": "scipy_expn({0}, {1})",
+        "f": "where({0} == {0}, scipy_expn(where(abs({0}) < 9e18, {0}, -9223372036854775808), {1}), nan)",
+    },
+    _by_order("expn"),
+    _expn_derivative,
+)
 spence = _row(
     "spence",
     "scipy_spence({0})",
