@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from functrans import random
 from functrans.api.flattening import name_of
 from functrans.api.staging import eval_shape
 from functrans.core.avals import ShapeDtypeStruct, aval_of, is_array_like
@@ -69,10 +68,10 @@ def summary(model: Any, *inputs: Any, dtype: Any = np.float32, state: Any = None
         raise ArgumentError(f"summary takes a module that can be called, got {model!r:.60} of type {type(model)}")
     arrays = [x if hasattr(x, "dtype") else ShapeDtypeStruct(_shape(x), dtype) for x in inputs]
     extra = () if state is None else (state,)
-    options = {"key": random.key(0)} if takes(type(model), "key") else {}
+    options = {"key": ShapeDtypeStruct((2,), np.uint32)} if takes(type(model), "key") else {}
     calls: list[_Call] = []
     watched = _watched(model, "", calls)
-    eval_shape(lambda *arrays: _results(watched(*arrays, *extra, **options)), *arrays)
+    eval_shape(lambda *arrays, **options: _results(watched(*arrays, *extra, **options)), *arrays, **options)
     rows = [("layer", "kind", "output shape", "parameters"), *(call.row() for call in calls)]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join([*map(str.ljust, row[:3], widths), row[3].rjust(widths[3])]) for row in rows]

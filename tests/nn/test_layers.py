@@ -547,6 +547,15 @@ head.layers[2]  relu        (2, 7, 3)                           0
     )
 
 
+def test_keys_are_used_once():
+    with ft.config.debug_key_reuse():
+        first, last, key = random.split(random.key(5), 3)
+        mlp = nn.MLP(3, 4, 8, 2, key=first)
+        model = nn.Sequential(mlp, nn.Dropout(0.5), nn.MultiheadAttention(4, 2, 0.1, key=last), nn.Dropout(0.2))
+        assert model(np.ones((2, 3), np.float32), key=key).shape == (2, 4)
+        assert nn.summary(model, (2, 3)) == nn.summary(model, (2, 3))
+
+
 def test_summary_of_a_model_with_a_state():
     model, state = nn.with_state(nn.Sequential(nn.Conv2d(1, 4, 3, key=KEY), nn.BatchNorm(4)))
     text = nn.summary(model, ft.ShapeDtypeStruct((2, 1, 8, 8), np.float64), state=state)
