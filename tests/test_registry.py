@@ -228,7 +228,10 @@ def test_compiled_values_are_numpys(name, dtype):
             ft.make_jaxpr(primitive)(*[np.zeros(2, dtype)] * primitive.ufunc.nin)
         return
     with np.errstate(all="ignore"):
-        want = primitive.ufunc(*operands)
+        with warnings.catch_warnings():
+            if name == "expn":  # SciPy warns of orders that are not whole
+                warnings.simplefilter("ignore")
+            want = primitive.ufunc(*operands)
         got = ft.jit(primitive)(*operands)
         if name in IN_DOUBLE and dtype == np.float32:
             want = primitive.ufunc(*(x.astype(np.float64) for x in operands)).astype(dtype)

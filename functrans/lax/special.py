@@ -489,7 +489,7 @@ expn = _row(
     "expn",
     {
         "i": "scipy_expn({0}, {1})",
-        "f": "where({0} == {0}, scipy_expn(where(abs({0}) < 9e18, {0}, -9223372036854775808), {1}), nan)",
+        "f": "where({0} == {0}, scipy_expn(where(abs({0}) < 2147483648, {0}, -1), {1}), nan)",
     },
     _by_order("expn"),
     _expn_derivative,
