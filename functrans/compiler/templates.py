@@ -27,7 +27,7 @@ _COSTS = {
     "select": 1, "floor": 1, "ceil": 1, "trunc": 1, "rint": 1, "sign": 2, "copysign": 1, "isnan": 1, "isinf": 1,
     "isfinite": 1, "signbit": 1, "sqrt": 5, "square": 1, "reciprocal": 4, "left_shift": 2, "right_shift": 2,
     "logical_and": 1, "logical_or": 1, "logical_xor": 1, "logical_not": 1, "less": 1, "less_equal": 1, "complex": 1,
-    "real": 1, "divide": 4, "threefry2x32": 110,
+    "real": 1, "divide": 4, "divide_by": 3, "threefry2x32": 110,
 }  # fmt: skip
 _OPERATORS = {
     ast.Add: 1, ast.Sub: 1, ast.Mult: 1, ast.Div: 4, ast.Pow: CALL, ast.BitAnd: 1, ast.BitOr: 1, ast.BitXor: 1,

@@ -274,6 +274,23 @@ div = Elementwise(
 div.transpose = lambda ct, a, b: [unbroadcast(div.bind(ct, b), a.aval), None]
 
 
+def _div_lower(k: Any, idx: Any, a: Any, b: Any) -> Any:
+    """A division by a constant is a product, corrected if the reciprocal is inexact."""
+    y = read(k, idx, b)
+    if y.kind == "op" and y.args[1].kind == "size" and a.aval.dtype in (np.float32, np.float64):
+        return k.op("divide_by({0}, {1})", read(k, idx, a), y)  # a whole number, which the kernel gets as an argument
+    if y.kind == "const" and a.aval.dtype in (np.float32, np.float64) and 1e-18 < builtins.abs(y.args[0]) < 1e18:
+        x = read(k, idx, a)
+        if builtins.abs(math.frexp(y.args[0])[0]) == 0.5:
+            return k.op("{0} * {1}", x, k.const(1 / y.args[0], y.dtype))
+        positive = k.const(builtins.abs(y.args[0]), y.dtype)
+        return k.op("divide_by({0}, {1})" if y.args[0] > 0 else "-divide_by({0}, {1})", x, positive)
+    return Elementwise._lower(div, k, idx, a, b)
+
+
+div.lower = _div_lower
+
+
 def _power_of_base(t: Any, y: Any, x: Any, p: Any) -> Any:
     return t * where(p == 0, 0.0, p * pow(x, where(p == 0, 1.0, p - 1)))
 

@@ -1,7 +1,7 @@
 """erf, erfc and erfinv.
 
-For |x| < 1 erf is an odd polynomial; beyond it erf(x) = 1 - e^-q(x), where q = -log(erfc(x)) is so smooth that one
-polynomial serves up to where erf is 1. erfc(x), which is as good for large x as for small, is e^-x^2 C(t) / (1 + 2 x)
+erf(x) = 1 - e^-q(x), where q = -log(erfc(x)) is so smooth that one polynomial serves up to where erf is 1; in float64
+an odd polynomial is better for |x| < 1. erfc(x), which is as good for large x as for small, is e^-x^2 C(t) / (1 + 2 x)
 with t = (x - K) / (x + K) (Shepherd & Laframboise, "Chebyshev approximation of (1 + 2 x) exp(x^2) erfc x", 1981). All
 polynomials are minimax (Remez).
 
@@ -26,6 +26,7 @@ from functrans.compiler.mathematics.values import (
     minimum,
     muladd,
     polynomial,
+    power_of_two,
     scaled,
     sqrt,
     two_product,
@@ -42,15 +43,17 @@ _ERF_64 = (
 )  # fmt: skip
 _ERF_32 = (-5.9816244e-08, -0.37612626, 0.112836, -0.026854446, 0.0051895366, -0.00080208457, 7.889119e-05)
 
-#: -log(erfc(x)) on [1, 6] and [1, 4], so that erfc is good to 2^-57 and 2^-35.
+#: -log(erfc(x)) on [1, 6], so that erfc is good to 2^-57.
 _Q_64 = (
     5.132663061609433e-07, 1.1283739914776036, 0.6366440561169487, 0.10270228706835743, -0.0189880369825285,
     -0.00041354341486378855, 0.0019189526580083375, -0.000773048676612823, 0.00013655767864894768, 1.95220966936203e-05,
     -2.2532595926690587e-05, 8.578699223352782e-06, -2.114780623532973e-06, 3.6956195665961784e-07,
     -4.5932746503350074e-08, 3.8899701029051145e-09, -2.0203182986343053e-10, 4.865037005130035e-12,
 )  # fmt: skip
+#: -log(erfc(x)) / x - 2 / sqrt(pi) on [0, 3.95], so that erf is good to 2^-27.9.
 _Q_32 = (
-    -0.00018802479, 1.1295784, 0.63322, 0.108418435, -0.02520817, 0.0042045303, -0.00044133016, 2.1686332e-05,
+    -5.4119656e-08, 0.6366194, 0.10277783, -0.019153064, -0.000160396365, 0.0016670278, -0.00063283707, 0.00011764133,
+    -9.256271e-06,
 )  # fmt: skip
 
 #: (1 + 2 x) e^x^2 erfc(x) in t for x >= 0.46, to 2^-60 and 2^-30; K; what is left of the first coefficients.
@@ -108,11 +111,15 @@ def _near_zero(a: Any) -> Any:
 
 
 def erf(x: Any) -> Any:
-    """The error function, within 1.2 ulp."""
-    a = minimum(absolute(x), choose(x, 6.0, 4.0))
-    near = _near_zero(a)
-    far = 1.0 - exp_within(-polynomial(a, choose(x, _Q_64, _Q_32)))[0]
-    return copysign(where(a < 1.0, near, far), x)
+    """The error function, within 1.2 ulp (float32: 2)."""
+    a = minimum(absolute(x), choose(x, 6.0, 3.95))
+    if is_double(x):
+        far = 1.0 - exp_within(-polynomial(a, _Q_64))[0]
+        return copysign(where(a < 1.0, _near_zero(a), far), x)
+    q = muladd(a, TWO_OVER_SQRT_PI, a * polynomial(a, _Q_32))
+    _, r, i = reduced(-q)
+    power = power_of_two(i, x)  # e^-q is this power and as much of it as the next line adds
+    return copysign(muladd(-power, muladd(r * r, tail(r), r), 1.0 - power), x)
 
 
 def erfc(x: Any) -> Any:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from functrans.compiler.mathematics.values import (
-    absolute,
     choose,
     compiled,
     fast_two_sum,
@@ -101,13 +100,15 @@ def expm1(x: Any) -> Any:
 
 
 def logistic(x: Any) -> Any:
-    """1 / (1 + e^-x), within 1.2 ulp: as e / (1 + e) below zero, and corrected by what roundings took."""
-    e, rest = exp_and_rest(-absolute(x))
-    rest = e * rest
-    negative = x < 0.0
-    d, d_rest = fast_two_sum(1.0, e)
-    y = where(negative, e, 1.0) / d
-    return y + where(negative, 1.0 - y, y) * (where(negative, rest, 0.0) - y * (d_rest + rest))
+    """1 / (1 + e^-x), within 2 ulp: as 2^-h / (2^-h + 2^(n-h) e^r) with h half of n, so that nothing overflows.
+
+    The smaller power and the fraction of the other are added first: they round to less than the larger one does.
+    """
+    within = maximum(minimum(-x, choose(x, 746.0, 104.0)), choose(x, -746.0, -104.0))
+    _, r, i = reduced(within)
+    half = i >> 1
+    one, power = power_of_two(-half, x), power_of_two(i - half, x)
+    return one / (maximum(one, power) + muladd(power, muladd(r * r, tail(r), r), minimum(one, power)))
 
 
 exp_f64, exp_f32 = compiled(exp)
