@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from functrans import config
 from functrans.compiler.contractions import BLAS_DTYPES
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
@@ -18,8 +19,9 @@ from functrans.core.primitive import lookup, zeros
 from functrans.core.trace import stage
 from functrans.errors import JaxprError
 
-#: Bytes of a matrix of windows from which on it is made in parts: large enough that threads meet rarely.
-BLOCK = 1 << 23
+#: Bytes of a matrix of windows, for each thread, from which on it is made in parts: what a core's own cache holds, so
+#: that the product finds there what the same thread has written.
+BLOCK = 1 << 20
 
 
 def with_expansions(jaxpr: Jaxpr) -> Jaxpr:
@@ -88,7 +90,7 @@ def _in_parts(eqn: Eqn) -> Any:
     is_filter_of_features = rhs.shape[rhs_spec[1]] == 1 and rhs.shape[rhs_spec[0]] == groups
     if lhs.dtype not in BLAS_DTYPES or is_filter_of_features:
         return None
-    found = parts(lhs, rhs, out, eqn.params, BLOCK)
+    found = parts(lhs, rhs, out, eqn.params, BLOCK * config.num_threads())
     if found is None:
         return None
     of_images, length = found

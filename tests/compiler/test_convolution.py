@@ -109,7 +109,7 @@ def test_many_images_are_convolved_in_blocks(letters, images, monkeypatch):
     want, wanted = fun(x, w), ft.grad(loss, (0, 1))(x, w)
     size = 9 * 8 * 9 * 4 * 8  # bytes of the windows of an image
     whole = [_plan(f, x, w).arena for f in (fun, ft.grad(loss, (0, 1)))]
-    monkeypatch.setattr(convolution, "BLOCK", 3 * size)
+    monkeypatch.setattr(convolution, "BLOCK", 3 * size // ft.config.num_threads())
     plans = [_plan(f, x, w) for f in (fun, ft.grad(loss, (0, 1)))]
     if images > 3:
         assert [sum(isinstance(i, Mark) for i in plan.instructions) for plan in plans] == [1, 3]
