@@ -1,4 +1,4 @@
-"""Settings: threads, the kernel cache, the search for NaN and infinities, and for keys used twice.
+"""Settings: threads, the kernel cache, memory, the search for NaN and infinities, and for keys used twice.
 
 Each has an environment variable that gives its value at start:
 
@@ -24,8 +24,10 @@ from pathlib import Path
 from functrans.errors import ArgumentError
 
 __all__ = [
-    "cache", "cache_folder", "debug_infs", "debug_key_reuse", "debug_nans", "num_threads", "set_cache_folder",
-    "set_debug_infs", "set_debug_key_reuse", "set_debug_nans", "set_num_threads", "threads",
+    "cache", "cache_folder", "debug_infs", "debug_key_reuse", "debug_nans", "num_threads", "recycled_memory",
+    "set_cache_folder",
+    "set_debug_infs", "set_debug_key_reuse", "set_debug_nans", "set_num_threads", "set_recycled_memory",
+    "threads",
 ]  # fmt: skip
 
 
@@ -145,6 +147,31 @@ def cache(folder: str | os.PathLike[str] | None) -> Iterator[None]:
         yield
     finally:
         _set[:] = outer
+
+
+# ------------------------------------------------------------------ memory
+
+_recycled = 1 << 28
+
+
+def recycled_memory() -> int:
+    """How many bytes of large results that nobody holds any more are kept for results to come, at most."""
+    return _recycled
+
+
+def set_recycled_memory(limit: int) -> None:
+    """Set that number (256 MiB at start); 0 gives memory back to the operating system at once.
+
+    >>> from functrans import config
+    >>> config.set_recycled_memory(config.recycled_memory())
+    """
+    global _recycled
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise ArgumentError(f"the memory to be kept must be a number of bytes, got {limit!r}")
+    _recycled = limit
+    memory = sys.modules.get("functrans.compiler.memory")
+    if memory is not None:
+        memory.trim(limit)
 
 
 # ------------------------------------------------------------------ NaN and infinities

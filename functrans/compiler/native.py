@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler import blas, kernels, machine, plan as p
+from functrans.compiler.memory import LEAST, empty
 from functrans.compiler.steps import Kernel
 from functrans.compiler.threads import pool_address
 from functrans.core.array import Array
@@ -148,7 +149,7 @@ class Native:
         self._calls = assembler.calls
         self._checks = assembler.checks
         self._keep = assembler.keep
-        self._makers = [(b.aval.shape, b.aval.dtype) for b in plan.outputs]  # type: ignore[union-attr]
+        self._makers = [(b.aval.shape, b.aval.dtype, b.nbytes) for b in plan.outputs]  # type: ignore[union-attr]
         assert [b.slot for b in (*plan.inputs, *plan.outputs)] == list(
             range(1, 1 + len(plan.inputs) + len(plan.outputs))
         ), "inputs and outputs stand first among the slots"
@@ -156,7 +157,10 @@ class Native:
         self._lock = threading.Lock()
 
     def __call__(self, *arrays: np.ndarray) -> list[Any]:
-        outs = [Array(shape, dtype) for shape, dtype in self._makers]
+        outs = [
+            Array(shape, dtype) if nbytes < LEAST else empty(shape, dtype, nbytes)
+            for shape, dtype, nbytes in self._makers
+        ]
         if self._lock.acquire(blocking=False):
             try:
                 self._run(self._state, arrays, outs)

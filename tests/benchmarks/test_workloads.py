@@ -29,7 +29,7 @@ def library(name):
     module = importlib.import_module(name)
     if name == "jax":
         module.config.update("jax_enable_x64", True)
-    for part in ("numpy", "lax", "nn", "scipy.special", "scipy.linalg", "tree"):
+    for part in ("numpy", "lax", "nn", "random", "scipy.special", "scipy.linalg", "tree"):
         importlib.import_module(f"{name}.{part}")
     return module
 

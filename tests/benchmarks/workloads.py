@@ -165,6 +165,24 @@ def training_step_large(ft, dtype):
     return _training_step(ft, dtype, [784, 1024, 1024, 10])
 
 
+def _convolution(ft, dtype):
+    image, filters = normal(dtype, 32, 32, 32, 16), normal(dtype, 3, 3, 16, 32)
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lambda x, w: ft.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=layout), (image, filters)
+
+
+@workload(SINGLE)
+def convolution(ft, dtype):
+    function, args = _convolution(ft, dtype)
+    return ft.jit(function), args
+
+
+@workload(SINGLE)
+def convolution_grad(ft, dtype):
+    function, args = _convolution(ft, dtype)
+    return ft.jit(ft.grad(lambda x, w: (function(x, w) ** 2).sum(), argnums=(0, 1))), args
+
+
 @workload(SINGLE)
 def attention_grad(ft, dtype):
     rng = np.random.default_rng(0)
@@ -194,6 +212,11 @@ def gaussian_process_grad(ft, dtype):
         return 0.5 * a @ a + ft.numpy.log(ft.numpy.diag(factor)).sum()
 
     return ft.jit(ft.value_and_grad(negative_log_likelihood)), (np.zeros(7, dtype),)
+
+
+@workload()
+def random_normal(ft, dtype):
+    return ft.jit(lambda key: ft.random.normal(key, (1_000_000,), dtype)), (ft.random.PRNGKey(0),)
 
 
 # ------------------------------------------------------------------ loops
