@@ -246,6 +246,12 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample(lambda x: lax.sort(x), (X,)),
         Sample(lambda x, y: lax.sort((x, y), dimension=0, num_keys=1), (X, Y)),
     ],
+    "fft": [
+        Sample(lambda x: lax.fft(x, "FFT", (4,)), (X,)),
+        Sample(lambda x: lax.fft(x, "RFFT", (3, 4)), (X,)),
+        Sample(lambda x: lax.fft(lax.complex(x, x * x), "IRFFT", (7,)), (X,)),
+        Sample(lambda x: lax.fft(lax.complex(x, x * x), "IFFT", (3, 4)), (X,)),
+    ],
     "cholesky": [Sample(lambda a: lax.linalg.cholesky(a), (S,))],
     "triangular_solve": [
         Sample(lambda a, b: lax.linalg.triangular_solve(a, b, left_side=True, lower=True), (M, X)),

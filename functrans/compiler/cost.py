@@ -114,6 +114,14 @@ def _sort(eqn: Eqn) -> float:
     return aval.size * max(math.log2(max(aval.shape[eqn.params["dimension"]], 1)), 1.0)
 
 
+def _fft(eqn: Eqn) -> float:
+    """`5 n log2 n` for a complex transform of `n` points, by convention; half of it between real arrays and spectra."""
+    points = math.prod(eqn.params["fft_lengths"])
+    sizes = eqn.inputs[0].aval.size, eqn.outvars[0].aval.size
+    factor = 5.0 if sizes[0] == sizes[1] else 2.5
+    return factor * max(sizes) * math.log2(points)
+
+
 def _matrices(formula: Callable[[int, int], float]) -> Callable[[Eqn], float]:
     """A factorization's count, for each of a stack of `m` by `n` matrices."""
 
@@ -163,6 +171,7 @@ _COUNTS: dict[str, Callable[[Eqn], float]] = {
     "conv_general_dilated": _convolution,
     **dict.fromkeys(("reduce_window_sum", "reduce_window_max", "reduce_window_min"), _windows),
     "sort": _sort,
+    "fft": _fft,
     "cholesky": _matrices(lambda m, n: n**3 / 3),
     "lu": _matrices(_lu),
     "det": _matrices(_lu),

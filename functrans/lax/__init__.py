@@ -100,6 +100,7 @@ from functrans.lax.elementwise import (
     tan,
     tanh,
 )
+from functrans.lax.fourier import FftType, fft
 from functrans.lax.indexing import (
     dynamic_index_in_dim,
     dynamic_slice,
@@ -162,7 +163,7 @@ from functrans.lax.windows import (
 )
 
 __all__ = [
-    "ConvDimensionNumbers",
+    "ConvDimensionNumbers", "FftType",
     "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
     "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size", "bessel_i0e",
     "bessel_i1e", "bitcast_convert_type", "bitwise_and",
@@ -172,8 +173,8 @@ __all__ = [
     "convert_element_type", "cos", "cosh", "cumlogsumexp",
     "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim",
     "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
-    "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor",
-    "fori_loop", "full", "gather", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "imag", "index_in_dim",
+    "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "fft",
+    "floor", "fori_loop", "full", "gather", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "imag", "index_in_dim",
     "index_take", "integer_pow", "iota", "is_finite", "isfinite", "le", "lgamma",
     "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad",
     "padtype_to_pads", "pmax",

@@ -57,6 +57,7 @@ from numpy import (
 
 from functrans.core.array import Array, Array as ndarray
 from functrans.numpy import (
+    fft,
     linalg,
     methods as methods,  # gives tracers their operators and methods
 )
@@ -363,9 +364,9 @@ __all__ = [
     "cumulative_prod", "cumulative_sum", "deg2rad", "degrees", "delete", "diag", "diag_indices", "diagflat",
     "diagonal", "diff", "digitize", "divide", "divmod", "dot", "dsplit", "dstack", "dtype", "e", "ediff1d", "einsum",
     "einsum_path", "empty", "empty_like", "equal", "errstate", "euler_gamma", "exp", "exp2", "expand_dims", "expm1",
-    "extract", "eye", "fabs", "fill_diagonal", "finfo", "fix", "flatnonzero", "flip", "fliplr", "flipud", "float16",
-    "float32", "float64", "float_power", "floating", "floor", "floor_divide", "fmax", "fmin", "fmod", "frexp",
-    "frombuffer", "fromfunction", "full", "full_like", "gcd", "generic", "geomspace", "gradient", "greater",
+    "extract", "eye", "fabs", "fft", "fill_diagonal", "finfo", "fix", "flatnonzero", "flip", "fliplr", "flipud",
+    "float16", "float32", "float64", "float_power", "floating", "floor", "floor_divide", "fmax", "fmin", "fmod",
+    "frexp", "frombuffer", "fromfunction", "full", "full_like", "gcd", "generic", "geomspace", "gradient", "greater",
     "greater_equal", "hamming", "hanning", "heaviside", "histogram", "histogram_bin_edges", "hsplit", "hstack",
     "hypot", "identity", "iinfo", "imag", "index_exp", "indices", "inexact", "inf", "inner", "insert", "int16",
     "int32", "int64", "int8", "int_", "integer", "interp", "invert", "isclose", "iscomplex", "iscomplexobj",

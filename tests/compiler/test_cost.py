@@ -51,6 +51,7 @@ ROWS = {  # name: (function, arguments, operations, bytes)
     "slice": (lambda x: x[:3], (np.ones(100),), 0, 48),
     "gather": (lambda x, i: x[i], (np.ones(100), np.arange(3)), 0, 48 + 24),
     "scattered sum": (lambda x, i: fnp.asarray(x).at[i].add(1.0), (np.ones(100), np.arange(3)), 3, None),
+    "fft": (np.fft.rfft, (np.ones(16),), 2.5 * 16 * 4, 128 + 9 * 16),
     "sort": (np.sort, (np.ones(16),), 16 * 4, 256),
     "inner jit": (ft.named_call(np.sin), (np.ones(5),), 5, 80),
     "scan": (lambda c, xs: lax.scan(lambda c, x: (c * x, c + x), c, xs), (np.array(1.0), np.ones(10)), 20, 10 * 2 * 24),
