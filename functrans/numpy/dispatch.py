@@ -78,7 +78,8 @@ def _document(numpy_function: Any, traced: Any) -> str:
         if line and not (not summary and line.startswith(f"{name}(")):
             summary.append(line)
     own = traced.__doc__
-    text = f"{' '.join(summary)}\n\nAs `numpy.{name}`."
+    module = ".".join(part for part in (numpy_function.__module__ or "numpy").split(".") if not part.startswith("_"))
+    text = f"{' '.join(summary)}\n\nAs `{module}.{name}`."
     return f"{text}\n\n{own}" if own else text
 
 

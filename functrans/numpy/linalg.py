@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +15,24 @@ from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import elementwise as ew, linalg as prim
 from functrans.lax.contraction import matmul as _matmul
-from functrans.numpy import indexing, manipulation, products, reductions as red
-from functrans.numpy.dispatch import dtype_of, implements, normalize_axes, normalize_axis, operand, shape_of
+from functrans.lax.custom import custom_jvp
+from functrans.numpy import creation, indexing, manipulation, products, reductions as red, sorting, ufuncs
+from functrans.numpy.dispatch import (
+    dtype_of,
+    implements,
+    normalize_axes,
+    normalize_axis,
+    operand,
+    shape_of,
+    unsupported,
+)
+
+__all__ = [
+    "EigResult", "EighResult", "LinAlgError", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cond", "cross",
+    "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power",
+    "matrix_rank", "matrix_transpose", "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
+    "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm",
+]  # fmt: skip
 
 LinAlgError = np.linalg.LinAlgError
 
@@ -54,21 +74,23 @@ class SlogdetResult(NamedTuple):
 
 
 def _float(name: str, a: Any) -> Any:
+    """A matrix of the dtype in which NumPy computes: integers become float64; primitives refuse float16."""
     a = operand(name, a)
     dtype = dtype_of(a)
-    return (
-        a
-        if dtype.kind in "fc" and dtype.itemsize >= 4 and not aval_of(a).weak
-        else lax.convert_element_type(
-            a, np.result_type(dtype, np.float64) if dtype.kind in "biu" else np.result_type(dtype, np.float32)
-        )
-    )
+    return lax.convert_element_type(a, np.float64 if dtype.kind in "biu" else dtype)
 
 
 def _pair(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     a, b = _float(name, a), _float(name, b)
     dtype = np.result_type(dtype_of(a), dtype_of(b))
     return lax.convert_element_type(a, dtype), lax.convert_element_type(b, dtype)
+
+
+def _matrices(name: str, a: Any) -> Any:
+    a = _float(name, a)
+    if len(shape_of(a)) < 2:
+        raise ShapeError(f"{name} takes matrices in the last two axes, got shape {shape_of(a)}")
+    return a
 
 
 @implements(np.linalg.solve)
@@ -97,12 +119,17 @@ def slogdet(a: Any) -> Any:
 
 @implements(np.linalg.cholesky)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    """Of traced arrays the Hermitian part is factorized, so that derivatives are Hermitian too."""
     a = _float("cholesky", a)
     return lax.conj(prim.mT(prim.cholesky(a))) if upper else prim.cholesky(a)
 
 
 @implements(np.linalg.qr)
 def qr(a: Any, mode: str = "reduced") -> Any:
+    """Of traced arrays `mode` is `"reduced"`, `"complete"` or `"r"`; `"raw"` is for plain arrays alone.
+
+    Derivatives need independent columns (the first ones, of wide matrices), and of tall matrices `"complete"` has none.
+    """
     if mode not in ("reduced", "complete", "r"):
         raise ArgumentError(f"qr of a traced array takes mode 'reduced', 'complete' or 'r', got {mode!r}")
     q, r = prim.qr(_float("qr", a), full_matrices=mode == "complete")
@@ -111,7 +138,20 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
 @implements(np.linalg.svd)
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """Derivatives of singular vectors are infinite where two singular values are equal; those of values are not.
+
+    Of matrices that are not square `full_matrices=True` has none.
+    """
     a = _float("svd", a)
+    if hermitian:
+        w, u = eigh(a)
+        order = lax.rev(sorting.argsort(lax.abs(w), -1), (len(shape_of(w)) - 1,))
+        w = indexing.take_along_axis(w, order, -1)
+        if not compute_uv:
+            return lax.abs(w)
+        u = indexing.take_along_axis(u, lax.expand_dims(order, (-2,)), -1)
+        turned = u * lax.convert_element_type(lax.expand_dims(ufuncs.copysign(1.0, w), (-2,)), dtype_of(u))
+        return SVDResult(u, lax.abs(w), lax.conj(prim.mT(turned)))
     if not compute_uv:
         return prim.svd(a, compute_uv=False)
     return SVDResult(*prim.svd(a, full_matrices=full_matrices))
@@ -124,6 +164,12 @@ def svdvals(x: Any, /) -> Any:
 
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
+    """Of traced arrays the Hermitian part counts, not one triangle, so that derivatives are Hermitian too.
+
+    Derivatives of eigenvectors are infinite where two eigenvalues are equal; those of eigenvalues are not.
+    """
+    if UPLO.upper() not in ("L", "U"):
+        raise ArgumentError(f"UPLO is 'L' or 'U', got {UPLO!r}")
     vectors, values = prim.eigh(_float("eigh", a), lower=UPLO.upper() == "L")
     return EighResult(values, vectors)
 
@@ -145,54 +191,105 @@ def eigvals(a: Any) -> Any:
     return eig(a).eigenvalues
 
 
+_UNSET: Any = object()
+
+
 @implements(np.linalg.pinv)
-def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    a = _float("pinv", a)
-    u, s, vh = prim.svd(a, full_matrices=False)
-    rtol = rtol if rtol is not None else rcond
-    cutoff = max(shape_of(a)[-2:]) * np.finfo(dtype_of(s)).eps if rtol is None else rtol
-    keep = s > cutoff * red.max(s, -1, keepdims=True)
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _UNSET) -> Any:
+    """The derivative (Golub and Pereyra, 1973) holds where the rank does not change, for equal singular values too."""
+    a = _matrices("pinv", a)
+    if rcond is not None and rtol is not _UNSET:
+        raise ArgumentError("pinv takes rcond or rtol, not both")
+    if rcond is None:
+        rcond = 1e-15 if rtol is _UNSET else rtol
+    return _pinv(a, _relative(a, rcond), hermitian)
+
+
+def _relative(a: Any, rtol: Any) -> Any:
+    """A tolerance relative to the largest singular value, one for each matrix."""
+    if rtol is None:
+        rtol = max(shape_of(a)[-2:]) * np.finfo(dtype_of(a)).eps
+    return lax.expand_dims(lax.convert_element_type(operand("rtol", rtol), np.float64), (-1,))
+
+
+@partial(custom_jvp, nondiff_argnums=(2,))
+def _pinv(a: Any, rtol: Any, hermitian: bool) -> Any:
+    if not aval_of(a).size:
+        return lax.conj(prim.mT(a))
+    u, s, vh = svd(a, full_matrices=False, hermitian=hermitian)
+    keep = s > rtol * red.max(s, -1, keepdims=True)
     inverse = ew.where(keep, 1.0 / ew.where(keep, s, 1.0), 0.0)
     scaled = lax.conj(prim.mT(vh)) * lax.convert_element_type(lax.expand_dims(inverse, (-2,)), dtype_of(vh))
     return _matmul(scaled, lax.conj(prim.mT(u)))
 
 
+@_pinv.defjvp
+def _pinv_jvp(hermitian: bool, primals: Any, tangents: Any) -> Any:
+    (a, rtol), (t, _) = primals, tangents
+    p = _pinv(a, rtol, hermitian)
+    ph, th = lax.conj(prim.mT(p)), lax.conj(prim.mT(t))
+    within = _matmul(_matmul(p, t), p)
+    inner = _matmul(p, _matmul(ph, th))
+    outer = _matmul(_matmul(th, ph), p)
+    return p, inner - _matmul(_matmul(inner, a), p) + outer - _matmul(p, _matmul(a, outer)) - within
+
+
 @implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """Of traced arrays the residuals are there for tall matrices of any rank, where NumPy gives none below full rank.
+
+    The solution is differentiated as the pseudoinverse is.
+    """
     a, b = _pair("lstsq", a, b)
-    u, s, vh = prim.svd(a, full_matrices=False)
-    cutoff = np.finfo(dtype_of(s)).eps * max(shape_of(a)) if rcond is None else rcond
-    keep = s > cutoff * s[0]
-    inverse = ew.where(keep, 1.0 / ew.where(keep, s, 1.0), 0.0)
-    columns = b if len(shape_of(b)) == 2 else lax.reshape(b, (*shape_of(b), 1))
-    inner = _matmul(lax.conj(prim.mT(u)), columns) * lax.convert_element_type(
-        lax.reshape(inverse, (shape_of(s)[0], 1)), dtype_of(u)
+    if len(shape_of(a)) != 2 or len(shape_of(b)) not in (1, 2) or shape_of(a)[0] != shape_of(b)[0]:
+        raise ShapeError(
+            f"lstsq takes a matrix and as many rows of right-hand sides, got shapes {shape_of(a)} and {shape_of(b)}"
+        )
+    m, n = shape_of(a)
+    rcond = np.finfo(np.float64).eps * max(m, n) if rcond is None else rcond
+    rcond = ew.where(lax.lt(rcond, 0), np.finfo(np.float64).eps, rcond)  # as LAPACK
+    columns = b if len(shape_of(b)) == 2 else lax.reshape(b, (m, 1))
+    rtol = _relative(a, rcond)
+    x = _matmul(_pinv(a, rtol, False), columns)
+    s = prim.svd(a, compute_uv=False)
+    rank = red.sum(s > rtol * red.max(s, -1, initial=0))
+    residuals = _squares(columns - _matmul(a, x), 0, False) if m > n else creation.zeros(0, dtype_of(s))
+    return (
+        (x if len(shape_of(b)) == 2 else lax.reshape(x, (n,))),
+        residuals,
+        lax.convert_element_type(rank, np.int32),
+        s,
     )
-    x = _matmul(lax.conj(prim.mT(vh)), inner)
-    rank = red.sum(keep)
-    residual = red.sum(lax.square(lax.abs(columns - _matmul(a, x))), 0)
-    return (x if len(shape_of(b)) == 2 else lax.reshape(x, shape_of(x)[:-1])), residual, rank, s
 
 
 @implements(np.linalg.matrix_rank)
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    a = _float("matrix_rank", A)
-    s = prim.svd(a, compute_uv=False)
-    limit = tol
-    if limit is None:
-        rtol = max(shape_of(a)[-2:]) * np.finfo(dtype_of(s)).eps if rtol is None else rtol
-        limit = red.max(s, -1, keepdims=True) * rtol
+    if rtol is not None and tol is not None:
+        raise ArgumentError("matrix_rank takes tol or rtol, not both")
+    a = operand("matrix_rank", A)
+    if len(shape_of(a)) < 2:
+        return lax.convert_element_type(red.any(lax.ne(a, 0)), np.int64)
+    s = svd(a, compute_uv=False, hermitian=hermitian)
+    if tol is None:
+        limit = red.max(s, -1, keepdims=True, initial=0) * (_relative(s, rtol) if rtol is not None else _default(a, s))
+    else:
+        limit = lax.expand_dims(operand("matrix_rank", tol), (-1,))
     return red.sum(s > limit, -1)
+
+
+def _default(a: Any, s: Any) -> Any:
+    return max(shape_of(a)[-2:]) * np.finfo(dtype_of(s)).eps
 
 
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
-    a = operand("matrix_power", a)
+    a, n = operand("matrix_power", a), operator.index(n)
+    if len(shape_of(a)) < 2 or shape_of(a)[-1] != shape_of(a)[-2]:
+        raise ShapeError(f"matrix_power takes square matrices in the last two axes, got shape {shape_of(a)}")
     if n < 0:
         a, n = inv(a), -n
     if n == 0:
-        size = shape_of(a)[-1]
-        return lax.broadcast_to(prim._eye(size, dtype_of(a)), shape_of(a))
+        return lax.broadcast_to(creation.eye(shape_of(a)[-1], dtype=dtype_of(a)), shape_of(a))
     out, square = None, a
     while n:
         if n & 1:
@@ -204,38 +301,56 @@ def matrix_power(a: Any, n: int) -> Any:
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    terms, ndims = [], [len(shape_of(operand("multi_dot", x))) for x in arrays]
-    for i, n in enumerate(ndims):
-        first, last = letters[i], letters[i + 1]
-        terms.append(last if n == 1 and i == 0 else first if n == 1 else first + last)
-    result = "".join(c for c, n in ((letters[0], ndims[0]), (letters[len(ndims)], ndims[-1])) if n == 2)
-    return products.einsum(",".join(terms) + "->" + result, *arrays)
+    unsupported("multi_dot", out=out)
+    arrays = [operand("multi_dot", x) for x in arrays]
+    if len(arrays) < 2:
+        raise ArgumentError("multi_dot takes at least two arrays")
+    shapes = [shape_of(x) for x in arrays]
+    if any(len(shape) != 2 for shape in shapes[1:-1]) or any(len(shapes[i]) not in (1, 2) for i in (0, -1)):
+        raise ShapeError(f"multi_dot takes matrices, and vectors at the ends, got shapes {shapes}")
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    if len(arrays) >= len(letters):
+        raise ArgumentError(f"multi_dot of traced arrays takes fewer than {len(letters)} arrays, got {len(arrays)}")
+    terms = [letters[i : i + 2] for i in range(len(arrays))]
+    if len(shapes[0]) == 1:
+        terms[0] = terms[0][1:]
+    if len(shapes[-1]) == 1:
+        terms[-1] = terms[-1][:1]
+    ends = (terms[0][:-1], terms[-1][1:])
+    return products.einsum(",".join(terms) + "->" + "".join(ends), *arrays)
 
 
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
-    x = _float("cond", x)
+    x = _matrices("cond", x)
+    if not aval_of(x).size:
+        raise ShapeError(f"cond is not defined for empty arrays, got shape {shape_of(x)}")
     if p in (None, 2, -2):
         s = prim.svd(x, compute_uv=False)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
+        r = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    else:
+        prim.check_square("cond", aval_of(x))
+        r = norm(x, p, (-2, -1)) * norm(_inverse_or_infinite(x), p, (-2, -1))
+    lost = ufuncs.isnan(r) & ~red.any(ufuncs.isnan(x), (-2, -1))
+    return ew.where(lost, np.inf, r)
+
+
+def _inverse_or_infinite(a: Any) -> Any:
+    """The inverse, with infinities and NaN where `inv` raises."""
+    factors, _, permutation = prim.lu(a)
+    n = shape_of(a)[-1]
+    rows = lax.convert_element_type(lax.eq(lax.expand_dims(permutation, (-1,)), lax.iota(np.int32, n)), dtype_of(a))
+    return prim.triangular_solve(factors, prim.triangular_solve(factors, rows, lower=True, unit_diagonal=True))
 
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    x = operand("norm", x)
-    if dtype_of(x).kind not in "fc":
-        x = lax.convert_element_type(x, np.float64)
+    """The derivative at zero is zero where a norm has none, the subgradient of least norm."""
+    x = _normed("norm", x)
     ndim = len(shape_of(x))
     if axis is None and (ord is None or (ord in ("fro", "f") and ndim == 2) or (ord == 2 and ndim == 1)):
-        out = _root_of_squares(x, None, False)
-        return lax.reshape(out, (1,) * ndim) if keepdims else out
-    axes = (
-        normalize_axes(axis, ndim)
-        if not isinstance(axis, (tuple, list))
-        else tuple(normalize_axis(i, ndim) for i in axis)
-    )
+        return _root_of_squares(x, tuple(range(ndim)), keepdims)
+    axes = _ordered_axes(axis, ndim)
     if len(axes) == 1:
         return vector_norm(x, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) == 2:
@@ -243,53 +358,85 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     raise ShapeError(f"norm takes one axis (vectors) or two (matrices), got {axis} for an array of shape {shape_of(x)}")
 
 
-def _root_of_squares(x: Any, axes: Any, keepdims: bool) -> Any:
-    """The Euclidean norm; its derivative at zero is zero, as JAX has it nan: the subgradient of least norm."""
-    squares = lax.real(x * lax.conj(x)) if dtype_of(x).kind == "c" else x * x
-    total = red.sum(squares, axes, keepdims=keepdims)
+def _ordered_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes counted from the front, in the order in which they were given."""
+    normalize_axes(axis, ndim)  # refuses those that are not there, or twice
+    return (
+        tuple(normalize_axis(i, ndim) for i in axis) if isinstance(axis, (tuple, list)) else normalize_axes(axis, ndim)
+    )
+
+
+def _normed(name: str, x: Any) -> Any:
+    x = operand(name, x)
+    return x if dtype_of(x).kind in "fc" else lax.convert_element_type(x, np.float64)
+
+
+def _squares(x: Any, axes: Any, keepdims: bool) -> Any:
+    return red.sum(lax.real(x * lax.conj(x)) if dtype_of(x).kind == "c" else x * x, axes, keepdims=keepdims)
+
+
+def _root(total: Any, root: Callable[[Any], Any]) -> Any:
+    """A root of numbers that are not negative, with derivative zero at zero."""
     empty = lax.eq(total, 0)
-    return ew.where(empty, 0.0, ew.sqrt(ew.where(empty, 1.0, total)))
+    return ew.where(empty, 0.0, root(ew.where(empty, 1.0, total)))
+
+
+def _root_of_squares(x: Any, axes: Any, keepdims: bool) -> Any:
+    return _root(_squares(x, axes, keepdims), ew.sqrt)
 
 
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    x = operand("vector_norm", x)
-    if dtype_of(x).kind not in "fc":
-        x = lax.convert_element_type(x, np.float64)
+    x = _normed("vector_norm", x)
     axes = normalize_axes(axis, len(shape_of(x)))
-    if ord == 2:
+    if ord is None or ord == 2:
         return _root_of_squares(x, axes, keepdims)
+    if isinstance(ord, str):
+        raise ArgumentError(f"norm of vectors takes a number as ord, got {ord!r}")
     size = lax.abs(x)
     if ord == np.inf:
-        return red.max(size, axes, keepdims=keepdims)
+        return red.max(size, axes, keepdims=keepdims, **_identity_of(size, axes))
     if ord == -np.inf:
         return red.min(size, axes, keepdims=keepdims)
     if ord == 0:
         return red.sum(lax.convert_element_type(lax.ne(x, 0), dtype_of(size)), axes, keepdims=keepdims)
     if ord == 1:
         return red.sum(size, axes, keepdims=keepdims)
-    if isinstance(ord, str):
-        raise ArgumentError(f"norm of vectors takes a number as ord, got {ord!r}")
-    return red.sum(size**ord, axes, keepdims=keepdims) ** (1.0 / ord)
+    total = red.sum(size**ord, axes, keepdims=keepdims)
+    return _root(total, lambda t: t ** (1.0 / ord)) if ord > 0 else total ** (1.0 / ord)
+
+
+def _identity_of(size: Any, axes: Any) -> dict[str, Any]:
+    """NumPy's maximum norm of no elements is zero."""
+    return {} if all(shape_of(size)[i] for i in axes) else {"initial": 0}
 
 
 @implements(np.linalg.matrix_norm)
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    return _matrix_norm(_float("matrix_norm", x), ord, (-2, -1), keepdims)
+    x = _normed("matrix_norm", x)
+    if len(shape_of(x)) < 2:
+        raise ShapeError(f"matrix_norm takes matrices in the last two axes, got shape {shape_of(x)}")
+    return _matrix_norm(x, ord, (-2, -1), keepdims)
 
 
 def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:
     ndim = len(shape_of(x))
     row, column = (normalize_axis(i, ndim) for i in axes)
-    if ord in ("fro", "f"):
+    if ord in ("fro", "f", None):
         return _root_of_squares(x, (row, column), keepdims)
     if ord in (1, -1, np.inf, -np.inf):
         inner, outer = (row, column) if abs(ord) == 1 else (column, row)
         sums = red.sum(lax.abs(x), inner, keepdims=True)
-        out = (red.max if ord > 0 else red.min)(sums, outer, keepdims=True)
+        if ord > 0:
+            out = red.max(sums, outer, keepdims=True, **_identity_of(sums, (outer,)))
+        else:
+            out = red.min(sums, outer, keepdims=True)
     elif ord in (2, -2, "nuc"):
         s = prim.svd(manipulation.moveaxis(x, (row, column), (-2, -1)), compute_uv=False)
-        value = red.sum(s, -1) if ord == "nuc" else s[..., 0] if ord == 2 else s[..., -1]
+        if ord == 2:
+            value = red.max(s, -1, **_identity_of(s, (-1,)))
+        else:
+            value = red.sum(s, -1) if ord == "nuc" else red.min(s, -1)
         out = lax.expand_dims(value, sorted((row, column)))
     else:
         raise ArgumentError(f"norm of matrices takes ord 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}")
@@ -299,19 +446,26 @@ def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:
 @implements(np.linalg.tensorsolve)
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     a, b = operand("tensorsolve", a), operand("tensorsolve", b)
+    ndim = len(shape_of(a))
     if axes is not None:
-        ndim = len(shape_of(a))
-        rest = [i for i in range(ndim) if i not in {normalize_axis(x, ndim) for x in axes}]
-        a = lax.transpose(a, [*rest, *(normalize_axis(x, ndim) for x in axes)])
+        last = _ordered_axes(tuple(axes), ndim)
+        a = lax.transpose(a, [*(i for i in range(ndim) if i not in last), *last])
     q = shape_of(a)[len(shape_of(b)) :]
-    n = aval_of(b).size
+    n = math.prod(q)
+    if aval_of(a).size != n * n or aval_of(b).size != n:
+        raise ShapeError(f"tensorsolve: shapes {shape_of(a)} and {shape_of(b)} make no square system")
     return lax.reshape(solve(lax.reshape(a, (n, n)), lax.reshape(b, (n,))), q)
 
 
 @implements(np.linalg.tensorinv)
 def tensorinv(a: Any, ind: int = 2) -> Any:
+    a = operand("tensorinv", a)
+    if ind <= 0:
+        raise ArgumentError(f"ind is the number of first axes, at least one, got {ind}")
     shape = shape_of(a)
-    n = int(np.prod(shape[ind:]))
+    n = math.prod(shape[ind:])
+    if math.prod(shape[:ind]) != n:
+        raise ShapeError(f"tensorinv: the first {ind} and the other axes of shape {shape} have different sizes")
     return lax.reshape(inv(lax.reshape(a, (n, n))), (*shape[ind:], *shape[:ind]))
 
 
@@ -327,11 +481,13 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
 
 @implements(np.linalg.matrix_transpose)
 def matrix_transpose(x: Any, /) -> Any:
-    return prim.mT(operand("matrix_transpose", x))
+    return manipulation.matrix_transpose(x)
 
 
 @implements(np.linalg.outer)
 def outer(x1: Any, x2: Any, /) -> Any:
+    if len(shape_of(x1)) != 1 or len(shape_of(x2)) != 1:
+        raise ShapeError(f"outer takes two vectors, got shapes {shape_of(x1)} and {shape_of(x2)}")
     return products.outer(x1, x2)
 
 
