@@ -200,7 +200,7 @@ def test_the_pseudoinverse_has_its_four_properties_and_a_derivative_at_any_rank(
 
 
 def test_least_squares_with_equal_singular_values():
-    check_rules(lambda a, b: fnp.linalg.lstsq(a, b)[:2], np.eye(4)[:, :2], V)
+    check_rules(lambda a, b: fnp.linalg.lstsq(a, b)[:2], np.eye(4)[:, :2], V, order=1)
 
 
 def test_norms_have_derivative_zero_at_zero():
