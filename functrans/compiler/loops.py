@@ -19,6 +19,7 @@ from functrans.compiler.source import Nest, Store, reachable, write
 from functrans.compiler.steps import Kernel, Opaque
 from functrans.core.avals import ShapedArray, dtype_name
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+from functrans.transforms.simplify import may_be_size
 
 #: Columns that a reduction over leading axes sums up at a time.
 COLUMNS = 512
@@ -135,7 +136,7 @@ def comments(eqns: Sequence[Eqn]) -> list[str]:
     def name(atom: Atom) -> str:
         if isinstance(atom, Literal):
             value = np.asarray(atom.value)[()]
-            return "n" if is_argument(value) else str(value)
+            return "n" if may_be_size(value) else str(value)
         return names.setdefault(atom, f"v{len(names)}")
 
     lines = []
@@ -143,12 +144,6 @@ def comments(eqns: Sequence[Eqn]) -> list[str]:
         right = " ".join([eqn.primitive.name, *map(name, eqn.inputs)])
         lines.append(f"{name(eqn.outvars[0])}:{dtype_name(eqn.outvars[0].aval.dtype)} = {right}")
     return lines
-
-
-def is_argument(value: Any) -> bool:
-    """Whether a literal is passed as an argument rather than written: whole numbers that may be sizes."""
-    fits = value.dtype.kind in "iuf" and value.dtype.itemsize >= 4
-    return bool(fits and UNROLL_LIMIT < value < 1 << 24 and value == int(value))
 
 
 # ---------------------------------------------------------------- elements
@@ -207,7 +202,7 @@ class Lowering:
     def literal(self, atom: Literal) -> Node:
         """A constant; large whole numbers are arguments: often they are sizes, as in a mean."""
         dtype, value = atom.aval.dtype, np.asarray(atom.value).astype(atom.aval.dtype)[()]
-        if is_argument(value):
+        if may_be_size(value):
             return self.k.convert(self.k.size(int(value)), dtype)
         return self.k.const(value, dtype)
 

@@ -70,8 +70,9 @@ from functrans.compiler import templates
 from functrans.compiler.templates import INTRINSICS, SCALARS, Resolved, compute_dtype, constant_text
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Var
+from functrans.transforms.simplify import LARGEST_WRITTEN
 
-UNROLL_LIMIT = 16
+UNROLL_LIMIT = LARGEST_WRITTEN
 INT64 = np.dtype(np.int64)
 BOOL = np.dtype(np.bool_)
 

@@ -271,7 +271,8 @@ div = Elementwise(
     lambda t, y, a, b: neg.bind(mul.bind(t, div.bind(y, b))),
     **_ARITHMETIC,
 )
-div.transpose = lambda ct, a, b: [unbroadcast(div.bind(ct, b), a.aval), None]
+# Staged even if both are plain numbers: one divided by a size must not become part of a kernel's text.
+div.transpose = lambda ct, a, b: [unbroadcast(div.create(ct, b), a.aval), None]
 
 
 def _div_lower(k: Any, idx: Any, a: Any, b: Any) -> Any:

@@ -36,6 +36,8 @@ Rule = Callable[["Builder", Eqn], "Atom | Sequence[Atom] | None"]
 
 #: Calls that exist for other transformations and mean their body.
 INLINED = frozenset({"jit", "custom_jvp_call", "custom_vjp_call", "checkpoint"})
+#: Sizes up to here are written into kernels, and their loops unrolled.
+LARGEST_WRITTEN = 16
 COMMUTATIVE = frozenset({"add", "mul", "and", "or", "xor", "eq", "ne"})
 
 
@@ -145,8 +147,13 @@ class Builder:
         out = eqn.outvars[0].aval
         if all(lit is not None for lit in literals):
             scalar = Eqn(eqn.primitive, literals, (Var(out.with_shape(())),), eqn.params, eqn.source)  # type: ignore[arg-type]
-            folded = fold(scalar)
-            return None if folded is None else (self.splat(folded[0].value, out, eqn.source),)
+            (value,) = self.add(scalar)
+            if type(value) is Literal:
+                return (self.splat(value.value, out, eqn.source),)
+            if out.shape == ():
+                return (value,)
+            params = {"shape": out.shape, "broadcast_dimensions": ()}
+            return self.emit(Eqn(lookup("broadcast_in_dim"), (value,), (Var(out),), params, eqn.source))
         shapes = [a.aval.shape for a, lit in zip(eqn.inputs, literals) if lit is None]
         if _broadcast(shapes) != out.shape:
             return None
@@ -181,8 +188,14 @@ def make_literal(value: Any, aval: ShapedArray) -> Literal:
     return Literal(np.asarray(value, aval.dtype)[()], aval.with_shape(()))
 
 
+def may_be_size(value: Any) -> bool:
+    """Whether a literal is a whole number that may be a size: kernels get it as an argument, so that others fit too."""
+    fits = value.dtype.kind in "iuf" and value.dtype.itemsize >= 4
+    return bool(fits and LARGEST_WRITTEN < value < 1 << 24 and value == int(value))
+
+
 def fold(eqn: Eqn) -> list[Literal] | None:
-    """The results of a scalar equation all of whose operands are literals."""
+    """The results of a scalar equation all of whose operands are literals; no fraction of what may be a size."""
     if eqn.primitive.lower is None or not all(type(a) is Literal for a in eqn.inputs):
         return None
     avals = [v.aval for v in eqn.outvars]
@@ -195,6 +208,8 @@ def fold(eqn: Eqn) -> list[Literal] | None:
     except Exception:  # it will be raised when the program runs, if that equation ever does
         return None
     outs = [np.asarray(o) for o in (out if eqn.primitive.multiple_results else [out])]
+    if eqn.primitive.name == "div" and may_be_size(values[1]) and outs[0] != np.floor(outs[0]):
+        return None
     if any(o.dtype != aval.dtype or o.shape != () for o, aval in zip(outs, avals)):
         return None
     return [Literal(o[()], aval) for o, aval in zip(outs, avals)]
