@@ -80,7 +80,7 @@ def test_nobody_waits_for_a_worker_that_does_not_come():
     with config.threads(2):
         pool = threads.pool_address()
         number = ctypes.c_int64.from_address(pool + threads._THREADS)
-        number.value, actual = threads._started + 3, number.value
+        number.value, actual = min(threads._started + 3, threads._MAX_THREADS), number.value
         try:
             for _ in range(100):
                 np.testing.assert_array_equal(count(1000, pool), [1] * 1000 + [0])
