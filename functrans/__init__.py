@@ -39,12 +39,13 @@ from functrans.drawing import visualize
 from functrans.lax.callbacks import io_callback, pure_callback
 from functrans.lax.calls import checkpoint_name
 from functrans.lax.custom import custom_jvp, custom_vjp
+from functrans.serialization import load, save
 
 __version__ = "0.1.0"
 
 _ON_DEMAND = (
     "checking", "checkpoint_policies", "config", "debug", "experimental", "flatten_util", "losses", "metrics", "nn",
-    "optim", "random", "scipy", "testing",
+    "optim", "random", "scipy", "testing", "train",
 )  # fmt: skip
 
 
@@ -62,6 +63,6 @@ __all__ = [
     "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "checkpoint_name", "custom_jvp",
     "custom_vjp", "device_get", "device_put", "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape",
     "explain", "float0", "grad", "hessian", "hvp", "io_callback", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax",
-    "linear_transpose", "linearize", "make_jaxpr", "named_call", "numpy", "profile", "pure_callback", "remat",
-    "stop_gradient", "tree", "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
+    "linear_transpose", "linearize", "load", "make_jaxpr", "named_call", "numpy", "profile", "pure_callback", "remat",
+    "save", "stop_gradient", "tree", "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
 ]  # fmt: skip

@@ -105,5 +105,9 @@ class TreeStructureError(FunctransError, ValueError):
     """Two pytrees that must have one structure do not."""
 
 
+class FileFormatError(FunctransError, ValueError):
+    """A file that cannot be read: damaged, or of another format."""
+
+
 class JaxprError(FunctransError, AssertionError):
     """An ill-formed jaxpr: a bug of a transformation or of a primitive's rule, not of the user."""

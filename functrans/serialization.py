@@ -1,0 +1,210 @@
+"""Pytrees of arrays in files: `save` and `load`, in the safetensors format.
+
+A file holds a JSON header and the bytes of the arrays, by the key path of each leaf (`.layers[0].weight`), and nothing
+that could be executed. Other programs read it too. What the format has no word for is said in the header's metadata:
+complex arrays are stored as pairs of floats, Python's numbers as arrays of no axes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from functrans.core.array import wrap
+from functrans.core.avals import ShapeDtypeStruct, is_array_like
+from functrans.core.pytree import flatten, key_paths, keystr, unflatten
+from functrans.core.trace import Tracer
+from functrans.errors import ArgumentError, DTypeError, FileFormatError, TreeStructureError
+
+__all__ = ["load", "read_metadata", "save"]
+
+_KEY = "functrans"
+_NUMBERS = {"bool": bool, "int": int, "float": float, "complex": complex}
+
+
+def save(path: str | os.PathLike[str], tree: Any, metadata: Any = None) -> None:
+    """Write a pytree of arrays and numbers, such as a model or the state of a training, to a file.
+
+    The file is there as a whole or not at all: it is written under another name in the same folder, and then takes its
+    place. What was there before stays if anything goes wrong.
+
+    Args:
+        path: the file's name, by custom with the suffix `.safetensors`.
+        tree: a pytree whose leaves are arrays, of any layout, or Python numbers. What belongs to its structure, such as
+            the static fields of modules, is not written: `load` takes it from a tree like this one.
+        metadata: anything that JSON can express, to be read by `read_metadata`.
+
+    Raises:
+        DTypeError: a leaf is no array, or of a dtype that the format lacks.
+        ArgumentError: `metadata` is nothing for JSON; or two leaves have the same key path.
+
+    >>> import functrans as ft, numpy as np, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> model = ft.nn.Linear(2, 3, key=ft.random.key(0))
+    >>> ft.save(path, model)
+    >>> again = ft.load(path, like=model)
+    >>> bool((again.weight == model.weight).all())
+    True
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save as encode
+
+    arrays: dict[str, np.ndarray] = {}
+    numbers: dict[str, str] = {}
+    complexes: list[str] = []
+    for name, leaf in _named_leaves(tree):
+        if name in arrays:
+            raise ArgumentError(f"save: two leaves have the key path {name!r}")
+        if isinstance(leaf, Tracer) or not is_array_like(leaf):
+            raise DTypeError(f"save: the leaf {_shown(name)} is no array, but {leaf!r:.60} of type {type(leaf).__name__}")
+        if type(leaf) in _NUMBERS.values():
+            numbers[name] = type(leaf).__name__
+        array = np.asarray(leaf, order="C")
+        if array.dtype.kind not in "biufc" or array.dtype.itemsize > 8 * (1 + (array.dtype.kind == "c")):
+            raise DTypeError(f"save: the leaf {_shown(name)} has dtype {array.dtype}, which the file format lacks")
+        if array.dtype.kind == "c":
+            complexes.append(name)
+            array = np.stack([array.real, array.imag], -1)
+        arrays[name] = np.array(array, array.dtype.newbyteorder("="), order="C")
+    try:
+        own = json.dumps({"numbers": numbers, "complex": complexes, "metadata": metadata})
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"save: metadata must be something that JSON can express: {error}") from None
+    try:
+        content = encode(arrays, {_KEY: own})
+    except SafetensorError as error:
+        raise DTypeError(f"save: {error}") from None
+    _write(Path(path), content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file under another name, make sure that it is on the disk, and let it take the place of the old one."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if not path.exists():  # the permissions that any new file has
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(name, 0o666 & ~mask)
+        else:
+            os.chmod(name, path.stat().st_mode & 0o7777)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def load(path: str | os.PathLike[str], like: Any = None) -> Any:
+    """Read a pytree from a file that `save` wrote, or any file in the safetensors format.
+
+    Args:
+        path: the file's name.
+        like: a pytree of the structure that was saved, whose leaves (arrays, numbers, or `ShapeDtypeStruct`) tell shapes
+            and dtypes; a model as it was made, say.
+
+    Returns:
+        A pytree of the structure of `like`; without `like` a dict of arrays by key path.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileFormatError: it is damaged, or of another format.
+        TreeStructureError: it holds other leaves than `like`, or leaves of other shapes or dtypes: the message names
+            them.
+
+    >>> import functrans as ft, numpy as np, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "params.safetensors")
+    >>> ft.save(path, {"w": np.ones(2), "steps": 3})
+    >>> ft.load(path)
+    {"['steps']": 3, "['w']": Array([1., 1.])}
+    """
+    found, _ = _read(path)
+    if like is None:
+        return found
+    wanted = dict(_named_leaves(like))
+    problems = [f"{_shown(name)} is missing" for name in wanted if name not in found]
+    problems += [f"{_shown(name)} is in the file, and not in `like`" for name in found if name not in wanted]
+    for name, leaf in wanted.items():
+        if name in found and (difference := _difference(found[name], leaf)):
+            problems.append(f"{_shown(name)} {difference}")
+    if problems:
+        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise TreeStructureError(f"{os.fspath(path)} does not hold what `like` describes: {'; '.join(problems[:8])}{more}")
+    _, treedef = flatten(like)
+    return unflatten(treedef, [_as(leaf, found[name]) for name, leaf in wanted.items()])
+
+
+def read_metadata(path: str | os.PathLike[str]) -> Any:
+    """What `save` was given as `metadata`.
+
+    >>> import functrans as ft, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "x.safetensors")
+    >>> ft.save(path, {}, metadata={"epoch": 3})
+    >>> ft.serialization.read_metadata(path)
+    {'epoch': 3}
+    """
+    return _read(path)[1]
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
+    """The leaves of a file by key path, and the user's metadata."""
+    from safetensors import SafetensorError, safe_open
+    from safetensors.numpy import load_file
+
+    with open(path, "rb"):  # the operating system's error for a file that cannot be read
+        pass
+    try:
+        arrays = load_file(path)
+        with safe_open(os.fspath(path), framework="np") as file:
+            own = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+        numbers, complexes = own.get("numbers", {}), own.get("complex", [])
+        out: dict[str, Any] = {}
+        for name in sorted(arrays):
+            array = arrays[name]
+            if name in complexes:
+                array = np.ascontiguousarray(array).view(f"c{2 * array.dtype.itemsize}")[..., 0]
+            out[name] = _NUMBERS[numbers[name]](array[()]) if name in numbers else wrap(array)
+        return out, own.get("metadata")
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise FileFormatError(f"{os.fspath(path)} is damaged, or no file in the safetensors format: {error}") from None
+
+
+def _named_leaves(tree: Any) -> Iterator[tuple[str, Any]]:
+    leaves, treedef = flatten(tree)
+    for path, leaf in zip(key_paths(treedef), leaves):
+        yield keystr(path), leaf
+
+
+def _shown(name: str) -> str:
+    return name or "(the tree itself)"
+
+
+def _type(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
+    array = leaf if isinstance(leaf, (np.ndarray, ShapeDtypeStruct)) else np.asarray(leaf)
+    return tuple(array.shape), np.dtype(array.dtype).newbyteorder("=")
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    (shape, dtype), (wanted_shape, wanted_dtype) = _type(found), _type(wanted)
+    if shape != wanted_shape:
+        return f"has shape {shape} in the file, and {wanted_shape} in `like`"
+    if dtype != wanted_dtype and type(wanted) not in _NUMBERS.values():
+        return f"has dtype {dtype} in the file, and {wanted_dtype} in `like`"
+    return ""
+
+
+def _as(wanted: Any, found: Any) -> Any:
+    """A leaf of the file as the kind of value that stands in `like`."""
+    if type(wanted) in _NUMBERS.values():
+        return type(wanted)(found[()] if isinstance(found, np.ndarray) else found)
+    return wrap(np.asarray(found, _type(wanted)[1]))
