@@ -1,9 +1,9 @@
 """The workloads on functrans and on a peer: `python tests/benchmarks/compare.py [words in the names of workloads]`.
 
-The peer is JAX, or with `--peer` PyTorch (`torch.compile`) or autograd, for the workloads of `peers.py`. Each library
-runs in a process of its own, and they take turns, so what else the machine does meets both. The ratio is the median
-over the rounds of functrans' time by the peer's. `--cold` begins with an empty cache of kernels, and times first calls
-in a second process too.
+The peer is JAX, or with `--peer` PyTorch (by `torch.compile`, or eager) or autograd, for the workloads of `peers.py`.
+Each library runs in a process of its own, and they take turns, so what else the machine does meets both. The ratio is
+the median over the rounds of functrans' time by the peer's. `--cold` begins with an empty cache of kernels, and times
+first calls in a second process too.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def serve(library):
     import numpy as np
     from workloads import WORKLOADS
 
-    module = importlib.import_module(library)
+    module = importlib.import_module(library.removesuffix("-eager"))
     if library == "jax":
         module.config.update("jax_enable_x64", True)
     if library in ("functrans", "jax"):
@@ -78,7 +78,7 @@ class Worker:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", help="parts of the names of workloads; all by default")
-    parser.add_argument("--peer", default="jax", choices=["jax", "torch", "autograd"])
+    parser.add_argument("--peer", default="jax", choices=["jax", "torch", "torch-eager", "autograd"])
     parser.add_argument(
         "--cold", action="store_true", help="first calls with an empty cache of kernels, and a full one"
     )

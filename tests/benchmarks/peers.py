@@ -5,11 +5,14 @@ returns runs the workload on the peer.
 """
 
 import numpy as np
+from workloads import images
 
 
-def torch_workloads():
-    """Compiled by `torch.compile`; arguments are tensors beforehand."""
+def torch_workloads(compiled=True):
+    """Compiled by `torch.compile`, or eager; arguments are tensors beforehand."""
     import torch
+
+    compile = torch.compile if compiled else lambda function: function
 
     def tensors(args):
         if isinstance(args, (tuple, list)):
@@ -63,15 +66,64 @@ def torch_workloads():
     }
 
     def workload(function, arranged):
-        compiled = torch.compile(function)
+        function = compile(function)
 
         def make(args):
             args = arranged(*tensors(args))
-            return lambda: compiled(*args)
+            return lambda: function(*args)
 
         return make
 
-    return {name: workload(*pair) for name, pair in functions.items()}
+    def trainer(name):
+        """A step of training with Adam, as a user of PyTorch writes it."""
+        nn = torch.nn
+        if name == "dense":
+            model = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10))
+        else:
+            model = nn.Sequential(
+                nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+                nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+                nn.Flatten(), nn.Linear(32 * 7 * 7, 10),
+            )  # fmt: skip
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=not compiled)
+        loss = compile(lambda x, y: nn.functional.cross_entropy(model(x), y))
+        update = compile(optimizer.step)
+
+        def step(x, y):
+            optimizer.zero_grad()
+            value = loss(x, y)
+            value.backward()
+            update()
+            return value
+
+        return step
+
+    def steps(name):
+        def make(args):
+            step, (x, y) = trainer(name), tensors(images(64))
+            return lambda: step(x, y)
+
+        return make
+
+    def epochs(name):
+        def make(args):
+            step, (x, y) = trainer(name), tensors(images())
+            order = torch.from_numpy(np.random.default_rng(2).permutation(len(x)))
+
+            def epoch():
+                for i in range(0, len(x), 64):
+                    batch = order[i : i + 64]
+                    value = step(x[batch], y[batch])
+                return value.item()
+
+            return epoch
+
+        return make
+
+    made = {name: workload(*pair) for name, pair in functions.items()}
+    for name in ("dense", "convolutions"):
+        made[f"adam_step_{name}"], made[f"adam_epoch_{name}"] = steps(name), epochs(name)
+    return made
 
 
 def autograd_workloads():
@@ -98,4 +150,9 @@ def autograd_workloads():
 
 
 def peer_workloads(name):
-    return {"torch": torch_workloads, "autograd": autograd_workloads}[name]()
+    makers = {
+        "torch": torch_workloads,
+        "torch-eager": lambda: torch_workloads(compiled=False),
+        "autograd": autograd_workloads,
+    }
+    return makers[name]()

@@ -219,6 +219,101 @@ def random_normal(ft, dtype):
     return ft.jit(lambda key: ft.random.normal(key, (1_000_000,), dtype)), (ft.random.PRNGKey(0),)
 
 
+# ------------------------------------------------------------------ training on images of digits, with Adam
+
+
+def network(name):
+    """Weights and the names of what they do: of a dense network 784-64-10, or of one with two convolutions."""
+    rng = np.random.default_rng(0)
+    if name == "dense":
+        shapes = {"dense1": (64, 784), "dense2": (10, 64)}
+    else:
+        shapes = {"conv1": (16, 1, 3, 3), "conv2": (32, 16, 3, 3), "dense": (10, 32 * 7 * 7)}
+    return {
+        name: {"w": (rng.normal(size=s) / np.sqrt(np.prod(s[1:]))).astype(np.float32), "b": np.zeros(s[0], np.float32)}
+        for name, s in shapes.items()
+    }
+
+
+def images(count=64 * 20):
+    """Noise with the shape of digits, and labels."""
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(count, 1, 28, 28)).astype(np.float32), rng.integers(0, 10, count)
+
+
+def _scores(ft, params, x):
+    def dense(layer, x):
+        return x @ layer["w"].T + layer["b"]
+
+    def convolved(layer, x):
+        x = ft.lax.conv_general_dilated(x, layer["w"], (1, 1), "SAME", dimension_numbers=("NCHW", "OIHW", "NCHW"))
+        x = ft.nn.relu(x + layer["b"][:, None, None])
+        return ft.lax.reduce_window(x, -np.inf, ft.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+    if "dense1" in params:
+        return dense(params["dense2"], ft.nn.relu(dense(params["dense1"], x.reshape(x.shape[0], -1))))
+    x = convolved(params["conv2"], convolved(params["conv1"], x))
+    return dense(params["dense"], x.reshape(x.shape[0], -1))
+
+
+def _adam_step(ft):
+    def loss(params, x, y):
+        return -ft.numpy.take_along_axis(ft.nn.log_softmax(_scores(ft, params, x)), y[:, None], 1).mean()
+
+    @ft.jit
+    def step(state, x, y):
+        params, m, v, t = state
+        value, grads = ft.value_and_grad(loss)(params, x, y)
+        m = ft.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, grads)
+        v = ft.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, grads)
+        rate = 1e-3 * ft.numpy.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        params = ft.tree.map(lambda p, m, v: p - rate * m / (ft.numpy.sqrt(v) + 1e-8), params, m, v)
+        return (params, m, v, t + 1), value
+
+    return step
+
+
+def _start(ft, name):
+    params = network(name)
+    zeros = ft.tree.map(np.zeros_like, params)
+    return params, zeros, zeros, np.float32(1)
+
+
+@workload(SINGLE)
+def adam_step_dense(ft, dtype):
+    x, y = images(64)
+    return _adam_step(ft), (_start(ft, "dense"), x, y)
+
+
+@workload(SINGLE)
+def adam_step_convolutions(ft, dtype):
+    x, y = images(64)
+    return _adam_step(ft), (_start(ft, "convolutions"), x, y)
+
+
+def _epoch(ft, name):
+    step, (x, y) = _adam_step(ft), images()
+    order = np.random.default_rng(2).permutation(len(x))
+
+    def epoch(state):
+        for i in range(0, len(x), 64):
+            batch = order[i : i + 64]
+            state, value = step(state, x[batch], y[batch])
+        return value
+
+    return epoch, (_start(ft, name),)
+
+
+@workload(SINGLE)
+def adam_epoch_dense(ft, dtype):
+    return _epoch(ft, "dense")
+
+
+@workload(SINGLE)
+def adam_epoch_convolutions(ft, dtype):
+    return _epoch(ft, "convolutions")
+
+
 # ------------------------------------------------------------------ loops
 
 
