@@ -63,7 +63,9 @@ def save(path: str | os.PathLike[str], tree: Any, metadata: Any = None) -> None:
         if name in arrays:
             raise ArgumentError(f"save: two leaves have the key path {name!r}")
         if isinstance(leaf, Tracer) or not is_array_like(leaf):
-            raise DTypeError(f"save: the leaf {_shown(name)} is no array, but {leaf!r:.60} of type {type(leaf).__name__}")
+            raise DTypeError(
+                f"save: the leaf {_shown(name)} is no array, but {leaf!r:.60} of type {type(leaf).__name__}"
+            )
         if type(leaf) in _NUMBERS.values():
             numbers[name] = type(leaf).__name__
         array = np.asarray(leaf, order="C")
@@ -110,8 +112,8 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
 
     Args:
         path: the file's name.
-        like: a pytree of the structure that was saved, whose leaves (arrays, numbers, or `ShapeDtypeStruct`) tell shapes
-            and dtypes; a model as it was made, say.
+        like: a pytree of the structure that was saved, whose leaves (arrays, numbers, or `ShapeDtypeStruct`) tell
+            shapes and dtypes; a model as it was made, say.
 
     Returns:
         A pytree of the structure of `like`; without `like` a dict of arrays by key path.
@@ -139,7 +141,9 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
             problems.append(f"{_shown(name)} {difference}")
     if problems:
         more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise TreeStructureError(f"{os.fspath(path)} does not hold what `like` describes: {'; '.join(problems[:8])}{more}")
+        raise TreeStructureError(
+            f"{os.fspath(path)} does not hold what `like` describes: {'; '.join(problems[:8])}{more}"
+        )
     _, treedef = flatten(like)
     return unflatten(treedef, [_as(leaf, found[name]) for name, leaf in wanted.items()])
 
