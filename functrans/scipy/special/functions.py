@@ -13,10 +13,10 @@ from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError
 from functrans.lax import special as rows
 from functrans.lax.elementwise import lgamma
-from functrans.scipy.special.dispatch import implements
+from functrans.scipy.dispatch import implements
 
 
-@implements
+@implements("scipy.special")
 def zeta(x: Any, q: Any = None, out: Any = None) -> Any:
     """Riemann's zeta function, or Hurwitz's with `q`: the sum of `(q + k)^-x` over `k = 0, 1, ...`.
 
@@ -31,7 +31,7 @@ def zeta(x: Any, q: Any = None, out: Any = None) -> Any:
     return rows.riemann_zeta(x) if q is None else rows.zeta(x, q)
 
 
-@implements
+@implements("scipy.special")
 def factorial(n: Any, exact: bool = False, extend: str = "zero") -> Any:
     """`Gamma(n + 1)`, and 0 for negative `n`, as `scipy.special.factorial`.
 
@@ -49,7 +49,7 @@ def factorial(n: Any, exact: bool = False, extend: str = "zero") -> Any:
     return fnp.where(negative, 0.0, value).astype(np.float64)  # as SciPy, also of float32
 
 
-@implements
+@implements("scipy.special")
 def multigammaln(a: Any, d: int) -> Any:
     """The logarithm of the gamma function of dimension `d`, as `scipy.special.multigammaln`.
 
@@ -69,7 +69,7 @@ def multigammaln(a: Any, d: int) -> Any:
     return np.float64(d * (d - 1) / 4 * math.log(math.pi)) + fnp.sum(terms, axis=-1)
 
 
-@implements
+@implements("scipy.special")
 def sici(x: Any) -> tuple[Any, Any]:
     """The sine and the cosine integral, as `scipy.special.sici`.
 
@@ -80,7 +80,7 @@ def sici(x: Any) -> tuple[Any, Any]:
     return rows.sine_integral(x), rows.cosine_integral(x)
 
 
-@implements
+@implements("scipy.special")
 def fresnel(z: Any) -> tuple[Any, Any]:
     """Fresnel's integrals of `sin(pi z^2 / 2)` and `cos(pi z^2 / 2)`, as `scipy.special.fresnel`.
 
@@ -91,7 +91,7 @@ def fresnel(z: Any) -> tuple[Any, Any]:
     return rows.fresnel_s(z), rows.fresnel_c(z)
 
 
-@implements
+@implements("scipy.special")
 def lambertw(z: Any, k: Any = 0, tol: float = 1e-8) -> Any:
     """The solution `w` of `w exp(w) = z` on branch `k`; complex, as `scipy.special.lambertw`.
 
@@ -104,7 +104,7 @@ def lambertw(z: Any, k: Any = 0, tol: float = 1e-8) -> Any:
     return rows.lambertw(fnp.asarray(z).astype(np.complex128), fnp.asarray(k).astype(np.int64), float(tol))
 
 
-@implements
+@implements("scipy.special")
 def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, *, diff_n: int = 0) -> Any:
     """Spherical harmonics of degree `n` and order `m` at polar angle `theta` and azimuth `phi`; complex.
 

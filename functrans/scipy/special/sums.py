@@ -10,7 +10,7 @@ import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.lax.conversion import stop_gradient_p
-from functrans.scipy.special.dispatch import implements
+from functrans.scipy.dispatch import implements
 
 Axis = int | tuple[int, ...] | None
 
@@ -24,7 +24,7 @@ def _axes(axis: Axis, ndim: int) -> Any:
     return tuple(range(ndim)) if axis is None else axis
 
 
-@implements
+@implements("scipy.special")
 def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
     """`log(sum(b exp(a)))` along axes without overflow, as `scipy.special.logsumexp`.
 
@@ -50,7 +50,7 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     return (out, sign) if return_sign else out
 
 
-@implements
+@implements("scipy.special")
 def softmax(x: Any, axis: Axis = None) -> Any:
     """`exp(x)` divided by its sum along axes, by default along all, as `scipy.special.softmax`.
 
@@ -64,7 +64,7 @@ def softmax(x: Any, axis: Axis = None) -> Any:
     return terms / fnp.sum(terms, axis=axis, keepdims=True)
 
 
-@implements
+@implements("scipy.special")
 def log_softmax(x: Any, axis: Axis = None) -> Any:
     """The logarithm of `softmax`, as `scipy.special.log_softmax`."""
     x = _float(x)

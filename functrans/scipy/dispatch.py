@@ -1,0 +1,38 @@
+"""How a function here is SciPy's own on plain arrays and ours on tracers; as `functrans.numpy.dispatch` for NumPy."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from functrans import config
+from functrans.core.pytree import flatten
+from functrans.core.watching import check_results
+from functrans.numpy.dispatch import has_tracer, wrap_result
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def implements(module: str) -> Callable[[F], F]:
+    """Make a function of tracers the traced form of the function of its name in a module of SciPy's.
+
+    The module is named and not passed: it is imported when a function of it is first called on plain arrays.
+    """
+
+    def register(traced: F) -> F:
+        name = traced.__name__
+
+        @functools.wraps(traced)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if has_tracer(args) or (kwargs and has_tracer(kwargs.values())):
+                return traced(*args, **kwargs)
+            out = wrap_result(getattr(importlib.import_module(module), name)(*args, **kwargs))
+            if config.watched:
+                check_results(name, args, flatten(out)[0])
+            return out
+
+        return function  # type: ignore[return-value]
+
+    return register
