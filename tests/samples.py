@@ -15,6 +15,7 @@ from functrans import checking, lax
 from functrans.core.primitive import registry
 from functrans.lax import elementwise as ew, random as lax_random, special
 from functrans.lax.elementwise import Elementwise
+from functrans.lax.linalg.functions import expm_frechet_p, expm_p, logm_frechet_p, logm_p, sqrtm_p, sylvester_p
 from functrans.lax.windows import slide, unslide_p
 
 
@@ -145,6 +146,10 @@ def checked_sine(x: Any) -> Any:
     return np.sin(x)
 
 
+def twisted(x: Any) -> Any:
+    return lax.complex(x, x.T)
+
+
 def over(collective: Callable[..., Any], **options: Any) -> Callable[[Any], Any]:
     """A function that maps a collective over the leading axis of its argument."""
     return ft.vmap(lambda x: collective(x, "i", **options), axis_name="i")
@@ -270,6 +275,18 @@ SAMPLES: dict[str, list[Sample]] = {
         ),
     ],
     "qr": [Sample(lambda a: lax.linalg.qr(a, full_matrices=False), (X.T,))],
+    "lu_pivots_to_permutation": [
+        Sample(lambda p: lax.linalg.lu_pivots_to_permutation(p, 4), (np.array([2, 2, 3]),), 0)
+    ],
+    "tridiagonal_solve": [Sample(lax.linalg.tridiagonal_solve, (X[0], Y[0] + 4, P[0], X.T))],
+    "expm": [Sample(expm_p.bind, (M / 3,))],
+    "expm_frechet": [Sample(expm_frechet_p.bind, (M / 3, X[:, :3]), 1)],
+    "logm": [Sample(lambda a: lax.real(logm_p.bind(twisted(a)) @ a), (M / 3,))],
+    "logm_frechet": [
+        Sample(lambda a, e: lax.real(logm_frechet_p.bind(*map(twisted, (a, e)))), (M / 3, X[:, :3]), 1),
+    ],
+    "sylvester": [Sample(sylvester_p.bind, (M, S, X[:, :3]))],
+    "sqrtm": [Sample(lambda a: lax.real(sqrtm_p.bind(twisted(a))), (S,))],
     # collectives
     "psum": [Sample(over(lax.psum), (X,))],
     "pmax": [Sample(over(lax.pmax), (X,))],

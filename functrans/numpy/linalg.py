@@ -16,6 +16,7 @@ from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import elementwise as ew, linalg as prim
 from functrans.lax.contraction import matmul as _matmul
 from functrans.lax.custom import custom_jvp
+from functrans.lax.linalg.matrices import check_square, mT
 from functrans.numpy import creation, indexing, manipulation, products, reductions as red, sorting, ufuncs
 from functrans.numpy.dispatch import (
     dtype_of,
@@ -121,7 +122,7 @@ def slogdet(a: Any) -> Any:
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     """Of traced arrays the Hermitian part is factorized, so that derivatives are Hermitian too."""
     a = _float("cholesky", a)
-    return lax.conj(prim.mT(prim.cholesky(a))) if upper else prim.cholesky(a)
+    return lax.conj(mT(prim.cholesky(a))) if upper else prim.cholesky(a)
 
 
 @implements(np.linalg.qr)
@@ -151,7 +152,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
             return lax.abs(w)
         u = indexing.take_along_axis(u, lax.expand_dims(order, (-2,)), -1)
         turned = u * lax.convert_element_type(lax.expand_dims(ufuncs.copysign(1.0, w), (-2,)), dtype_of(u))
-        return SVDResult(u, lax.abs(w), lax.conj(prim.mT(turned)))
+        return SVDResult(u, lax.abs(w), lax.conj(mT(turned)))
     if not compute_uv:
         return prim.svd(a, compute_uv=False)
     return SVDResult(*prim.svd(a, full_matrices=full_matrices))
@@ -215,19 +216,19 @@ def _relative(a: Any, rtol: Any) -> Any:
 @partial(custom_jvp, nondiff_argnums=(2,))
 def _pinv(a: Any, rtol: Any, hermitian: bool) -> Any:
     if not aval_of(a).size:
-        return lax.conj(prim.mT(a))
+        return lax.conj(mT(a))
     u, s, vh = svd(a, full_matrices=False, hermitian=hermitian)
     keep = s > rtol * red.max(s, -1, keepdims=True)
     inverse = ew.where(keep, 1.0 / ew.where(keep, s, 1.0), 0.0)
-    scaled = lax.conj(prim.mT(vh)) * lax.convert_element_type(lax.expand_dims(inverse, (-2,)), dtype_of(vh))
-    return _matmul(scaled, lax.conj(prim.mT(u)))
+    scaled = lax.conj(mT(vh)) * lax.convert_element_type(lax.expand_dims(inverse, (-2,)), dtype_of(vh))
+    return _matmul(scaled, lax.conj(mT(u)))
 
 
 @_pinv.defjvp
 def _pinv_jvp(hermitian: bool, primals: Any, tangents: Any) -> Any:
     (a, rtol), (t, _) = primals, tangents
     p = _pinv(a, rtol, hermitian)
-    ph, th = lax.conj(prim.mT(p)), lax.conj(prim.mT(t))
+    ph, th = lax.conj(mT(p)), lax.conj(mT(t))
     within = _matmul(_matmul(p, t), p)
     inner = _matmul(p, _matmul(ph, th))
     outer = _matmul(_matmul(th, ph), p)
@@ -329,7 +330,7 @@ def cond(x: Any, p: Any = None) -> Any:
         s = prim.svd(x, compute_uv=False)
         r = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     else:
-        prim.check_square("cond", aval_of(x))
+        check_square("cond", aval_of(x))
         r = norm(x, p, (-2, -1)) * norm(_inverse_or_infinite(x), p, (-2, -1))
     lost = ufuncs.isnan(r) & ~red.any(ufuncs.isnan(x), (-2, -1))
     return ew.where(lost, np.inf, r)
@@ -340,7 +341,8 @@ def _inverse_or_infinite(a: Any) -> Any:
     factors, _, permutation = prim.lu(a)
     n = shape_of(a)[-1]
     rows = lax.convert_element_type(lax.eq(lax.expand_dims(permutation, (-1,)), lax.iota(np.int32, n)), dtype_of(a))
-    return prim.triangular_solve(factors, prim.triangular_solve(factors, rows, lower=True, unit_diagonal=True))
+    half = prim.triangular_solve(factors, rows, left_side=True, lower=True, unit_diagonal=True)
+    return prim.triangular_solve(factors, half, left_side=True)
 
 
 @implements(np.linalg.norm)

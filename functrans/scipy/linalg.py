@@ -29,7 +29,7 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
     vector = aval_of(b).ndim == 1
     columns = lax.reshape(b, (*aval_of(b).shape, 1)) if vector else b
     out = prim.triangular_solve(
-        a, columns, lower=lower, transpose_a=trans in (1, 2, "T", "C"), conjugate_a=trans in (2, "C"),
+        a, columns, left_side=True, lower=lower, transpose_a=trans in (1, 2, "T", "C"), conjugate_a=trans in (2, "C"),
         unit_diagonal=unit_diagonal,
     )  # fmt: skip
     return lax.reshape(out, aval_of(out).shape[:-1]) if vector else out
