@@ -81,7 +81,8 @@ def jit(fun: Fun | None = None, **options: Any) -> Any:
         fun: a pure function of arrays and pytrees of them.
         static_argnums, static_argnames: arguments that are ordinary Python values while tracing (they must be
             hashable); each new value traces again.
-        donate_argnums, donate_argnames: accepted; arguments are never written to.
+        donate_argnums, donate_argnames: arguments whose arrays the caller gives away. Results may take their memory,
+            and updates such as `x.at[i].set(v)` then happen in place; their contents are undefined after the call.
         inline: accepted; inner calls of `jit` are always inlined when a program is compiled.
         keep_unused: accepted.
 
@@ -130,7 +131,11 @@ class Jitted:
         functools.update_wrapper(self, fun)
         self._fun = fun
         self._name = name_of(fun)
-        self._static_nums, self._static_names = _static_arguments(fun, static_argnums, static_argnames)
+        self._static_nums, self._static_names = _arguments(fun, "static", static_argnums, static_argnames)
+        self._donated_nums, self._donated_names = _arguments(fun, "donate", donate_argnums, donate_argnames)
+        both = {*self._static_nums} & {*self._donated_nums} or self._static_names & self._donated_names
+        if both:
+            raise ArgumentError(f"jit({self._name}) cannot donate static arguments; {min(both)!r} is named as both")
         self._has_static = bool(self._static_nums or self._static_names)
         self._by_signature: dict[Any, _Entry] = {}
         self._by_arrays: dict[Any, _Entry] = {}
@@ -196,6 +201,8 @@ class Jitted:
             jaxpr, consts = stage(flat, avals, f"{self._name} under jit", names)
             assert flat.out_tree is not None
             entry = _Entry(ClosedJaxpr(jaxpr, consts), tree, flat.out_tree, self._name)
+            if self._donated_nums or self._donated_names:
+                entry.donated = self._donated(tree, [i for i, _ in static[0][0]] if static else [])
             entry.names = names or [f"argument {i}" for i in range(len(avals))]
             entry.tracing = time.perf_counter() - start
             if not any_tracer(consts):
@@ -218,6 +225,14 @@ class Jitted:
 
         types = tuple(type(v) for part in static for _, v in part)  # 1, 1.0 and True are equal, and differ
         return call, dynamic, {k: v for k, v in kwargs.items() if k not in names}, (static, types)
+
+    def _donated(self, tree: PyTreeDef, static: Sequence[int]) -> tuple[int, ...]:
+        """The numbers of the leaves of donated arguments; at the positions `static` are arguments without leaves."""
+        args, kwargs = unflatten(tree, range(tree.num_leaves))
+        n = len(args) + len(static)
+        positions = (i for i in range(n) if i not in static)
+        given = [a for i, a in zip(positions, args) if i in self._donated_nums or i - n in self._donated_nums]
+        return tuple(flatten((given, [v for k, v in kwargs.items() if k in self._donated_names]))[0])
 
     def _unhashable(self, static: Any) -> StaticArgumentError:
         for where, value in (pair for part in (static[0] if static else ()) for pair in part):
@@ -256,8 +271,8 @@ class Jitted:
         return f"<jit of {self._name}>"
 
 
-def _static_arguments(fun: Fun, nums: Any, names: Any) -> tuple[tuple[int, ...], frozenset[str]]:
-    """Positions and names of static arguments, each inferred from the other where the signature allows."""
+def _arguments(fun: Fun, kind: str, nums: Any, names: Any) -> tuple[tuple[int, ...], frozenset[str]]:
+    """Positions and names of arguments of a kind, each inferred from the other where the signature allows."""
     given_nums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
     given_names = () if names is None else (names,) if isinstance(names, str) else tuple(names)
     try:
@@ -270,14 +285,14 @@ def _static_arguments(fun: Fun, nums: Any, names: Any) -> tuple[tuple[int, ...],
     for n in given_nums:
         if not variadic and not -len(positional) <= n < len(positional):
             raise ArgumentError(
-                f"static_argnums of jit({name_of(fun)}) names argument {n}, but it has {len(positional)} "
+                f"{kind}_argnums of jit({name_of(fun)}) names argument {n}, but it has {len(positional)} "
                 "positional ones"
             )
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         for name in given_names:
             if name not in parameters:
                 raise ArgumentError(
-                    f"static_argnames of jit({name_of(fun)}) names {name!r}, which is no argument of it"
+                    f"{kind}_argnames of jit({name_of(fun)}) names {name!r}, which is no argument of it"
                 )
     all_names = {*given_names, *(positional[n] for n in given_nums if -len(positional) <= n < len(positional))}
     all_nums = {*given_nums, *(positional.index(n) for n in given_names if n in positional)}
@@ -288,8 +303,8 @@ class _Entry:
     """One trace of a function, and, once it has run, its program."""
 
     __slots__ = (
-        "callee", "closed", "compiled", "compiling", "in_tree", "kernels", "name", "names", "out_tree", "single",
-        "tracing",
+        "callee", "closed", "compiled", "compiling", "donated", "in_tree", "kernels", "name", "names", "out_tree",
+        "single", "tracing",
     )  # fmt: skip
 
     def __init__(self, closed: ClosedJaxpr, in_tree: PyTreeDef, out_tree: PyTreeDef, name: str):
@@ -299,6 +314,7 @@ class _Entry:
         self.out_tree = out_tree
         self.name = name
         self.single = out_tree.is_leaf()
+        self.donated: tuple[int, ...] = ()
         self.compiled: Any = None
         self.names: Sequence[str] = ()
         self.tracing = self.compiling = 0.0  # seconds
@@ -314,7 +330,7 @@ class _Entry:
 
     def compile(self) -> None:
         before, start = program.cache_info(), time.perf_counter()
-        self.compiled = program.compile(self.closed.jaxpr, self.closed.consts).native
+        self.compiled = program.compile(self.closed.jaxpr, self.closed.consts, self.donated).native
         after, self.compiling = program.cache_info(), time.perf_counter() - start
         self.kernels = (
             after.kernels_compiled - before.kernels_compiled,
@@ -347,7 +363,8 @@ class Traced:
         """Lower the jaxpr to loop nests and a plan."""
         if any_tracer(self._entry.closed.consts):
             raise ArgumentError(f"{self._entry.name} captures traced arrays; lower the outermost function instead")
-        return Lowered(self._entry, program.lower(self._entry.closed.jaxpr, self._entry.closed.consts))
+        closed = self._entry.closed
+        return Lowered(self._entry, program.lower(closed.jaxpr, closed.consts, self._entry.donated))
 
 
 class Lowered:

@@ -304,6 +304,7 @@ class Fusion:
     def __init__(self, jaxpr: Jaxpr):
         self.items = items_of(jaxpr)
         self.stored: set[Var] = {v for v in jaxpr.outvars if isinstance(v, Var)}
+        self.why: dict[Var, str] = dict.fromkeys(self.stored, "a result")  # why a value is stored in memory
         self.uses: dict[Var, list[tuple[Cluster, Map]]] = {}
         self.readers: dict[Var, list[Vertex]] = {}
         self.clusters: list[Cluster] = []
@@ -327,6 +328,7 @@ class Fusion:
         for a in item.inputs:
             if isinstance(a, Var):
                 self.stored.add(a)
+                self.why.setdefault(a, f"{item.eqn.primitive.name} reads it")
                 self.readers.setdefault(a, []).append(item)
 
     def read_from_memory(self, var: Var) -> None:
@@ -347,8 +349,10 @@ class Fusion:
         if not uses and v not in self.stored:
             return
         if uses and v not in self.stored:
-            if self.inline_everywhere(item, uses):
+            obstacle = self.inline_everywhere(item, uses)
+            if obstacle is None:
                 return
+            self.why[v] = obstacle
             uses = self.uses_of(v)  # clusters may have become one
         target = self.host(item, uses) or self.new_cluster(item)
         m = next((m for m in uses.get(target, ()) if self.covers(target, m, v)), None)
@@ -359,23 +363,24 @@ class Fusion:
         target.roots[v] = m
         self.include(item, target, [m, *[x for x in uses.get(target, ()) if x != m]])
 
-    def inline_everywhere(self, item: Item, uses: dict[Cluster, list[Map]]) -> bool:
-        """Compute a result in place in every cluster that reads it, if that is right."""
+    def inline_everywhere(self, item: Item, uses: dict[Cluster, list[Map]]) -> str | None:
+        """Compute a result in place in every cluster that reads it; what speaks against that, if anything does."""
         v = item.out
         if item.kind == "part":
-            return False
+            return "a reduction in parts, for several threads"
         if len(uses) > 1 and (item.kind == "reduce" or not self.worth_repeating(item, uses)):
             merged = self.merge_all(list(uses))
             if merged is None:
-                return False
+                return "several kernels read it"
             uses = {merged: self.uses_of(v)[merged]}
         if not all(self.fits(item, c, maps) for c, maps in uses.items()):
-            return False
+            full = item.kind != "reduce" or any(len(c.items) >= MOST_ITEMS for c in uses)
+            return "the kernel that reads it is full" if full else "a reduction, not read in rows of its reader's loops"
         if not self.worth_repeating(item, uses) and not self.worth_unrolling(item, uses):
-            return False
+            return "computing it at each read costs more"
         for c, maps in uses.items():
             self.include(item, c, maps)
-        return True
+        return None
 
     def worth_repeating(self, item: Item, uses: dict[Cluster, list[Map]]) -> bool:
         size = item.out.aval.size

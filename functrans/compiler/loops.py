@@ -36,16 +36,19 @@ def schedule(jaxpr: Jaxpr, apart: bool = False) -> list[Kernel | Opaque]:
     """The steps of a program, in execution order; `apart`: with a kernel for each loop nest."""
     steps: list[Kernel | Opaque] = []
     clusters: dict[int, Cluster] = {}
-    for vertex in Fusion(jaxpr).run():
+    fusion = Fusion(jaxpr)
+    for vertex in fusion.run():
         if isinstance(vertex, Item):
             steps.append(Opaque(vertex.eqn))
         elif any(v.aval.size for v in vertex.roots):
             clusters[len(steps)] = vertex
-            steps.append(kernel_of([vertex]))
-    return steps if apart else in_sequence(steps, clusters)
+            steps.append(kernel_of([vertex], fusion.why))
+    return steps if apart else in_sequence(steps, clusters, fusion.why)
 
 
-def in_sequence(steps: list[Kernel | Opaque], clusters: dict[int, Cluster]) -> list[Kernel | Opaque]:
+def in_sequence(
+    steps: list[Kernel | Opaque], clusters: dict[int, Cluster], why: dict[Var, str]
+) -> list[Kernel | Opaque]:
     """Small kernels that follow one another as one, unless their text serves several of them: fewer to compile."""
     texts = Counter(step.source for step in steps if isinstance(step, Kernel))
     out: list[Kernel | Opaque] = []
@@ -53,7 +56,7 @@ def in_sequence(steps: list[Kernel | Opaque], clusters: dict[int, Cluster]) -> l
 
     def close() -> None:
         if len(run) > 1:
-            out.append(kernel_of([clusters[i] for i in run]))
+            out.append(kernel_of([clusters[i] for i in run], why))
         else:
             out.extend(steps[i] for i in run)
         run.clear()
@@ -71,7 +74,7 @@ def in_sequence(steps: list[Kernel | Opaque], clusters: dict[int, Cluster]) -> l
     return out
 
 
-def kernel_of(clusters: Sequence[Cluster]) -> Kernel:
+def kernel_of(clusters: Sequence[Cluster], why: dict[Var, str]) -> Kernel:
     """The kernel of a cluster, or of several that run one after another on one thread."""
     nests = [_LOWERINGS[c.kind](c) for c in clusters]
     if len(nests) > 1:
@@ -92,6 +95,7 @@ def kernel_of(clusters: Sequence[Cluster]) -> Kernel:
         eqns=eqns,
         note="; ".join(map(note, clusters)),
         rows=rows_of(clusters, text.extent),
+        why=tuple((v, why[v]) for v in text.buffers if v in text.writes and v in why),
     )
 
 

@@ -253,6 +253,18 @@ _C_CONTIGUOUS, _ALIGNED = 0x1, 0x100
 NOT_CONTIGUOUS = -(1 << 40)
 
 
+@njit(types.int64(*[_intp_array] * 3), cache=True, nogil=True)
+def overlapping(objects, sizes, given):  # type: ignore[no-untyped-def]
+    """The number of an array that shares memory with one of those `given` by their numbers; -1 if there is none."""
+    for i in given:
+        start = load_i64(objects[i] + _DATA)
+        for j in range(objects.shape[0]):
+            other = load_i64(objects[j] + _DATA)
+            if j != i and other < start + sizes[i] and start < other + sizes[j]:
+                return j
+    return -1
+
+
 @njit(types.int64(*[_intp_array] * 5, types.int64), cache=True, nogil=True)
 def enter(code, slots, counters, table, objects, pool):  # type: ignore[no-untyped-def]
     """Put the data of arrays, given by the addresses of the Python objects, into slots 1, 2, ... and run.

@@ -14,6 +14,7 @@ from functrans.compiler.memory import LEAST, empty
 from functrans.compiler.steps import Kernel
 from functrans.compiler.threads import pool_address
 from functrans.core.array import Array
+from functrans.errors import ArgumentError
 
 _ALIGNMENT = 64
 
@@ -149,6 +150,9 @@ class Native:
         self._calls = assembler.calls
         self._checks = assembler.checks
         self._keep = assembler.keep
+        self._donated = tuple(plan.donated.items())
+        self._sizes = np.array([b.nbytes for b in plan.inputs], np.int64)
+        self._given = np.array([i for _, i in self._donated], np.int64)
         self._makers = [(b.aval.shape, b.aval.dtype, b.nbytes) for b in plan.outputs]  # type: ignore[union-attr]
         assert [b.slot for b in (*plan.inputs, *plan.outputs)] == list(
             range(1, 1 + len(plan.inputs) + len(plan.outputs))
@@ -157,10 +161,13 @@ class Native:
         self._lock = threading.Lock()
 
     def __call__(self, *arrays: np.ndarray) -> list[Any]:
-        outs = [
-            Array(shape, dtype) if nbytes < LEAST else empty(shape, dtype, nbytes)
-            for shape, dtype, nbytes in self._makers
-        ]
+        if self._donated:
+            outs, arrays = self._with_donations(arrays)
+        else:
+            outs = [
+                Array(shape, dtype) if nbytes < LEAST else empty(shape, dtype, nbytes)
+                for shape, dtype, nbytes in self._makers
+            ]
         if self._lock.acquire(blocking=False):
             try:
                 self._run(self._state, arrays, outs)
@@ -169,6 +176,24 @@ class Native:
         else:  # this program is running in another thread (or in a callback of its own)
             self._run(State(self), arrays, outs)
         return outs
+
+    def _with_donations(self, arrays: Sequence[np.ndarray]) -> tuple[list[Any], Any]:
+        """Results, some of them in arguments' memory, and the arguments, copied where they cannot be written to."""
+        given = list(arrays)
+        for i in self._given:
+            given[i] = np.require(given[i], requirements=("C", "A", "W"))
+        clash = machine.overlapping(np.array([id(a) for a in given], np.int64), self._sizes, self._given)
+        if clash >= 0:
+            raise ArgumentError(
+                "an argument that is donated (donate_argnums, donate_argnames) shares memory with another argument; "
+                "its memory will be written to, so pass a copy of one of them, or do not donate it"
+            )
+        taken = dict(self._donated)
+        outs = [
+            given[taken[j]].reshape(shape).view(Array) if j in taken else empty(shape, dtype, nbytes)
+            for j, (shape, dtype, nbytes) in enumerate(self._makers)
+        ]
+        return outs, given
 
     def _run(self, state: State, arrays: Sequence[np.ndarray], outs: list[Any]) -> None:
         objects = state.objects

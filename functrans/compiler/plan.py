@@ -280,6 +280,7 @@ class Plan:
     arena: int = 0
     unshared: int = 0  # bytes the arena would take without sharing
     kernels: list[Kernel] = field(default_factory=list)
+    donated: dict[int, int] = field(default_factory=dict)  # for a result the argument whose memory it takes
     traffic: float = 0.0  # bytes read and written by one run, estimated: a `while` loop counts as one turn
 
 
@@ -290,8 +291,13 @@ Emitter = Callable[["Planner", Eqn], bool]
 Scheduler = Callable[[Jaxpr, bool], Sequence[Step]]
 
 
-def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Scheduler) -> Plan:
-    """The plan of a program (closed: no constvars but those for `constants`)."""
+def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Scheduler, donated: Sequence[int] = ()) -> Plan:
+    """The plan of a program (closed: no constvars but those for `constants`).
+
+    Results may take the memory of the arguments that are donated, given by their numbers.
+    """
+    from functrans.compiler.donation import assign_donations
+
     planner = Planner(schedule)
     env: dict[Var, Place] = {}
     inputs = []
@@ -302,10 +308,12 @@ def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Scheduler
     outputs = [planner.buffer("output", i, nbytes(a.aval), a.aval) for i, a in enumerate(jaxpr.outvars)]
     for var, value in zip(jaxpr.constvars, constants):
         env[var] = planner.constant(value)
-    planner.block(jaxpr, env, [Place(b.slot, (b,)) for b in outputs])
+    taken, changed = assign_donations(planner, jaxpr, donated) if donated else ({}, [])
+    targets = [inputs[taken[j]] if j in taken else b for j, b in enumerate(outputs)]
+    planner.block(jaxpr, env, [Place(b.slot, (b,)) for b in targets], changed)
     plan = Plan(
         planner.instructions, planner.slots, planner.constants, inputs, outputs, planner.counters, planner.labels,
-        kernels=planner.kernels, traffic=planner.traffic,
+        kernels=planner.kernels, donated=taken, traffic=planner.traffic,
     )  # fmt: skip
     arena = [b for b in planner.slots if b is not None and b.kind == "arena" and b.first >= 0]
     plan.arena = assign_offsets(arena)
@@ -636,6 +644,10 @@ class Block:
     def root(self, atom: Atom) -> Atom:
         """The value whose memory a value is: it itself, unless it is only another shape of one."""
         return self.roots.get(atom, atom) if type(atom) is Var else atom
+
+    def last_read(self, var: Var) -> int:
+        """The number of the last step that reads a value's memory; -1 if none does."""
+        return self._last_read.get(var, -1)
 
     def is_last_read(self, atom: Atom, number: int) -> bool:
         """Whether a step reads a value's memory once, and nothing reads it later."""

@@ -16,7 +16,7 @@ from functrans.compiler.loops import schedule
 from functrans.compiler.plan import Plan, make_plan, nbytes
 from functrans.compiler.rewriting import with_effects_marked, with_updates_apart
 from functrans.compiler.steps import Step
-from functrans.compiler.text import format_kernels, format_loops, format_plan
+from functrans.compiler.text import format_kernels, format_loops, format_native, format_plan
 from functrans.core.jaxpr import Jaxpr
 from functrans.core.printing import format_jaxpr
 from functrans.transforms.jvp import close_over
@@ -26,15 +26,15 @@ from functrans.transforms.simplify import simplify
 STAGES = ("traced", "simplified", "loops", "kernels", "plan")
 
 
-def compile(jaxpr: Jaxpr, consts: Sequence[Any]) -> Compiled:
+def compile(jaxpr: Jaxpr, consts: Sequence[Any], donated: Sequence[int] = ()) -> Compiled:
     """The native program of a jaxpr with the values of its constvars."""
-    return lower(jaxpr, consts).compile()
+    return lower(jaxpr, consts, donated).compile()
 
 
-def lower(jaxpr: Jaxpr, consts: Sequence[Any]) -> Lowered:
-    """All stages before native code."""
+def lower(jaxpr: Jaxpr, consts: Sequence[Any], donated: Sequence[int] = ()) -> Lowered:
+    """All stages before native code; results may take the memory of donated arguments, given by their numbers."""
     simplified, constants = _with_constants_apart(simplify(close_over(jaxpr, [_own(c) for c in consts])))
-    return Lowered(jaxpr, simplified, make_plan(simplified, constants, schedule_block))
+    return Lowered(jaxpr, simplified, make_plan(simplified, constants, schedule_block, donated))
 
 
 def _own(value: Any) -> np.ndarray:
@@ -64,6 +64,7 @@ class MemoryAnalysis:
 
     argument_size_in_bytes: int
     output_size_in_bytes: int
+    alias_size_in_bytes: int  #: results that take the memory of donated arguments
     constant_size_in_bytes: int
     temp_size_in_bytes: int  #: the arena
     temp_size_without_sharing: int  #: what the arena would take if no two values shared memory
@@ -98,6 +99,7 @@ class Lowered:
         return MemoryAnalysis(
             sum(b.nbytes for b in plan.inputs),
             sum(b.nbytes for b in plan.outputs),
+            sum(plan.outputs[j].nbytes for j in plan.donated),
             sum(c.nbytes for c in plan.constants),
             plan.arena,
             plan.unshared,
@@ -128,8 +130,11 @@ class Compiled:
         return self.native(*arrays)
 
     def as_text(self) -> str:
-        """The stages from the simplified jaxpr to the plan."""
-        return self.lowered.as_text()
+        """The stages from the simplified jaxpr to the plan, and what is known of the native code.
+
+        Kernels are compiled once more for it: their assembly is not kept.
+        """
+        return f"{self.lowered.as_text()}\n\n# native\n{format_native(self.lowered.plan)}"
 
     def memory_analysis(self) -> MemoryAnalysis:
         return self.lowered.memory_analysis()

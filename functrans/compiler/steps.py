@@ -30,6 +30,7 @@ class Kernel:
     note: str
     rows: int = 0  # the first axis of the results, if [0, extent) runs along it, extent // rows steps in each row
     error: type[Exception] = IndexOutOfBoundsError  # the class of its errors
+    why: tuple[tuple[Var, str], ...] = ()  # for what it writes, why that is stored in memory
 
     def __str__(self) -> str:
         return f"kernel of {len(self.eqns)} equations over {self.extent} iterations: {self.note}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from functrans.compiler.kernels import assembly
 from functrans.compiler.plan import (
     AddCounter,
     Buffer,
@@ -50,10 +53,41 @@ def format_kernels(plan: Plan) -> str:
 
 
 def format_loops(plan: Plan) -> str:
-    """The fused loop nests in the order in which they are called, one line each, and what is called between them."""
+    """The fused loop nests in the order in which they are called, and what is called between them.
+
+    Under each nest stand the values that it stores, with the reason why they are not computed where they are read.
+    """
     numbers = {source: i for i, source in enumerate(distinct_kernels(plan))}
     shown = (CallKernel, CallLibrary, CallPython, Gemm)
-    return "\n".join(_instruction(ins, numbers) for ins in plan.instructions if isinstance(ins, shown))
+    lines = []
+    for ins in plan.instructions:
+        if isinstance(ins, shown):
+            lines.append(_instruction(ins, numbers))
+        if isinstance(ins, CallKernel):
+            slots, why = dict(zip(ins.kernel.buffers, ins.slots)), dict(ins.kernel.why)
+            lines += [f"    %{slots[v]} {v.aval} stored: {reason}" for v, reason in why.items() if reason != "a result"]
+    return "\n".join(lines)
+
+
+#: Packed arithmetic in the assembly of x86-64 and of ARM64, and how many bits its registers have.
+_PACKED = {
+    512: re.compile(r"^\s+v\w+.*%zmm", re.MULTILINE),
+    256: re.compile(r"^\s+v\w+.*%ymm", re.MULTILINE),
+    128: re.compile(r"^\s+(v?(add|sub|mul|div|min|max|sqrt|fn?m(add|sub)\w*)p[sd]|v?p(add|sub|mull|mulu)\w*)\s+.*%xmm"
+                    r"|^\s+f?(add|sub|mul|mla|div)\s+(v\d+\.(2d|4s)|z\d+\.[ds])", re.MULTILINE),
+}  # fmt: skip
+
+
+def format_native(plan: Plan) -> str:
+    """What became of each distinct kernel: whether its loops are vectorised, and how long its code is."""
+    lines = []
+    for i, (source, kernel) in enumerate(distinct_kernels(plan).items()):
+        code = assembly(source)
+        width = next((bits for bits, pattern in _PACKED.items() if pattern.search(code)), 0)
+        how = f"vectorised, {width} bits wide" if width else "not vectorised"
+        length = sum(line.startswith("\t") and not line.startswith("\t.") for line in code.splitlines())
+        lines.append(f"kernel {i}: {how}; {length} instructions  # {kernel.note}")
+    return "\n".join(lines)
 
 
 def distinct_kernels(plan: Plan) -> dict[str, Kernel]:

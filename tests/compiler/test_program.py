@@ -7,11 +7,13 @@ import threading
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from llvmlite import binding
 
 import functrans as ft
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.compiler import contractions, program
+from functrans.compiler.text import distinct_kernels
 from functrans.core.array import Array
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import evaluate
@@ -513,6 +515,23 @@ def test_text_and_analyses():
     assert memory.temp_size_in_bytes <= memory.temp_size_without_sharing
     big, _ = staged(lambda a: [lax.dot(a, a)], np.ones((100, 100)))
     assert program.lower(big, []).cost_analysis()["flops"] == 2 * 100**3
+
+
+def test_why_values_are_stored_and_whether_kernels_vectorised():
+    def function(x):
+        y = lax.tanh(x)
+        return [lax.div(y, lax.reduce_sum(y, (0,))), lax.sort(lax.exp(x))]
+
+    lowered = program.lower(*staged(function, np.ones((500, 200))))
+    loops = lowered.as_text("loops")
+    for reason in ("several kernels read it", "a reduction, not read in rows of its reader's loops", "sort reads it"):
+        assert f"stored: {reason}" in loops
+    native = lowered.compile().as_text().split("# native\n")[1].splitlines()
+    assert len(native) == len(distinct_kernels(lowered.plan))
+    vector = any(binding.get_host_cpu_features().get(name) for name in ("sse2", "neon"))
+    assert (": vectorised, " in native[0]) is vector
+    scalar = program.lower(*staged(lambda x: [x + 1], np.ones(()))).compile().as_text()
+    assert "kernel 0: not vectorised" in scalar
 
 
 def test_counts():
