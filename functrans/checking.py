@@ -353,16 +353,18 @@ def _custom(state: _Checked, eqn: Eqn, args: list[Any]) -> list[Any]:
     """A call with a derivative rule: the call as it is, and beside it its checks, which have no derivative."""
     body: Jaxpr = eqn.params["jaxpr"]
     inner, sites = _functional(body, state.errors)
+    name = eqn.params.get("name", eqn.primitive.name)
     rules = {k: _muted(v) for k, v in eqn.params.items() if k in ("jvp", "fwd", "bwd")}
+    rules |= {k: without_displays(v) for k, v in eqn.params.items() if isinstance(v, Jaxpr)}
     if not sites:
         return eqn.primitive.bind(*args, **{**eqn.params, **rules, "jaxpr": _without_error(inner)})
     quiet = without_displays(body)
     if jaxpr_has_effect(quiet):
         raise ArgumentError(
-            f"checkify of {eqn.params['name']}, which has a derivative rule of its own, checks and an io_callback: it "
+            f"checkify of {name}, which has a derivative rule of its own, checks and an io_callback: it "
             "would run twice. Take the callback out of the function with the rule."
         )
-    _taken(state, sites, jit_p.bind(*map(stop_gradient, args), jaxpr=inner, name=eqn.params["name"]))
+    _taken(state, sites, jit_p.bind(*map(stop_gradient, args), jaxpr=inner, name=name))
     return eqn.primitive.bind(*args, **{**eqn.params, **rules, "jaxpr": quiet})
 
 
@@ -461,6 +463,6 @@ def _cond(state: _Checked, eqn: Eqn, args: list[Any]) -> list[Any]:
 
 _RULES: dict[str, Callable[[_Checked, Eqn, list[Any]], list[Any]]] = {
     "check": _check, "jit": _call, "checkpoint": _call, "custom_jvp_call": _custom, "custom_vjp_call": _custom,
-    "scan": _scan, "while": _while, "cond": _cond,
+    "custom_linear_solve": _custom, "custom_root": _custom, "scan": _scan, "while": _while, "cond": _cond,
 }  # fmt: skip
 _DIVISIONS = frozenset({"div", "floor_divide", "rem", "fmod", "reciprocal"})

@@ -320,6 +320,14 @@ SAMPLES: dict[str, list[Sample]] = {
     "checkpoint": [Sample(ft.checkpoint(lambda x: fnp.sin(fnp.sin(x))), (X,))],
     "custom_jvp_call": [Sample(sine, (X,))],
     "custom_vjp_call": [Sample(product, (X, Y))],
+    "custom_linear_solve": [
+        Sample(lambda a, b: lax.custom_linear_solve(lambda x: a @ x, b, lambda _, b: fnp.linalg.solve(a, b),
+                                                    lambda _, b: fnp.linalg.solve(a.T, b)), (M, X)),
+    ],
+    "custom_root": [
+        Sample(lambda a: lax.custom_root(lambda x: x**3 - a, a, lambda f, x: fnp.cbrt(a),
+                                         lambda g, y: y / g(fnp.ones((3, 4)))), (P,)),
+    ],
     "custom_pullback": [Sample(lambda x, t: ft.linearize(product, x, x)[1](t, t), (X, Y), 0)],
 }  # fmt: skip
 

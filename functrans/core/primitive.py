@@ -100,6 +100,10 @@ class Primitive:
             staging = current_staging()
             if staging is not None and (trace is None or trace.level < staging.level) and has_effect(self, params):
                 trace = staging  # it happens when the function that is being staged runs, whatever its operands are
+        if trace is not None:
+            staging = current_staging()
+            if staging is not None and staging.absorbs and trace.level < staging.level:
+                trace = staging
         if trace is None:
             try:
                 out = self.impl(*args, **params)

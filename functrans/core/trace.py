@@ -165,7 +165,11 @@ class StagedTracer(Tracer):
 
 
 class StagingTrace(Trace):
-    """Records operations as equations; `name` is the function's and `arg_names` those of its flat arguments."""
+    """Records operations as equations; `what` names the function, `arg_names` its flat arguments.
+
+    Operations on captured tracers alone are those tracers' own affair, unless this trace `absorbs` them, or one that it
+    lies in does: then they become equations too, and captured tracers constants.
+    """
 
     def __init__(
         self,
@@ -173,8 +177,10 @@ class StagingTrace(Trace):
         what: str = "a transformed function",
         arg_names: Sequence[str] | None = None,
         sources: bool = True,
+        absorbs: bool = False,
     ):
         self.level = level
+        self.absorbs = absorbs or (_state.staging is not None and _state.staging.absorbs)
         self.sources = sources
         self.what = what
         self.arg_names = arg_names
@@ -258,10 +264,11 @@ def stage(
     avals: Sequence[ShapedArray],
     what: str = "a transformed function",
     arg_names: Sequence[str] | None = None,
+    absorbs: bool = False,
 ) -> tuple[Jaxpr, list[Any]]:
     """Run a flat function on tracers of these types: its jaxpr, and the values of what it captured."""
     with deeper() as level:
-        trace = StagingTrace(level, what, arg_names)
+        trace = StagingTrace(level, what, arg_names, absorbs=absorbs)
         with staging_into(trace):
             outs = fun(*[trace.argument(aval) for aval in avals])
             return trace.finish(outs)

@@ -20,9 +20,12 @@ def function_name(fun: Any) -> str:
 
 
 def stage_function(
-    fun: Callable[..., Any], avals: Sequence[ShapedArray], tree: PyTreeDef, what: str
+    fun: Callable[..., Any], avals: Sequence[ShapedArray], tree: PyTreeDef, what: str, absorbs: bool = False
 ) -> tuple[Jaxpr, list[Any], PyTreeDef]:
-    """The jaxpr of `fun(*unflatten(tree, leaves))`, what it captures as leading arguments, and its result's tree."""
+    """The jaxpr of `fun(*unflatten(tree, leaves))`, what it captures as leading arguments, and its result's tree.
+
+    `absorbs`: also what it does with captured tracers alone is in the jaxpr, so that it is not differentiated.
+    """
     out_tree: list[PyTreeDef] = []
 
     def flat(*leaves: Any) -> list[Any]:
@@ -31,7 +34,7 @@ def stage_function(
         check_results(what, outs, structure)
         return outs
 
-    jaxpr, consts = stage(flat, avals, what, _argument_names(fun, tree))
+    jaxpr, consts = stage(flat, avals, what, _argument_names(fun, tree), absorbs)
     return convert_constvars(jaxpr), consts, out_tree[0]
 
 

@@ -35,7 +35,9 @@ from functrans.core.source import Source
 Rule = Callable[["Builder", Eqn], "Atom | Sequence[Atom] | None"]
 
 #: Calls that exist for other transformations and mean their body.
-INLINED = frozenset({"jit", "custom_jvp_call", "custom_vjp_call", "checkpoint"})
+INLINED = frozenset({
+    "jit", "custom_jvp_call", "custom_vjp_call", "checkpoint", "custom_linear_solve", "custom_root",
+})  # fmt: skip
 #: Sizes up to here are written into kernels, and their loops unrolled.
 LARGEST_WRITTEN = 16
 COMMUTATIVE = frozenset({"add", "mul", "and", "or", "xor", "eq", "ne"})
