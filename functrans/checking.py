@@ -354,7 +354,7 @@ def _custom(state: _Checked, eqn: Eqn, args: list[Any]) -> list[Any]:
     body: Jaxpr = eqn.params["jaxpr"]
     inner, sites = _functional(body, state.errors)
     name = eqn.params.get("name", eqn.primitive.name)
-    rules = {k: _muted(v) for k, v in eqn.params.items() if k in ("jvp", "fwd", "bwd")}
+    rules: dict[str, Any] = {k: _muted(v) for k, v in eqn.params.items() if k in ("jvp", "fwd", "bwd")}
     rules |= {k: without_displays(v) for k, v in eqn.params.items() if isinstance(v, Jaxpr)}
     if not sites:
         return eqn.primitive.bind(*args, **{**eqn.params, **rules, "jaxpr": _without_error(inner)})

@@ -180,7 +180,7 @@ class StagingTrace(Trace):
         absorbs: bool = False,
     ):
         self.level = level
-        self.absorbs = absorbs or (_state.staging is not None and _state.staging.absorbs)
+        self.absorbs: bool = absorbs or (_state.staging is not None and _state.staging.absorbs)
         self.sources = sources
         self.what = what
         self.arg_names = arg_names

@@ -162,12 +162,10 @@ def custom_linear_solve(
         )
         parts += [(transposed, product_consts), (back, back_consts)]
     jaxprs, consts = common_consts(parts)
-    if symmetric:
-        jaxprs = [*jaxprs, *jaxprs]
-    jaxprs = [*jaxprs, None, None][:4]  # type: ignore[list-item]
     outs = custom_linear_solve_p.bind(
-        *consts, *leaves, num_consts=len(consts), jaxpr=jaxprs[1], matvec=jaxprs[0], vecmat=jaxprs[2],
-        transpose_solve=jaxprs[3],
+        *consts, *leaves, num_consts=len(consts), jaxpr=jaxprs[1], matvec=jaxprs[0],
+        vecmat=jaxprs[0] if symmetric else jaxprs[2] if len(jaxprs) > 2 else None,
+        transpose_solve=jaxprs[1] if symmetric else jaxprs[3] if len(jaxprs) > 2 else None,
     )  # fmt: skip
     x = unflatten(tree, outs[:n])
     return x if aux_tree is None else (x, unflatten(aux_tree, outs[n:]))
