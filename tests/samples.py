@@ -279,6 +279,10 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample(lambda p: lax.linalg.lu_pivots_to_permutation(p, 4), (np.array([2, 2, 3]),), 0)
     ],
     "tridiagonal_solve": [Sample(lax.linalg.tridiagonal_solve, (X[0], Y[0] + 4, P[0], X.T))],
+    "qr_column_order": [Sample(lambda a: lax.linalg.qr(a, pivoting=True)[2], (X,), 0)],
+    "hessenberg": [Sample(lax.linalg.hessenberg, (M,), 0)],
+    "tridiagonal": [Sample(lax.linalg.tridiagonal, (S,), 0)],
+    "schur": [Sample(lambda a: fnp.sum(fnp.abs(lax.linalg.schur(twisted(a))[0]) ** 2), (M,), 1)],
     "expm": [Sample(expm_p.bind, (M / 3,))],
     "expm_frechet": [Sample(expm_frechet_p.bind, (M / 3, X[:, :3]), 1)],
     "logm": [Sample(lambda a: lax.real(logm_p.bind(twisted(a)) @ a), (M / 3,))],

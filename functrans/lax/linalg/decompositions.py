@@ -26,13 +26,16 @@ from functrans.lax.linalg.matrices import (
     as_column,
     as_row,
     batch_all,
+    by_matrix,
     check_matrices,
     check_square,
     diagonal_mask,
+    diagonals,
     eye,
     half_diagonal,
     hermitian,
     lower_triangle,
+    mT,
     symmetrize,
     upper_triangle,
 )
@@ -63,12 +66,12 @@ cholesky_p.jvp = _cholesky_jvp
 cholesky_p.batch = batch_all(cholesky_p)
 
 
-def cholesky(a: Any, *, symmetrize_input: bool = True) -> Any:
+def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     """The lower Cholesky factor of Hermitian positive definite matrices.
 
     Args:
-        a: matrices in the last two axes.
-        symmetrize_input: factorize the Hermitian part of `a`, so that derivatives are Hermitian too; without it only
+        x: matrices in the last two axes.
+        symmetrize_input: factorize the Hermitian part of `x`, so that derivatives are Hermitian too; without it only
             the lower triangle counts.
 
     Raises:
@@ -79,8 +82,49 @@ def cholesky(a: Any, *, symmetrize_input: bool = True) -> Any:
     Array([[2., 0.],
            [1., 2.]])
     """
-    check_square("cholesky", aval_of(a))
-    return cholesky_p.bind(symmetrize(a) if symmetrize_input else a)
+    check_square("cholesky", aval_of(x))
+    return cholesky_p.bind(symmetrize(x) if symmetrize_input else x)
+
+
+def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
+    """The upper Cholesky factor of `r^H r + conj(w) w^T` from that of `r^H r`, by a QR decomposition.
+
+    Args:
+        r_matrix: upper triangular matrices, `(..., n, n)`, with a positive diagonal.
+        w_vector: vectors, `(..., n)`.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.linalg.cholesky_update(np.array([[3.0, 1.0], [0.0, 1.0]]), np.array([4.0, 3.0]))
+    Array([[5.        , 3.        ],
+           [0.        , 1.41421356]])
+    """
+    r, w = aval_of(r_matrix), aval_of(w_vector)
+    check_square("cholesky_update", r)
+    if r.shape[:-1] != w.shape:
+        raise ShapeError(f"cholesky_update: factors of shape {r.shape} and vectors of shape {w.shape} do not fit")
+    if r.dtype != w.dtype:
+        raise DTypeError(f"cholesky_update: dtypes {r.dtype} and {w.dtype} differ; convert them to one")
+    _, updated = qr(concatenate([upper_triangle(r_matrix), as_row(w_vector)], r.ndim - 2), full_matrices=False)
+    return ew.mul(as_column(ew.sign(diagonals(updated))), updated)
+
+
+def symmetric_product(
+    a_matrix: Any, c_matrix: Any, *, alpha: float = 1.0, beta: float = 0.0, symmetrize_output: bool = False
+) -> Any:
+    """`alpha a a^T + beta c` for symmetric matrices `c`. The result is symmetric, with `symmetrize_output` or without.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.linalg.symmetric_product(np.array([[1.0], [2.0]]), np.eye(2), alpha=2.0)
+    Array([[2., 4.],
+           [4., 8.]])
+    """
+    a, c = aval_of(a_matrix), aval_of(c_matrix)
+    check_matrices("symmetric_product", a)
+    if c.shape != (*a.shape[:-1], a.shape[-2]):
+        raise ShapeError(f"symmetric_product: matrices of shapes {a.shape} and {c.shape} do not fit")
+    if a.dtype != c.dtype:
+        raise DTypeError(f"symmetric_product: dtypes {a.dtype} and {c.dtype} differ; convert them to one")
+    return ew.add(ew.mul(matmul(a_matrix, mT(a_matrix)), a.dtype.type(alpha)), ew.mul(c_matrix, a.dtype.type(beta)))
 
 
 # ---------------------------------------------------------------- lu
@@ -139,8 +183,8 @@ lu_p.jvp = _lu_jvp
 lu_p.batch = batch_all(lu_p)
 
 
-def lu(a: Any) -> tuple[Any, Any, Any]:
-    """The LU decomposition with partial pivoting: `a[permutation] = l u`.
+def lu(x: Any) -> tuple[Any, Any, Any]:
+    """The LU decomposition with partial pivoting: `x[permutation] = l u`.
 
     Returns:
         `l` (below the diagonal; ones on it) and `u` in one matrix, the rows swapped at each step (int32), and the
@@ -151,7 +195,7 @@ def lu(a: Any) -> tuple[Any, Any, Any]:
     (Array([[2. , 2. ],
            [0.5, 1. ]]), Array([1, 1], dtype=int32), Array([1, 0], dtype=int32))
     """
-    factors, pivots, permutation = lu_p.bind(a)
+    factors, pivots, permutation = lu_p.bind(x)
     return factors, pivots, permutation
 
 
@@ -249,8 +293,14 @@ qr_p.jvp = _qr_jvp
 qr_p.batch = batch_all(qr_p)
 
 
-def qr(a: Any, *, full_matrices: bool = True) -> tuple[Any, Any]:
-    """The QR decomposition `a = q r`; `q` is square with `full_matrices`, else as narrow as `a`.
+def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True) -> tuple[Any, ...]:
+    """The QR decomposition `x = q r`; with `pivoting`, of `x` with its columns permuted.
+
+    Args:
+        x: matrices in the last two axes.
+        pivoting: choose the next column at each step, so that the diagonal of `r` does not increase. The permutation
+            (int32) is a third result: `x[:, p] = q r`. The derivative is that for this order of the columns.
+        full_matrices: whether `q` is square, else it is as narrow as `x`.
 
     >>> import functrans.lax as lax, numpy as np
     >>> q, r = lax.linalg.qr(np.array([[0.0, 2.0], [1.0, 3.0]]))
@@ -258,11 +308,38 @@ def qr(a: Any, *, full_matrices: bool = True) -> tuple[Any, Any]:
     Array([[1., 3.],
            [0., 2.]])
     """
-    check_matrices("qr", aval_of(a))
-    *_, m, n = aval_of(a).shape
-    q, r = qr_p.bind(a, full_matrices=bool(full_matrices and m > n))
-    return q, r
+    check_matrices("qr", aval_of(x))
+    *batch, m, n = aval_of(x).shape
+    order = None
+    if pivoting:
+        order = column_order_p.bind(x)
+        x = take_along(x, broadcast_to(as_row(order), aval_of(x).shape), len(batch) + 1, mode="promise_in_bounds")
+    q, r = qr_p.bind(x, full_matrices=bool(full_matrices and m > n))
+    return (q, r) if order is None else (q, r, order)
 
+
+column_order_p = Primitive("qr_column_order")
+
+
+def _order_abstract(a: ShapedArray) -> ShapedArray:
+    check_matrices("qr", a)
+    return ShapedArray((*a.shape[:-2], a.shape[-1]), np.dtype(np.int32))
+
+
+def _order_impl(a: Any) -> Any:
+    from scipy.linalg.lapack import get_lapack_funcs
+
+    aval = _order_abstract(aval_of(a))
+    if not np.size(a):
+        return wrap(np.broadcast_to(np.arange(aval.shape[-1], dtype=aval.dtype), aval.shape).copy())
+    geqp3: Any = get_lapack_funcs("geqp3", (a,))
+    return by_matrix([aval], lambda x: [geqp3(x)[1] - 1], a)[0]
+
+
+column_order_p.impl = _order_impl
+column_order_p.abstract_eval = _order_abstract
+column_order_p.jvp = lambda primals, tangents: (column_order_p.bind(primals[0]), None)
+column_order_p.batch = batch_all(column_order_p)
 
 # ---------------------------------------------------------------- products of Householder reflections
 
@@ -303,3 +380,29 @@ def householder_product(a: Any, taus: Any) -> Any:
         ew.eq(broadcasted_iota(np.int64, (m, n), 0), broadcasted_iota(np.int64, (m, n), 1)), aval.dtype
     )
     return ew.sub(first, matmul(scaled, right))
+
+
+def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = False) -> Any:
+    """`q c`, or `c q` unless `left`, for the square `q` of the reflections of `householder_product`.
+
+    Args:
+        a: the vectors of the reflections, `(..., m, k)`, below the diagonal.
+        taus: their factors, `(..., k)`.
+        c: matrices with `m` rows, or columns.
+        left: on which side of `c` the product stands.
+        transpose: take `q^H` for `q`.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.linalg.ormqr(np.array([[0.0], [1.0]]), np.array([1.0]), np.array([[1.0], [2.0]]))
+    Array([[-2.],
+           [-1.]])
+    """
+    aval, other = aval_of(a), aval_of(c)
+    check_matrices("ormqr", aval)
+    m, k = aval.shape[-2:]
+    if other.ndim < 2 or other.shape[-2 if left else -1] != m or k > m:
+        raise ShapeError(f"ormqr: reflections of shape {aval.shape} and matrices of shape {other.shape} do not fit")
+    rest = [(0, 0, 0)] * (aval.ndim - 1)
+    q = householder_product(pad(a, aval.dtype.type(0), [*rest, (0, m - k, 0)]), taus)
+    q = adjoint(q) if transpose else q
+    return matmul(q, c) if left else matmul(c, q)

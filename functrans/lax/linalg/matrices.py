@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import DTypeError, ShapeError
@@ -80,6 +82,14 @@ def as_row(x: Any) -> Any:
     return reshape(x, (*aval_of(x).shape[:-1], 1, aval_of(x).shape[-1]))
 
 
+def inverse_gaps(w: Any) -> Any:
+    """`1 / (w[j] - w[i])` off the diagonal, zero on it."""
+    one, same = aval_of(w).dtype.type(1), diagonal_mask(aval_of(w).shape[-1])
+    gaps = ew.where(same, one, as_row(w) - as_column(w))
+    with np.errstate(divide="ignore"):  # equal ones: infinite for vectors, of no matter to values
+        return ew.where(same, aval_of(w).dtype.type(0), one / gaps)
+
+
 def real_dtype(dtype: np.dtype) -> np.dtype:
     """The dtype of real parts."""
     return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
@@ -137,3 +147,16 @@ def batch_solver(primitive: Primitive) -> Any:
         return out, aval_of(out).ndim - 2
 
     return batch
+
+
+def by_matrix(avals: Sequence[ShapedArray], function: Callable[..., Any], *operands: Any) -> list[Any]:
+    """The results of a function of single matrices for stacks of them, as arrays of these types."""
+    arrays = [np.asarray(x) for x in operands]
+    batch = np.broadcast_shapes(*(x.shape[:-2] for x in arrays))
+    arrays = [np.broadcast_to(x, batch + x.shape[-2:]) for x in arrays]
+    outs = [np.empty(aval.shape, aval.dtype) for aval in avals]
+    if arrays[0].size:
+        for i in np.ndindex(*batch):
+            for out, value in zip(outs, function(*(x[i] for x in arrays))):
+                out[i] = value
+    return [wrap(out) for out in outs]

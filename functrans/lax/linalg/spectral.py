@@ -6,6 +6,7 @@ are infinite where two are equal. Those of the values are not.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Primitive
-from functrans.errors import NotDifferentiableError
+from functrans.errors import ArgumentError, NotDifferentiableError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcasted_iota, reduce_sum_p
 from functrans.lax.contraction import matmul
@@ -31,11 +32,13 @@ from functrans.lax.linalg.matrices import (
     diagonals,
     eye,
     hermitian,
+    inverse_gaps,
     real_dtype,
     symmetrize,
 )
 from functrans.lax.linalg.systems import inv, solve_p
 from functrans.lax.reductions import argmax
+from functrans.lax.structural import slice_in_dim
 
 # ---------------------------------------------------------------- eigh
 
@@ -51,16 +54,8 @@ def _eigh_jvp(primals: Any, tangents: Any) -> Any:
     (a,), (t,) = primals, tangents
     w, v = eigh_p.bind(a)
     inner = matmul(matmul(adjoint(v), hermitian(t)), v)
-    f = convert_element_type(_inverse_gaps(w), aval_of(inner).dtype)
+    f = convert_element_type(inverse_gaps(w), aval_of(inner).dtype)
     return [w, v], [ew.real(diagonals(inner)), matmul(v, ew.mul(inner, f))]
-
-
-def _inverse_gaps(w: Any) -> Any:
-    """`1 / (w[j] - w[i])` off the diagonal, zero on it."""
-    one, same = aval_of(w).dtype.type(1), diagonal_mask(aval_of(w).shape[-1])
-    gaps = ew.where(same, one, as_row(w) - as_column(w))
-    with np.errstate(divide="ignore"):  # equal ones: infinite for vectors, of no matter to values
-        return ew.where(same, aval_of(w).dtype.type(0), one / gaps)
 
 
 eigh_p.impl = lambda a: [wrap(x) for x in np.linalg.eigh(a)]
@@ -69,23 +64,38 @@ eigh_p.jvp = _eigh_jvp
 eigh_p.batch = batch_all(eigh_p)
 
 
-def eigh(a: Any, *, lower: bool = True, symmetrize_input: bool = True) -> tuple[Any, Any]:
-    """Orthonormal eigenvectors of Hermitian matrices, and their eigenvalues in ascending order.
+def eigh(
+    x: Any, *, lower: bool = True, symmetrize_input: bool = True, sort_eigenvalues: bool = True,
+    subset_by_index: tuple[int, int] | None = None,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Orthonormal eigenvectors of Hermitian matrices, and their eigenvalues.
 
     Args:
-        a: matrices in the last two axes.
+        x: matrices in the last two axes.
         lower: with `symmetrize_input=False`, whether the lower or the upper triangle counts.
-        symmetrize_input: take the Hermitian part of `a`, so that derivatives are Hermitian too.
+        symmetrize_input: take the Hermitian part of `x`, so that derivatives are Hermitian too.
+        sort_eigenvalues: of no effect, LAPACK's are in ascending order.
+        subset_by_index: the first and one beyond the last of the eigenvalues that are wanted.
 
     >>> import functrans.lax as lax, numpy as np
     >>> v, w = lax.linalg.eigh(np.array([[2.0, 1.0], [1.0, 2.0]]))
     >>> w
     Array([1., 3.])
     """
-    check_square("eigh", aval_of(a))
-    a = symmetrize(a) if symmetrize_input else a if lower else adjoint(a)
-    w, v = eigh_p.bind(a)
-    return v, w
+    check_square("eigh", aval_of(x))
+    w, v = eigh_p.bind(symmetrize(x) if symmetrize_input else x if lower else adjoint(x))
+    if subset_by_index is None:
+        return v, w
+    start, stop = _subset("eigh", subset_by_index, aval_of(x).shape[-1])
+    last = aval_of(x).ndim - 1
+    return slice_in_dim(v, start, stop, axis=last), slice_in_dim(w, start, stop, axis=last - 1)
+
+
+def _subset(name: str, indices: Any, n: int) -> tuple[int, int]:
+    start, stop = map(operator.index, indices)
+    if not 0 <= start < stop <= n:
+        raise ArgumentError(f"{name}: subset_by_index takes 0 <= start < stop <= {n}, got {(start, stop)}")
+    return start, stop
 
 
 # ---------------------------------------------------------------- eig
@@ -106,7 +116,7 @@ def _eig_jvp(primals: Any, tangents: Any) -> Any:
     if not aval_of(v).size:
         return [w, v], [None, None]
     inner = solve_p.bind(v, matmul(convert_element_type(t, dtype), v))
-    dv = matmul(v, ew.mul(inner, _inverse_gaps(w)))
+    dv = matmul(v, ew.mul(inner, inverse_gaps(w)))
     largest = ew.eq(broadcasted_iota(np.int64, (aval_of(v).shape[-1], 1), 0), as_row(argmax(ew.abs(v), rows)))
     largest = convert_element_type(largest, dtype)
     total = lambda x: as_row(reduce_sum_p.bind(x, axes=(rows,)))
@@ -125,18 +135,18 @@ eig_p.jvp = _eig_jvp
 eig_p.batch = batch_all(eig_p)
 
 
-def eig(a: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True) -> tuple[Any, ...]:
+def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True) -> tuple[Any, ...]:
     """Eigenvalues of square matrices, then left and right eigenvectors as asked for; all complex.
 
-    Eigenvectors are columns of norm one whose largest component is real. Left ones satisfy `vl^H a = diag(w) vl^H`, and
-    need that `a` has independent eigenvectors.
+    Eigenvectors are columns of norm one whose largest component is real. Left ones satisfy `vl^H x = diag(w) vl^H`, and
+    need that `x` has independent eigenvectors.
 
     >>> import functrans.lax as lax, numpy as np
     >>> w, v = lax.linalg.eig(np.array([[2.0, 0.0], [0.0, 1.0]]), compute_left_eigenvectors=False)
     >>> w
     Array([2.+0.j, 1.+0.j])
     """
-    w, v = eig_p.bind(a)
+    w, v = eig_p.bind(x)
     out = [w]
     if compute_left_eigenvectors and not aval_of(v).size:
         out.append(v)
@@ -217,16 +227,31 @@ svd_p.jvp = _svd_jvp
 svd_p.batch = batch_all(svd_p)
 
 
-def svd(a: Any, *, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    """The singular value decomposition `a = u diag(s) vh`, or `s` alone without `compute_uv`.
+def svd(
+    x: Any, *, full_matrices: bool = True, compute_uv: bool = True, subset_by_index: tuple[int, int] | None = None
+) -> Any:
+    """The singular value decomposition `x = u diag(s) vh`, or `s` alone without `compute_uv`.
 
     With `full_matrices` `u` and `vh` are square; only without it can those of other matrices be differentiated.
+
+    Args:
+        x: matrices in the last two axes.
+        full_matrices: whether `u` and `vh` are completed to square matrices.
+        compute_uv: whether `u` and `vh` are wanted.
+        subset_by_index: the first and one beyond the last of the singular values that are wanted, largest first.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.linalg.svd(np.array([[3.0, 0.0], [0.0, 4.0]]), compute_uv=False)
     Array([4., 3.])
     """
-    check_matrices("svd", aval_of(a))
-    *_, m, n = aval_of(a).shape
-    outs = svd_p.bind(a, full_matrices=bool(full_matrices and compute_uv and m != n), compute_uv=bool(compute_uv))
+    check_matrices("svd", aval_of(x))
+    *batch, m, n = aval_of(x).shape
+    if subset_by_index is not None:
+        start, stop = _subset("svd", subset_by_index, min(m, n))
+        if full_matrices and compute_uv and (start, stop) != (0, min(m, n)):
+            raise ArgumentError("svd: a subset of singular values has no full matrices; use full_matrices=False")
+    outs = svd_p.bind(x, full_matrices=bool(full_matrices and compute_uv and m != n), compute_uv=bool(compute_uv))
+    if subset_by_index is not None and (start, stop) != (0, min(m, n)):
+        axes = [len(batch) + 1, len(batch), len(batch)] if compute_uv else [len(batch)]
+        outs = [slice_in_dim(y, start, stop, axis=axis) for y, axis in zip(outs, axes)]
     return tuple(outs) if compute_uv else outs[0]

@@ -117,3 +117,61 @@ def test_pivots_make_the_permutation_of_lu(n, batch, seed):
     _, pivots, permutation = la.lu(matrices((*batch, n, n), seed=seed))
     assert_same(la.lu_pivots_to_permutation(pivots, n), permutation)
     check_rules(lambda p: la.lu_pivots_to_permutation(p, n + 1), pivots, order=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 2, 4), (0, 3), (2, 0)], ids=str)
+def test_qr_with_pivoting(shape, dtype):
+    a, tol = matrices(shape, dtype), tolerance(dtype)
+    q, r, p = la.qr(a, pivoting=True, full_matrices=False)
+    assert p.dtype == np.int32
+    np.testing.assert_allclose(q @ r, np.take_along_axis(a, p[..., None, :], -1), rtol=tol, atol=tol)
+    sizes = np.abs(np.diagonal(r, 0, -2, -1))
+    assert np.all(np.diff(sizes) <= tol)
+    check_rules(lambda a: la.qr(a, pivoting=True, full_matrices=False), a, order=1 if tol < 1e-10 else 0, batch=False)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_with_reflections(dtype):
+    a, taus, tol = matrices((2, 4, 3), dtype), matrices((2, 3), dtype, 1), tolerance(dtype)
+    q = la.ormqr(a, taus, np.eye(4, dtype=dtype))
+    np.testing.assert_allclose(q[..., :3], la.householder_product(a, taus), rtol=tol, atol=tol)
+    c = matrices((2, 4, 2), dtype, 2)
+    assert_same(la.ormqr(a, taus, c), q @ c, tol, tol)
+    assert_same(la.ormqr(a, taus, c, transpose=True), adjoint(q) @ c, tol, tol)
+    ct = np.swapaxes(c, -1, -2)
+    assert_same(la.ormqr(a, taus, ct, left=False), ct @ q, tol, tol)
+    assert_same(la.ormqr(a, taus, ct, left=False, transpose=True), ct @ adjoint(q), tol, tol)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [(), (2,)], ids=str)
+def test_updates_of_cholesky_factors(batch, dtype):
+    p, w, tol = positive((*batch, 3, 3), dtype), matrices((*batch, 3), dtype, 1), 10 * tolerance(dtype)
+    upper = adjoint(np.linalg.cholesky(p))
+    found = la.cholesky_update(upper, w)
+    wanted = np.linalg.cholesky(p + np.conj(w)[..., :, None] * w[..., None, :])
+    assert_same(found, adjoint(wanted), tol, tol)
+    if tol < 1e-9:
+        check_rules(la.cholesky_update, upper, w, order=1)
+
+
+def test_symmetric_products():
+    a, c = matrices((2, 3, 2)), positive((2, 3, 3))
+    for options in ({}, {"alpha": 2.0, "beta": -1.0, "symmetrize_output": True}):
+        alpha, beta = options.get("alpha", 1), options.get("beta", 0)
+        fun = lambda a, c, options=options: la.symmetric_product(a, c, **options)
+        assert_same(fun(a, c), alpha * a @ adjoint(a) + beta * c, 1e-13, 1e-13)
+        check_rules(fun, a, c)
+
+
+def test_subsets_of_values():
+    p = positive((2, 4, 4))
+    v, w = la.eigh(p)
+    for got, wanted in zip(la.eigh(p, subset_by_index=(1, 3)), (v[..., 1:3], w[..., 1:3]), strict=True):
+        assert_same(got, wanted)
+    u, s, vh = la.svd(p, full_matrices=False)
+    subset = la.svd(p, full_matrices=False, subset_by_index=(0, 2))
+    for got, wanted in zip(subset, (u[..., :2], s[..., :2], vh[..., :2, :]), strict=True):
+        assert_same(got, wanted)
+    assert_same(la.svd(p, compute_uv=False, subset_by_index=(1, 3)), la.svd(p, compute_uv=False)[..., 1:3])
