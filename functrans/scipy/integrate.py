@@ -438,7 +438,9 @@ def quad(
             return integrate.quad(
                 func, a, b, args, full_output=full_output, epsabs=epsabs, epsrel=epsrel, limit=limit, **options
             )
-    given = {name: value for name, value in {"full_output": full_output or None, **options}.items() if value is not None}
+    given = {
+        name: value for name, value in {"full_output": full_output or None, **options}.items() if value is not None
+    }
     if given:
         raise ArgumentError(f"quad of traced values does not take {', '.join(given)}")
     return quad_vec(func, a, b, epsabs, epsrel, limit=limit, args=args)

@@ -78,7 +78,19 @@ def bell(a, b, c):
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [(-1, 2), (2, -1), (0, INF), (INF, 0), (-INF, 1), (1, -INF), (-INF, INF), (INF, -INF), (0, 0), (1, 1e3), (INF, INF)],
+    [
+        (-1, 2),
+        (2, -1),
+        (0, INF),
+        (INF, 0),
+        (-INF, 1),
+        (1, -INF),
+        (-INF, INF),
+        (INF, -INF),
+        (0, 0),
+        (1, 1e3),
+        (INF, INF),
+    ],
 )
 def test_limits(a, b):
     value, error = bell(float(a), float(b), 1.3)
