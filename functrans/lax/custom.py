@@ -22,7 +22,7 @@ from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, NotDifferentiableError, ShapeError, TreeStructureError
 from functrans.lax.broadcasting import reduce_sum_p
 from functrans.transforms.batching import batch_evaluate, batch_first, batch_jaxpr
-from functrans.transforms.jvp import has_tangent, instantiate, tangent_aval
+from functrans.transforms.jvp import has_tangent, instantiate, jvp, tangent_aval
 from functrans.transforms.transpose import Linear, backward_pass, is_linear, transpose_jaxpr
 
 FlatFun = Callable[..., list[Any]]
@@ -258,10 +258,17 @@ class custom_vjp(_Custom):
     >>> clip_gradient.defvjp(lambda x: (x, None), lambda _, ct: (fnp.clip(ct, -1.0, 1.0),))
     >>> ft.grad(lambda x: 5.0 * clip_gradient(x))(2.0)
     Array(1.)
+
+    Forward mode transposes the backward rule, which must be linear in the cotangents for that. With `forward_through`
+    it differentiates the function itself: for rules that are not (an adjoint equation solved with steps of its own).
     """
 
     fwd: Callable[..., Any] | None = None
     bwd: Callable[..., Any] | None = None
+
+    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = (), *, forward_through: bool = False):
+        super().__init__(fun, nondiff_argnums)
+        self.forward_through = forward_through
 
     def defvjp(
         self,
@@ -304,7 +311,8 @@ class custom_vjp(_Custom):
             found = self.bwd(*static, unflatten(res_tree[0], residuals), unflatten(out_tree[0], cts))  # type: ignore[misc]
             return _cotangents(self.name, found, tree, avals)
 
-        outs = custom_vjp_call_p.bind(*leaves, fun=fun, fwd=fwd, bwd=bwd, name=self.name)
+        through = {"forward_through": True} if self.forward_through else {}
+        outs = custom_vjp_call_p.bind(*leaves, fun=fun, fwd=fwd, bwd=bwd, name=self.name, **through)
         return unflatten(out_tree[0], outs)
 
 
@@ -364,7 +372,8 @@ def _push_forward(
             "linear in the "
             f"cotangents ({error}): that rule serves reverse mode only. Use grad, vjp or jacrev, or give the "
             "function a "
-            "custom_jvp rule, which serves both."
+            "custom_jvp rule, which serves both; with custom_vjp(..., forward_through=True) forward mode goes "
+            "through the function itself."
         ) from None
 
 
@@ -376,8 +385,12 @@ def _custom_vjp_jvp(
     bwd: Any,
     name: str,
     num_consts: int = 0,
+    forward_through: bool = False,
     **params: Any,
 ) -> Any:
+    if forward_through:
+        outs, out_tangents = jvp(lambda *args: _run(*args, **params), primals, tangents)
+        return outs, [t if has_tangent(o) else None for o, t in zip(outs, out_tangents)]
     _no_closure(name, tangents[:num_consts])
     outs, residuals = fwd(*primals[num_consts:])
     avals = [aval_of(o).strong() for o in outs]
@@ -421,8 +434,9 @@ def _pullback_transpose(
 
 
 def _custom_vjp_batch(
-    axis: Axis, args: list[Any], dims: list[Any], *, jaxpr: Jaxpr, fwd: Any, bwd: Any, name: str, num_consts: int
-) -> Any:
+    axis: Axis, args: list[Any], dims: list[Any], *, jaxpr: Jaxpr, fwd: Any, bwd: Any, name: str, num_consts: int,
+    **params: Any,
+) -> Any:  # fmt: skip
     batched = [d is not None for d in dims]
     args = [batch_first(axis, a, d) if b else a for a, d, b in zip(args, dims, batched)]
     inner, _ = batch_jaxpr(jaxpr, axis, batched, [True] * len(jaxpr.outvars))
@@ -456,7 +470,7 @@ def _custom_vjp_batch(
         ]
 
     outs = custom_vjp_call_p.bind(
-        *args, jaxpr=inner, fwd=batched_fwd, bwd=batched_bwd, name=name, num_consts=num_consts
+        *args, jaxpr=inner, fwd=batched_fwd, bwd=batched_bwd, name=name, num_consts=num_consts, **params
     )
     return outs, [0] * len(outs)
 

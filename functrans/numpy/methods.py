@@ -6,6 +6,7 @@ The core knows nothing of NumPy's namespace; this file, above it, gives tracers 
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -287,7 +288,20 @@ def _array_getitem(self: Any, index: Any) -> Any:
     return out if isinstance(out, np.ndarray) else wrap(out)
 
 
+def _as_array(name: str) -> Any:
+    """A method whose result NumPy does not always give in the type of its array."""
+    method = getattr(np.ndarray, name)
+
+    @functools.wraps(method)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return wrap(method(self, *args, **kwargs))
+
+    return wrapped
+
+
 def _install_on_array() -> None:
+    Array.round = _as_array("round")  # type: ignore[method-assign]
+    Array.trace = _as_array("trace")  # type: ignore[method-assign]
     Array.at = property(IndexUpdate)  # type: ignore[attr-defined]
     Array.__getitem__ = _array_getitem  # type: ignore[method-assign]
     Array.__array_namespace__ = _namespace  # type: ignore[method-assign]

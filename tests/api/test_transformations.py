@@ -368,6 +368,18 @@ def test_custom_vjp():
     np.testing.assert_allclose(hessian[1][1], -3 * np.sin(2.0))
 
 
+def test_custom_vjp_with_forward_mode_through_the_function():
+    """Where the backward rule is not linear."""
+    f = ft.custom_vjp(lambda x: np.sin(x) * x, forward_through=True)
+    f.defvjp(lambda x: (f(x), None), lambda _, ct: (ct * abs(ct),))
+    x = np.array([0.5, 2.0])
+    tangent = lambda x: ft.jvp(f, (x,), (np.ones(np.shape(x)),))[1]
+    for how in (tangent, ft.jit(tangent), ft.vmap(tangent), ft.jit(ft.vmap(tangent))):
+        np.testing.assert_allclose(how(x), np.sin(x) + x * np.cos(x))
+    np.testing.assert_allclose(ft.vmap(ft.grad(tangent))(x), 2 * np.cos(x) - x * np.sin(x))
+    np.testing.assert_allclose(ft.grad(lambda x: np.sum(3.0 * f(x)))(x), [9.0, 9.0])
+
+
 def test_custom_vjp_with_static_arguments_and_unmapped_ones():
     clip = ft.custom_vjp(lambda limit, x, w: x * w, nondiff_argnums=(0,))
     clip.defvjp(

@@ -406,3 +406,11 @@ def test_sizes_that_depend_on_values():
     np.testing.assert_array_equal(ft.jit(lambda x: fnp.bincount(x, length=5))(x), np.bincount(x))
     with pytest.raises(ft.errors.ConcretizationError, match=r"nonzero\(x, size=n\)"):
         ft.jit(fnp.nonzero)(x)
+
+
+def test_methods_of_arrays_give_arrays():
+    """NumPy's own `round` and `trace` drop the type of what they are given."""
+    x = fnp.asarray(np.eye(2) / 3)
+    for out, wanted in ((x.round(3), [[0.333, 0], [0, 0.333]]), (x.trace(), 2 / 3), (x.round(), np.zeros((2, 2)))):
+        assert type(out) is ft.Array
+        np.testing.assert_array_equal(out, wanted)
