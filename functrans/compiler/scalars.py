@@ -496,7 +496,7 @@ def _remainder(x: Any, y: Any) -> Any:
 
 @register_jitable
 def _floor_divide(x: Any, y: Any) -> Any:
-    """CPython's float floor division, as NumPy has it."""
+    """CPython's float floor division, as NumPy has it; of infinities the floor of the quotient."""
     r = _fmod_float(x, y)
     q = divide(x - r, y)
     one = _one(y)
@@ -504,15 +504,21 @@ def _floor_divide(x: Any, y: Any) -> Any:
     low = floor(q)
     low = where(q - low > divide(one, one + one), low + one, low)
     result = where(q == 0, copysign(q, divide(x, y)), low)
-    return where(y == 0, divide(x, y), result)
+    return where((y == 0) | (isinf(x) != isinf(y)), floor(divide(x, y)), result)
 
 
 @register_jitable
 def _sign_complex(x: Any) -> Any:
-    """`x / |x|`, as in NumPy 2."""
+    """`x / |x|`, as in NumPy 2: of one infinite part 1 or -1; but NaN of a NaN, and 0 of every zero."""
     size = abs(x)
-    zero = size == 0
-    return complex(where(zero, x.real * 0, divide(x.real, size)), where(zero, x.imag * 0, divide(x.imag, size)))
+    one, zero, empty = _one(size), size - size, size == 0
+    lone = (isinf(x.real) != isinf(x.imag)) & (x.real == x.real) & (x.imag == x.imag)
+    re = where(isinf(x.real), copysign(one, x.real), one - one)
+    im = where(isinf(x.imag), copysign(one, x.imag), one - one)
+    return complex(
+        where(empty, zero, where(lone, re, divide(x.real, size))),
+        where(empty, zero, where(lone, im, divide(x.imag, size))),
+    )
 
 
 sign_c128 = sign_c64 = _sign_complex

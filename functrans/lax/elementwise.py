@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -26,6 +27,7 @@ from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import Tracer
 from functrans.core.watching import check_results
 from functrans.errors import DTypeError, ShapeError
+from functrans.lax import corners
 from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import concatenate
@@ -48,9 +50,15 @@ class Elementwise(Primitive):
         *derivatives: Derivative,
         weak: bool = False,
         doc: str = "",
+        evaluate: Callable[..., Any] | None = None,
     ):
         super().__init__(name)
         self._ufunc = ufunc
+        self._corrected = evaluate
+        operands = ["x"] if (ufunc.nin if isinstance(ufunc, np.ufunc) else len(derivatives)) == 1 else ["x1", "x2"]
+        self.__signature__ = inspect.Signature(
+            [inspect.Parameter(operand, inspect.Parameter.POSITIONAL_ONLY) for operand in operands]
+        )
         self.expr = {"": expr} if isinstance(expr, str) else expr
         self.derivatives = derivatives
         self.keeps_weak = weak
@@ -77,7 +85,7 @@ class Elementwise(Primitive):
         for a in args:
             if isinstance(a, Tracer):
                 return self.bind(*promote(self.name, ufunc, args))
-        out = wrap(ufunc(*args))
+        out = wrap((self._corrected or ufunc)(*args))
         if config.watched:
             check_results(self.name, args, [out])
         return out
@@ -85,7 +93,7 @@ class Elementwise(Primitive):
     # -- rules
 
     def _evaluate(self, *args: Any) -> Any:
-        return wrap(self.ufunc(*args))
+        return wrap((self._corrected or self.ufunc)(*args))
 
     def _abstract_eval(self, *avals: ShapedArray) -> ShapedArray:
         dtypes = tuple(a.dtype for a in avals)
@@ -300,8 +308,18 @@ def _power_of_exponent(t: Any, y: Any, x: Any, p: Any) -> Any:
     return t * y * log(where(x == 0, 1.0, x))
 
 
-pow = Elementwise("pow", np.power, "pow({0}, {1})", _power_of_base, _power_of_exponent, **_ARITHMETIC)
-floor_divide = Elementwise("floor_divide", np.floor_divide, "floor_divide({0}, {1})", zero, zero, **_ARITHMETIC)
+pow = Elementwise(
+    "pow", np.power, "pow({0}, {1})", _power_of_base, _power_of_exponent, evaluate=corners.power, **_ARITHMETIC
+)
+floor_divide = Elementwise(
+    "floor_divide",
+    np.floor_divide,
+    "floor_divide({0}, {1})",
+    zero,
+    zero,
+    evaluate=corners.floor_divide,
+    **_ARITHMETIC,
+)
 rem = Elementwise(
     "rem",
     np.remainder,
@@ -331,7 +349,7 @@ def _sign_derivative(t: Any, y: Any, x: Any) -> Any:
     return where(size == 0, 0.0, 1j * y * imag(t * conj(y)) / where(size == 0, 1.0, size))
 
 
-sign = Elementwise("sign", np.sign, "sign({0})", _sign_derivative)
+sign = Elementwise("sign", np.sign, "sign({0})", _sign_derivative, evaluate=corners.sign)
 positive = Elementwise("positive", np.positive, "{0}", lambda t, y, x: t, **_ARITHMETIC)
 positive.transpose = lambda ct, x: [ct]
 square = Elementwise("square", np.square, "{0} * {0}", lambda t, y, x: t * (2 * x))
@@ -392,7 +410,7 @@ integer_pow = _IntegerPow("integer_pow", np.power, "", weak=True)
 
 exp = Elementwise("exp", np.exp, "exp({0})", lambda t, y, x: mul.bind(t, y))
 exp2 = Elementwise("exp2", np.exp2, "exp2({0})", lambda t, y, x: t * (y * math.log(2)))
-expm1 = Elementwise("expm1", np.expm1, "expm1({0})", lambda t, y, x: t * (y + 1))
+expm1 = Elementwise("expm1", np.expm1, "expm1({0})", lambda t, y, x: t * (y + 1), evaluate=corners.expm1)
 log = Elementwise("log", np.log, "log({0})", lambda t, y, x: div.bind(t, x))
 log2 = Elementwise("log2", np.log2, "log2({0})", lambda t, y, x: t / (x * math.log(2)))
 log10 = Elementwise("log10", np.log10, "log10({0})", lambda t, y, x: t / (x * math.log(10)))
@@ -425,7 +443,7 @@ def _share(a: Any, y: Any) -> Any:
 
 sin = Elementwise("sin", np.sin, "sin({0})", lambda t, y, x: mul.bind(t, cos.bind(x)))
 cos = Elementwise("cos", np.cos, "cos({0})", lambda t, y, x: neg.bind(mul.bind(t, sin.bind(x))))
-tan = Elementwise("tan", np.tan, "tan({0})", lambda t, y, x: t * (1 + y * y))
+tan = Elementwise("tan", np.tan, "tan({0})", lambda t, y, x: t * (1 + y * y), evaluate=corners.tan)
 asin = Elementwise("asin", np.arcsin, "arcsin({0})", lambda t, y, x: t / sqrt(1 - x * x))
 acos = Elementwise("acos", np.arccos, "arccos({0})", lambda t, y, x: -t / sqrt(1 - x * x))
 atan = Elementwise("atan", np.arctan, "arctan({0})", lambda t, y, x: t / (1 + x * x))
@@ -441,7 +459,7 @@ hypot = Elementwise(
 )
 sinh = Elementwise("sinh", np.sinh, "sinh({0})", lambda t, y, x: t * cosh(x))
 cosh = Elementwise("cosh", np.cosh, "cosh({0})", lambda t, y, x: t * sinh(x))
-tanh = Elementwise("tanh", np.tanh, "tanh({0})", lambda t, y, x: t * (1 - y * y))
+tanh = Elementwise("tanh", np.tanh, "tanh({0})", lambda t, y, x: t * (1 - y * y), evaluate=corners.tanh)
 asinh = Elementwise("asinh", np.arcsinh, "arcsinh({0})", lambda t, y, x: t / sqrt(x * x + 1))
 acosh = Elementwise("acosh", np.arccosh, "arccosh({0})", lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)))
 atanh = Elementwise("atanh", np.arctanh, "arctanh({0})", lambda t, y, x: t / (1 - x * x))

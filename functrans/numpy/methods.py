@@ -299,9 +299,27 @@ def _as_array(name: str) -> Any:
     return wrapped
 
 
+def _in_place(operation: Any, ufunc: Any) -> Any:
+    def method(self: Any, other: Any) -> Any:
+        out = operation(self, other)
+        if isinstance(out, Tracer) or out.shape != self.shape or not np.can_cast(out.dtype, self.dtype, "same_kind"):
+            return ufunc(self, other, out=self)  # which says why not
+        self[...] = out
+        return self
+
+    return method
+
+
 def _install_on_array() -> None:
     Array.round = _as_array("round")  # type: ignore[method-assign]
     Array.trace = _as_array("trace")  # type: ignore[method-assign]
+    # Where the array API standard differs from NumPy's operators (lax/corners.py).
+    for name, operation in (("floordiv", ew.floor_divide), ("pow", ufuncs.power)):
+        forward, reflected = _binary(operation)
+        setattr(Array, f"__{name}__", forward)
+        setattr(Array, f"__r{name}__", reflected)
+    Array.__ifloordiv__ = _in_place(ew.floor_divide, np.floor_divide)  # type: ignore[method-assign]
+    Array.__ipow__ = _in_place(ew.pow, np.power)  # type: ignore[method-assign]
     Array.at = property(IndexUpdate)  # type: ignore[attr-defined]
     Array.__getitem__ = _array_getitem  # type: ignore[method-assign]
     Array.__array_namespace__ = _namespace  # type: ignore[method-assign]

@@ -4,6 +4,7 @@
 states the largest error that its method allows, in units in the last place (ulp). Special values are NumPy's.
 """
 
+from functrans.compiler.mathematics import plane
 from functrans.compiler.mathematics.division import divide_by_f32 as divide_by_f32, divide_by_f64 as divide_by_f64
 from functrans.compiler.mathematics.error_function import (
     erf_f32 as erf_f32,
@@ -78,3 +79,5 @@ from functrans.compiler.mathematics.trigonometric import (
     tan_f32 as tan_f32,
     tan_f64 as tan_f64,
 )
+
+globals().update(plane.TYPED)
