@@ -35,17 +35,19 @@ from functrans.api import (
 )
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct, float0
+from functrans.custom_derivatives import custom_gradient
 from functrans.drawing import visualize
 from functrans.lax.callbacks import io_callback, pure_callback
 from functrans.lax.calls import checkpoint_name
 from functrans.lax.custom import custom_jvp, custom_vjp
+from functrans.lax.linear_call import closure_convert
 from functrans.serialization import load, save
 
 __version__ = "0.1.0"
 
 _ON_DEMAND = (
-    "checking", "checkpoint_policies", "config", "debug", "experimental", "flatten_util", "losses", "metrics", "nn",
-    "optim", "random", "scipy", "testing", "train",
+    "checking", "checkpoint_policies", "config", "custom_batching", "custom_derivatives", "debug", "experimental",
+    "flatten_util", "losses", "metrics", "nn", "optim", "random", "scipy", "testing", "train",
 )  # fmt: skip
 
 
@@ -60,9 +62,10 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "checkpoint_name", "custom_jvp",
-    "custom_vjp", "device_get", "device_put", "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape",
-    "explain", "float0", "grad", "hessian", "hvp", "io_callback", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax",
-    "linear_transpose", "linearize", "load", "make_jaxpr", "named_call", "numpy", "profile", "pure_callback", "remat",
-    "save", "stop_gradient", "tree", "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
+    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "checkpoint_name",
+    "closure_convert", "custom_gradient", "custom_jvp", "custom_vjp", "device_get", "device_put", "disable_jit",
+    "ensure_compile_time_eval", "errors", "eval_shape", "explain", "float0", "grad", "hessian", "hvp",
+    "io_callback", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize", "load",
+    "make_jaxpr", "named_call", "numpy", "profile", "pure_callback", "remat", "save", "stop_gradient", "tree",
+    "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
 ]  # fmt: skip

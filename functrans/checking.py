@@ -463,6 +463,7 @@ def _cond(state: _Checked, eqn: Eqn, args: list[Any]) -> list[Any]:
 
 _RULES: dict[str, Callable[[_Checked, Eqn, list[Any]], list[Any]]] = {
     "check": _check, "jit": _call, "checkpoint": _call, "custom_jvp_call": _custom, "custom_vjp_call": _custom,
-    "custom_linear_solve": _custom, "custom_root": _custom, "scan": _scan, "while": _while, "cond": _cond,
+    "custom_linear_solve": _custom, "custom_root": _custom, "custom_vmap_call": _custom,
+    "linear_call": _custom, "scan": _scan, "while": _while, "cond": _cond,
 }  # fmt: skip
 _DIVISIONS = frozenset({"div", "floor_divide", "rem", "fmod", "reciprocal"})

@@ -11,7 +11,7 @@ import numpy as np
 
 import functrans as ft
 import functrans.numpy as fnp
-from functrans import checking, lax
+from functrans import checking, custom_batching, custom_derivatives, lax
 from functrans.core.primitive import registry
 from functrans.lax import elementwise as ew, random as lax_random, special
 from functrans.lax.elementwise import Elementwise
@@ -133,6 +133,12 @@ def product(x: Any, y: Any) -> Any:
     return x * y
 
 
+@custom_batching.custom_vmap
+def cosine(x: Any) -> Any:
+    return fnp.cos(x)
+
+
+cosine.def_vmap(lambda size, batched, x: (fnp.cos(x), True))
 product.defvjp(lambda x, y: (x * y, (x, y)), lambda r, ct: (ct * r[1], ct * r[0]))
 
 
@@ -331,6 +337,11 @@ SAMPLES: dict[str, list[Sample]] = {
     "custom_root": [
         Sample(lambda a: lax.custom_root(lambda x: x**3 - a, a, lambda f, x: fnp.cbrt(a),
                                          lambda g, y: y / g(fnp.ones((3, 4)))), (P,)),
+    ],
+    "custom_vmap_call": [Sample(ft.jit(cosine), (X,)), Sample(ft.vmap(lambda x: ft.jit(cosine)(x)), (X,))],
+    "linear_call": [
+        Sample(lambda x, y: custom_derivatives.linear_call(lambda r, v: fnp.sin(r) * v, lambda r, ct: fnp.sin(r) * ct,
+                                                           x, y), (X, Y)),
     ],
     "custom_pullback": [Sample(lambda x, t: ft.linearize(product, x, x)[1](t, t), (X, Y), 0)],
 }  # fmt: skip

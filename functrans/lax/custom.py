@@ -9,11 +9,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from functrans.core.avals import ShapedArray, aval_of, tangent_dtype
+from functrans.core.avals import ShapedArray, aval_of, float0, tangent_dtype
 from functrans.core.jaxpr import Jaxpr, convert_constvars, evaluate
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.pytree import flatten, unflatten
@@ -21,11 +21,65 @@ from functrans.core.trace import StagingTrace, stage
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, NotDifferentiableError, ShapeError, TreeStructureError
 from functrans.lax.broadcasting import reduce_sum_p
+from functrans.lax.flat import live_values, spread
 from functrans.transforms.batching import batch_evaluate, batch_first, batch_jaxpr
 from functrans.transforms.jvp import has_tangent, instantiate, jvp, tangent_aval
 from functrans.transforms.transpose import Linear, backward_pass, is_linear, transpose_jaxpr
 
 FlatFun = Callable[..., list[Any]]
+
+
+# ---------------------------------------------------------------- symbolic zeros
+
+
+class SymbolicZero:
+    """A tangent or cotangent that is zero whatever the values are: what rules with `symbolic_zeros=True` are given."""
+
+    def __init__(self, aval: ShapedArray):
+        self.aval = aval
+
+    shape = property(lambda self: self.aval.shape)
+    dtype = property(lambda self: self.aval.dtype)
+    ndim = property(lambda self: self.aval.ndim)
+    size = property(lambda self: self.aval.size)
+
+    @staticmethod
+    def from_primal_value(value: Any) -> SymbolicZero:
+        return SymbolicZero(tangent_aval(value))
+
+    def __repr__(self) -> str:
+        return f"SymbolicZero({self.aval})"
+
+
+def zero_from_primal(value: Any, symbolic_zeros: bool = False) -> Any:
+    """A zero tangent of a value: an array, or a `SymbolicZero`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.custom_derivatives.zero_from_primal(np.ones(3), symbolic_zeros=True)
+    SymbolicZero(f64[3])
+    """
+    return SymbolicZero.from_primal_value(value) if symbolic_zeros else _tangent_argument(None, value)
+
+
+class CustomVJPPrimal(NamedTuple):
+    """An argument of a forward rule with `symbolic_zeros=True`, and whether a derivative by it is asked for."""
+
+    value: Any
+    perturbed: bool
+
+
+def custom_vjp_primal_tree_values(tree: Any) -> Any:
+    """A pytree of `CustomVJPPrimal` with their values in their places."""
+    leaves, structure = flatten(tree, is_leaf=_is_vjp_primal)
+    return unflatten(structure, [x.value if _is_vjp_primal(x) else x for x in leaves])
+
+
+def _is_vjp_primal(x: Any) -> bool:
+    return isinstance(x, CustomVJPPrimal)
+
+
+def _no_symbols(values: Sequence[Any]) -> list[Any]:
+    return [None if isinstance(v, SymbolicZero) else v for v in values]
 
 
 # ---------------------------------------------------------------- what both share
@@ -34,10 +88,22 @@ FlatFun = Callable[..., list[Any]]
 class _Custom:
     """A function with a rule; `nondiff_argnums` are passed to function and rule as they are."""
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()):
+    def __init__(
+        self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = (), nondiff_argnames: Sequence[str] = ()
+    ):
         functools.update_wrapper(self, fun)  # type: ignore[arg-type]
         self.fun = fun
         self.nondiff_argnums = tuple(nondiff_argnums)
+        self.symbolic_zeros = False
+        if nondiff_argnames:
+            names = list(inspect.signature(fun).parameters)
+            unknown = [n for n in nondiff_argnames if n not in names]
+            if unknown:
+                raise ArgumentError(
+                    f"nondiff_argnames: {self.name} has no argument {', '.join(unknown)}; its arguments are "
+                    f"{', '.join(names)}"
+                )
+            self.nondiff_argnums += tuple(names.index(n) for n in nondiff_argnames)
 
     @property
     def name(self) -> str:
@@ -141,8 +207,11 @@ class custom_jvp(_Custom):
     jvp: Callable[..., Any] | None = None
 
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
-        """Set the rule `(primals, tangents) -> (out, tangent of out)`, linear in the tangents."""
-        self.jvp = jvp
+        """Set the rule `(primals, tangents) -> (out, tangent of out)`, linear in the tangents.
+
+        With `symbolic_zeros`, tangents that are zero are given as `SymbolicZero`, and may be returned as such.
+        """
+        self.jvp, self.symbolic_zeros = jvp, symbolic_zeros
         return jvp
 
     def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
@@ -150,7 +219,12 @@ class custom_jvp(_Custom):
 
         def jvp(*args: Any) -> Any:
             *static, primals, tangents = args
-            out = self(*static, *primals)
+            rest = iter(primals)
+            every = [
+                static[self.nondiff_argnums.index(i)] if i in self.nondiff_argnums else next(rest)
+                for i in range(len(static) + len(primals))
+            ]
+            out = self(*every)
             total = None
             for rule, t in zip(jvps, tangents):
                 if rule is not None:
@@ -174,6 +248,10 @@ class custom_jvp(_Custom):
             return outs
 
         def jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            if self.symbolic_zeros:
+                tangents = [SymbolicZero.from_primal_value(p) if t is None else t for t, p in zip(tangents, primals)]
+            else:
+                tangents = [_tangent_argument(t, p) for t, p in zip(tangents, primals)]
             pair = self.jvp(*static, unflatten(tree, primals), unflatten(tree, tangents))  # type: ignore[misc]
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise TreeStructureError(
@@ -181,6 +259,7 @@ class custom_jvp(_Custom):
                 )
             outs, structure = flatten(pair[0])
             out_tangents, tangent_structure = flatten(pair[1])
+            out_tangents = _no_symbols(out_tangents)
             out_tree[:] = [structure]
             if structure != tangent_structure:
                 raise TreeStructureError(
@@ -188,7 +267,7 @@ class custom_jvp(_Custom):
                     f"structure {tangent_structure}; they must be equal"
                 )
             for o, t in zip(outs, out_tangents):
-                if has_tangent(o) and aval_of(t).shape != aval_of(o).shape:
+                if t is not None and has_tangent(o) and aval_of(t).shape != aval_of(o).shape:
                     raise ShapeError(
                         f"the jvp rule of {self.name} returned a tangent {aval_of(t)} for a primal {aval_of(o)}; "
                         "they must have one shape"
@@ -204,7 +283,7 @@ def _custom_jvp_jvp(
 ) -> Any:
     _no_closure(name, tangents[:num_consts])
     primals, tangents = primals[num_consts:], tangents[num_consts:]
-    outs, out_tangents = jvp(list(primals), [_tangent_argument(t, p) for t, p in zip(tangents, primals)])
+    outs, out_tangents = jvp(list(primals), list(tangents))
     return outs, [t if has_tangent(o) else None for o, t in zip(outs, out_tangents)]
 
 
@@ -224,13 +303,18 @@ def _custom_jvp_batch(
 
     def batched_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         n = len(primals)
+        own = batched[num_consts:]
+        given = [t is not None for t in tangents]
+        found: list[bool] = []
 
         def rule(*flat: Any) -> list[Any]:
-            outs, out_tangents = jvp(flat[:n], flat[n:])
-            return [*outs, *out_tangents]
+            outs, out_tangents = jvp(flat[:n], spread(flat[n:], given))
+            found[:] = [t is not None for t in out_tangents]
+            return [*outs, *live_values(out_tangents)]
 
-        flat = _batched_rule(axis, rule, [*batched[num_consts:]] * 2, [*primals, *tangents])
-        return flat[: len(flat) // 2], flat[len(flat) // 2 :]
+        flags = [*own, *(b for b, g in zip(own, given) if g)]
+        flat = _batched_rule(axis, rule, flags, [*primals, *live_values(tangents)])
+        return flat[: len(found)], spread(flat[len(found) :], found)
 
     outs = custom_jvp_call_p.bind(*args, jaxpr=inner, jvp=batched_jvp, name=name, num_consts=num_consts)
     return outs, [0] * len(outs)
@@ -277,8 +361,13 @@ class custom_vjp(_Custom):
         symbolic_zeros: bool = False,
         optimize_remat: bool = False,
     ) -> None:
-        """Set `fwd(*args) -> (out, residuals)` and `bwd(residuals, ct) -> cotangents of args` (`None` for zero)."""
-        self.fwd, self.bwd = fwd, bwd
+        """Set `fwd(*args) -> (out, residuals)` and `bwd(residuals, ct) -> cotangents of args` (`None` for zero).
+
+        With `symbolic_zeros`, each array among the arguments of `fwd` is a `CustomVJPPrimal`, which says whether a
+        derivative by it is asked for, and cotangents that are zero are given to `bwd` as `SymbolicZero`.
+        `optimize_remat` is accepted: `checkpoint` keeps no residuals of rules anyway.
+        """
+        self.fwd, self.bwd, self.symbolic_zeros = fwd, bwd, symbolic_zeros
 
     @api_boundary
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -295,7 +384,9 @@ class custom_vjp(_Custom):
             out_tree[:] = [structure]
             return outs
 
-        def fwd(*flat: Any) -> tuple[list[Any], list[Any]]:
+        def fwd(flat: Sequence[Any], perturbed: Sequence[bool]) -> tuple[list[Any], list[Any]]:
+            if self.symbolic_zeros:
+                flat = [CustomVJPPrimal(x, p) for x, p in zip(flat, perturbed)]
             pair = self.fwd(*join(list(flat)))  # type: ignore[misc]
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise TreeStructureError(
@@ -307,7 +398,9 @@ class custom_vjp(_Custom):
             res_tree[:] = [residual_structure]
             return outs, residuals
 
-        def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+        def bwd(residuals: Sequence[Any], cts: Sequence[Any], out_avals: Sequence[ShapedArray]) -> list[Any]:
+            zero = SymbolicZero if self.symbolic_zeros else _zero_cotangent
+            cts = [zero(a) if ct is None else ct for ct, a in zip(cts, out_avals)]
             found = self.bwd(*static, unflatten(res_tree[0], residuals), unflatten(out_tree[0], cts))  # type: ignore[misc]
             return _cotangents(self.name, found, tree, avals)
 
@@ -337,7 +430,7 @@ def _cotangents(name: str, found: Any, tree: Any, avals: Sequence[ShapedArray]) 
                 f"the backward rule of {name} returned a cotangent of structure {ct_structure} for argument {number}, "
                 f"whose structure is {structure}"
             )
-        for place, c in zip(places, cts):
+        for place, c in zip(places, _no_symbols(cts)):
             aval = avals[place]
             if c is not None and aval.dtype.kind in "fc":
                 if aval_of(c).shape != aval.shape:
@@ -349,6 +442,14 @@ def _cotangents(name: str, found: Any, tree: Any, avals: Sequence[ShapedArray]) 
     return flat
 
 
+def _zero_cotangent(aval: ShapedArray) -> Any:
+    return np.zeros(aval.shape, float0) if aval.dtype == float0 else zeros(aval)
+
+
+def _cotangent_avals(out_avals: Sequence[ShapedArray]) -> list[ShapedArray]:
+    return [ShapedArray(a.shape, tangent_dtype(a.dtype)) for a in out_avals]
+
+
 def _push_forward(
     bwd: Any, name: str, residuals: Sequence[Any], tangents: Sequence[Any], out_avals: Sequence[ShapedArray]
 ) -> list[Any]:
@@ -356,11 +457,11 @@ def _push_forward(
     present: list[bool] = []
 
     def pull(*cts: Any) -> list[Any]:
-        found = bwd(residuals, list(cts))
+        found = bwd(residuals, list(cts), ct_avals)
         present[:] = [ct is not None for ct in found]
-        return [ct for ct in found if ct is not None]
+        return live_values(found)
 
-    ct_avals = [ShapedArray(a.shape, tangent_dtype(a.dtype)) for a in out_avals]
+    ct_avals = _cotangent_avals(out_avals)
     jaxpr, consts = stage(pull, ct_avals, f"the backward rule of {name}")
     live = [t for t, p in zip(tangents, present) if p]
     live = [zeros(a) if t is None else t for t, a in zip(live, jaxpr.out_avals)]
@@ -392,7 +493,7 @@ def _custom_vjp_jvp(
         outs, out_tangents = jvp(lambda *args: _run(*args, **params), primals, tangents)
         return outs, [t if has_tangent(o) else None for o, t in zip(outs, out_tangents)]
     _no_closure(name, tangents[:num_consts])
-    outs, residuals = fwd(*primals[num_consts:])
+    outs, residuals = fwd(primals[num_consts:], [t is not None for t in tangents[num_consts:]])
     avals = [aval_of(o).strong() for o in outs]
     return outs, _push_forward(bwd, name, residuals, tangents[num_consts:], avals)
 
@@ -409,8 +510,8 @@ def _custom_vjp_linearize(
 ) -> Any:
     _no_closure(name, tangents[:num_consts])
     primals, tangents = primals[num_consts:], tangents[num_consts:]
-    outs, residuals = fwd(*primals)
     live = [t is not None for t in tangents]
+    outs, residuals = fwd(primals, live)
     out_tangents = custom_pullback_p.bind(
         *residuals,
         *(t for t in tangents if t is not None),
@@ -426,10 +527,7 @@ def _custom_vjp_linearize(
 def _pullback_transpose(
     cts: Sequence[Any], *operands: Any, bwd: Any, num_residuals: int, live: Any, out_avals: Any, **params: Any
 ) -> list[Any]:
-    filled = [
-        zeros(ShapedArray(a.shape, tangent_dtype(a.dtype))) if ct is None else ct for ct, a in zip(cts, out_avals)
-    ]
-    found = bwd(operands[:num_residuals], filled)
+    found = bwd(operands[:num_residuals], list(cts), _cotangent_avals(out_avals))
     return [*[None] * num_residuals, *(ct for ct, lv in zip(found, live) if lv)]
 
 
@@ -442,28 +540,30 @@ def _custom_vjp_batch(
     inner, _ = batch_jaxpr(jaxpr, axis, batched, [True] * len(jaxpr.outvars))
     own = batched[num_consts:]
 
-    def batched_fwd(*primals: Any) -> tuple[list[Any], list[Any]]:
+    def batched_fwd(primals: Sequence[Any], perturbed: Sequence[bool]) -> tuple[list[Any], list[Any]]:
         counts: list[int] = []
 
         def rule(*flat: Any) -> list[Any]:
-            outs, residuals = fwd(*flat)
+            outs, residuals = fwd(flat, perturbed)
             counts[:] = [len(outs)]
             return [*outs, *residuals]
 
         flat = _batched_rule(axis, rule, own, primals)
         return flat[: counts[0]], flat[counts[0] :]
 
-    def batched_bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+    def batched_bwd(residuals: Sequence[Any], cts: Sequence[Any], out_avals: Sequence[ShapedArray]) -> list[Any]:
         n = len(residuals)
+        given = [ct is not None for ct in cts]
+        one = [a.with_shape(a.shape[1:]) for a in out_avals]
         present: list[bool] = []
 
         def rule(*flat: Any) -> list[Any]:
-            found = bwd(flat[:n], flat[n:])
+            found = bwd(flat[:n], spread(flat[n:], given), one)
             present[:] = [ct is not None for ct in found]
-            return [ct for ct in found if ct is not None]
+            return live_values(found)
 
-        outs = iter(_batched_rule(axis, rule, [True] * (n + len(cts)), [*residuals, *cts]))
-        found = [next(outs) if p else None for p in present]
+        operands = [*residuals, *live_values(cts)]
+        found = spread(_batched_rule(axis, rule, [True] * len(operands), operands), present)
         return [
             ct if ct is None or b else reduce_sum_p.bind(ct, axes=(0,))  # an argument that all examples share
             for ct, b in zip(found, own)

@@ -36,7 +36,8 @@ Rule = Callable[["Builder", Eqn], "Atom | Sequence[Atom] | None"]
 
 #: Calls that exist for other transformations and mean their body.
 INLINED = frozenset({
-    "jit", "custom_jvp_call", "custom_vjp_call", "checkpoint", "custom_linear_solve", "custom_root",
+    "jit", "custom_jvp_call", "custom_vjp_call", "checkpoint", "custom_linear_solve", "custom_root", "custom_vmap_call",
+    "linear_call",
 })  # fmt: skip
 #: Sizes up to here are written into kernels, and their loops unrolled.
 LARGEST_WRITTEN = 16
