@@ -6,15 +6,22 @@ import os
 import sys
 import threading
 from functools import cache
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import NamedTuple
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_LIBRARIES = (
-    _PACKAGE,
-    os.sep + "numpy" + os.sep,
-    os.sep + "scipy" + os.sep,
-    os.sep + "optree" + os.sep,
+import numpy
+import optree
+import scipy
+
+
+def _folder(module: ModuleType) -> str:
+    return os.path.dirname(os.path.abspath(str(module.__file__))) + os.sep
+
+
+#: The library, and those that call back into it: by where they lie, since a user's folder may have any name.
+_INTERNAL = (
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+    *map(_folder, (numpy, scipy, optree)),
     "<__array_function__",
 )
 
@@ -33,7 +40,7 @@ class Source(NamedTuple):
 @cache
 def is_internal(filename: str) -> bool:
     """Whether a file belongs to the library (or to NumPy and SciPy, which call back into it)."""
-    return filename.startswith(_PACKAGE) or any(part in filename for part in _LIBRARIES[1:])
+    return filename.startswith(_INTERNAL)
 
 
 class _Place(threading.local):

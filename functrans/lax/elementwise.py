@@ -26,7 +26,7 @@ from functrans.core.avals import ShapedArray, aval_of, is_array_like
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import Tracer
 from functrans.core.watching import check_results
-from functrans.errors import DTypeError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import corners
 from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
@@ -78,14 +78,21 @@ class Elementwise(Primitive):
             self._ufunc = getattr(importlib.import_module(module), function)
         return self._ufunc
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **options: Any) -> Any:
         ufunc = self.ufunc
         if len(args) != getattr(ufunc, "nin", len(args)):  # NumPy would write into one too many
             raise DTypeError(f"{self.name} takes {ufunc.nin} operand{'s' * (ufunc.nin > 1)}, got {len(args)}")
         for a in args:
             if isinstance(a, Tracer):
-                return self.bind(*promote(self.name, ufunc, args))
-        out = wrap((self._corrected or ufunc)(*args))
+                return self.bind(*promote(self.name, ufunc, args, **options))
+        try:
+            out = wrap(ufunc(*args, **options) if options or self._corrected is None else self._corrected(*args))
+        except (TypeError, ValueError):
+            avals = map(aval_of, promote(self.name, ufunc, args, **options))  # raises what tracing would say
+            self._abstract_eval(*avals)
+            raise
+        if out.dtype.kind not in "biufcV":
+            raise DTypeError(f"{self.name} takes numbers and booleans, got operands that give {out.dtype}")
         if config.watched:
             check_results(self.name, args, [out])
         return out
@@ -165,10 +172,14 @@ def broadcast_shapes(what: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int,
 
 
 @cache
-def loop_dtypes(name: str, ufunc: Any, types: tuple[Any, ...]) -> tuple[np.dtype, ...]:
-    """The dtypes of NumPy's loop for operands of these dtypes; `int`, `float`, `complex` stand for Python scalars."""
+def loop_dtypes(name: str, ufunc: Any, types: tuple[Any, ...], out: Any = None) -> tuple[np.dtype, ...]:
+    """The dtypes of NumPy's loop for operands of these dtypes; `int`, `float`, `complex` stand for Python scalars.
+
+    `out` is a dtype that the results must have.
+    """
+    chosen = {} if out is None else {"signature": (*[None] * ufunc.nin, *[np.dtype(out)] * ufunc.nout)}
     try:
-        loop = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout))
+        loop = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout), **chosen)
     except TypeError:
         given = ", ".join(getattr(t, "__name__", str(t)) for t in types)
         raise DTypeError(f"{name} is not defined for operands of type ({given})") from None
@@ -181,16 +192,35 @@ def weak_type(value: Any) -> Any:
     return _PYTHON_TYPES[aval.dtype.kind] if aval.weak else aval.dtype
 
 
-def promote(name: str, ufunc: Any, args: Sequence[Any]) -> list[Any]:
-    """Operands converted to the dtypes of NumPy's loop for them."""
+def promote(name: str, ufunc: Any, args: Sequence[Any], **options: Any) -> list[Any]:
+    """Operands converted to the dtypes of NumPy's loop for them. `options` are a ufunc's keyword arguments."""
     args = [as_operand(name, a) for a in args]
     types = tuple(weak_type(a) for a in args)
+    if options:
+        dtype = _loop_option(name, options)
+        if dtype is not None:
+            return [convert_element_type(a, d) for a, d in zip(args, loop_dtypes(name, ufunc, types, np.dtype(dtype)))]
     weak = all(isinstance(t, type) for t in types)
     loop = loop_dtypes(name, ufunc, tuple(np.dtype(t) for t in types) if weak else types)
     return [
         a if t == d and not isinstance(t, type) else convert_element_type(a, d, weak=weak)
         for a, t, d in zip(args, types, loop)
     ]
+
+
+def _loop_option(name: str, options: dict[str, Any]) -> Any:
+    """The `dtype` among a ufunc's keyword arguments; the error for those without a functional form."""
+    options = {k: v for k, v in options.items() if v is not None and k not in ("casting", "order", "subok")}
+    if options.pop("where", True) is not True:
+        raise ArgumentError(f"{name} of a traced array does not take where=: use where(condition, {name}(...), ...)")
+    if "out" in options:
+        raise ArgumentError(
+            f"{name} of a traced array does not take out=: results are new arrays; write y = {name}(...)"
+        )
+    dtype = options.pop("dtype", None)
+    if options:
+        raise ArgumentError(f"{name} takes no argument {', '.join(sorted(options))}")
+    return dtype
 
 
 def as_operand(name: str, value: Any) -> Any:

@@ -14,10 +14,10 @@ from functrans import lax
 from functrans.core.array import wrap
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
-from functrans.errors import ShapeError
+from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.elementwise import as_operand
-from functrans.numpy.dispatch import creates, dtype_of, implements, operand, shape_of, unsupported
+from functrans.numpy.dispatch import creates, dtype_of, implements, operand, shape_of, unsupported, wrap_result
 
 
 @creates(np.zeros)
@@ -263,7 +263,7 @@ def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0, 
             out = out if dtype is None else lax.convert_element_type(out, dtype)
             return _at_least(out, ndmin)
     if not isinstance(object, Tracer):
-        return wrap(np.array(object, dtype=dtype, copy=copy, ndmin=ndmin))
+        return wrap_result(np.array(object, dtype=dtype, copy=copy, ndmin=ndmin))
     out = (
         object
         if dtype is None and not object.aval.weak
@@ -283,10 +283,30 @@ def asarray(a: Any, dtype: Any = None, *, copy: bool | None = None, **options: A
 
     if isinstance(a, Tracer) or (isinstance(a, (list, tuple)) and has_tracer(a)):
         return array(a, dtype)
-    return wrap(np.array(a, dtype=dtype) if copy else np.asarray(a, dtype=dtype))
+    return wrap_result(np.array(a, dtype=dtype) if copy else np.asarray(a, dtype=dtype))
 
 
 asanyarray = ascontiguousarray = asarray
+
+
+def asfortranarray(a: Any, dtype: Any = None, **options: Any) -> Any:
+    """An array in Fortran's order of memory, as `numpy.asfortranarray`; traced arrays have no order."""
+    out = asarray(a, dtype)
+    return out if isinstance(out, Tracer) else wrap(np.asfortranarray(out))
+
+
+def require(a: Any, dtype: Any = None, requirements: Any = None, **options: Any) -> Any:
+    """An array with properties of its memory, as `numpy.require`; traced arrays have none."""
+    out = asarray(a, dtype)
+    return out if isinstance(out, Tracer) else wrap(np.require(out, dtype, requirements))
+
+
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """`asarray`, and an error for NaN and infinities, as `numpy.asarray_chkfinite`; those of traced arrays pass."""
+    out = asarray(a, dtype)
+    if not isinstance(out, Tracer) and out.dtype.kind in "fc" and not np.isfinite(out).all():
+        raise ArgumentError("asarray_chkfinite: array must not contain infs or NaNs")
+    return out
 
 
 @implements(np.copy)

@@ -8,6 +8,7 @@ result becomes an `Array`; so eager results are NumPy's by construction. The sam
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -16,29 +17,41 @@ import numpy as np
 from functrans import config
 from functrans.core.array import Array, wrap
 from functrans.core.avals import aval_of
-from functrans.core.pytree import flatten
-from functrans.core.trace import Tracer, current_staging
+from functrans.core.pytree import flatten, unflatten
+from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.watching import check_results
-from functrans.errors import ArgumentError
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError, FunctransError
 from functrans.lax.elementwise import as_operand
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: The kinds of dtypes that arrays can have here.
+NUMBERS = "biufc"
 
 #: NumPy's functions that have a traced form.
 TRACED: dict[Any, Callable[..., Any]] = {}
 
 
-def implements(numpy_function: Any) -> Callable[[F], F]:
-    """Make a function of tracers the traced form of a NumPy function."""
+def implements(numpy_function: Any, *beyond: str) -> Callable[[F], F]:
+    """Make a function of tracers the traced form of a NumPy function.
+
+    Args:
+        beyond: names of arguments that NumPy's function does not have. Where one is given, the traced form runs on
+            plain values too.
+    """
 
     def register(traced: F) -> F:
         TRACED[numpy_function] = traced
+        extra = frozenset(beyond)
 
         @functools.wraps(traced)
         def function(*args: Any, **kwargs: Any) -> Any:
-            if has_tracer(args) or (kwargs and has_tracer(kwargs.values())):
+            if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
                 return traced(*args, **kwargs)
-            out = wrap_result(numpy_function(*args, **kwargs))
+            try:
+                out = wrap_result(numpy_function(*args, **kwargs))
+            except Exception as error:
+                raise explained(error, traced, args, kwargs) from None
             if config.watched:
                 check_results(numpy_function.__name__, args, flatten(out)[0])
             return out
@@ -59,12 +72,42 @@ def creates(numpy_function: Any) -> Callable[[F], F]:
         def function(*args: Any, **kwargs: Any) -> Any:
             if current_staging() is not None or has_tracer(args) or has_tracer(kwargs.values()):
                 return traced(*args, **kwargs)
-            return wrap_result(numpy_function(*args, **kwargs))
+            try:
+                return wrap_result(numpy_function(*args, **kwargs))
+            except Exception as error:
+                raise explained(error, traced, args, kwargs) from None
 
         function.__doc__ = _document(numpy_function, traced)
         return function  # type: ignore[return-value]
 
     return register
+
+
+def explained(error: Exception, traced: Callable[..., Any], args: Any, kwargs: Any) -> Exception:
+    """The error that the traced form raises for these arguments, where NumPy raised one; else NumPy's.
+
+    So a mistake gets one text, eagerly and in traced functions.
+    """
+    if isinstance(error, FunctransError):
+        return error
+    leaves, tree = flatten((args, kwargs))
+    places = [i for i, x in enumerate(leaves) if isinstance(x, np.ndarray) and x.dtype.kind in NUMBERS]
+
+    def run(*values: Any) -> list[Any]:
+        for i, value in zip(places, values):
+            leaves[i] = value
+        own_args, own_kwargs = unflatten(tree, leaves)
+        return flatten(traced(*own_args, **own_kwargs))[0]
+
+    try:
+        stage(run, [aval_of(leaves[i]) for i in places])
+    except ConcretizationError:  # it depends on values
+        return error
+    except FunctransError as ours:
+        return ours.with_traceback(None)
+    except Exception:
+        return error
+    return error
 
 
 def _document(numpy_function: Any, traced: Any) -> str:
@@ -96,12 +139,44 @@ def wrap_result(value: Any) -> Any:
     if type(value) is Array or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (np.ndarray, np.generic)):
-        return wrap(value) if value.dtype.kind in "biufc" else value
+        if value.dtype.kind not in NUMBERS:
+            refuse(value.dtype)
+        return wrap(value)
     if type(value) in (tuple, list):
         return type(value)(wrap_result(v) for v in value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(wrap_result(v) for v in value))
     return value
+
+
+def known(value: Any) -> np.ndarray | None:
+    """The value of an array, or `None` if it is only traced (under `grad` without `jit` values are there)."""
+    if not isinstance(value, Tracer):
+        return np.asarray(value)
+    try:
+        return np.asarray(value.concrete(ConcretizationError, "a value"))
+    except ConcretizationError:
+        return None
+
+
+def sized(name: str, a: Any, size: Any, call: str = "x, size=n") -> int:
+    """The `size` of a result whose shape depends on values, or the error that asks for it."""
+    if size is None:
+        raise ConcretizationError(
+            f"{name} of a traced array has a shape that depends on values: give the number of results as "
+            f"functrans.numpy.{name}({call}), or call it outside the traced function.\n"
+            f"The array is {a.describe() if isinstance(a, Tracer) else aval_of(a)}"
+        )
+    return operator.index(size)
+
+
+def refuse(dtype: np.dtype) -> None:
+    """The error for arrays of what is no number: strings, objects, dates, records."""
+    if dtype.kind in "OSUTMm" or dtype.names is not None:
+        raise DTypeError(
+            f"functrans.numpy holds numbers and booleans, not {dtype}; use NumPy itself for strings, objects, dates "
+            "and records"
+        )
 
 
 def operand(name: str, value: Any) -> Any:

@@ -10,17 +10,33 @@ import numpy as np
 from functrans import lax
 from functrans.core.array import wrap
 from functrans.core.avals import aval_of
-from functrans.core.trace import Tracer
-from functrans.errors import ArgumentError, ConcretizationError, DTypeError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.indexing import take_along
 from functrans.lax.subscript import getitem
-from functrans.numpy.dispatch import dtype_of, implements, normalize_axis, operand, shape_of, unsupported
+from functrans.numpy.dispatch import (
+    dtype_of,
+    implements,
+    known,
+    normalize_axis,
+    operand,
+    shape_of,
+    sized,
+    unsupported,
+)
 from functrans.numpy.manipulation import broadcast_arrays, moveaxis, ravel
 from functrans.numpy.ufuncs import where
 
 
-@implements(np.take)
-def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise", fill_value: Any = None) -> Any:
+@implements(np.take, "unique_indices", "indices_are_sorted", "fill_value")
+def take(
+    a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise", unique_indices: bool = False,
+    indices_are_sorted: bool = False, fill_value: Any = None,
+) -> Any:  # fmt: skip
+    """
+    Args:
+        mode: also `"fill"`: `fill_value` (NaN, or the smallest integer) where an index is out of bounds.
+        unique_indices, indices_are_sorted: accepted for programs of JAX; nothing depends on them.
+    """
     unsupported("take", out=out)
     a, indices = operand("take", a), operand("take", indices)
     if dtype_of(indices).kind not in "iu":
@@ -28,14 +44,20 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     if axis is None:
         a, axis = ravel(a), 0
     axis = normalize_axis(axis, len(shape_of(a)))
+    mode = mode if fill_value is None else "fill"
     out_ = lax.gather(a, [lax.convert_element_type(indices, np.int64)], [axis], mode, fill_value)
     n = len(shape_of(indices))
     order = [*range(n, n + axis), *range(n), *range(n + axis, len(shape_of(out_)))]
     return lax.transpose(out_, order)
 
 
-@implements(np.take_along_axis)
-def take_along_axis(arr: Any, indices: Any, axis: Any = -1, mode: str = "raise", fill_value: Any = None) -> Any:
+@implements(np.take_along_axis, "mode", "fill_value")
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1, mode: Any = None, fill_value: Any = None) -> Any:
+    """
+    Args:
+        mode: what an index out of bounds does: `"raise"` (the default), `"clip"`, `"wrap"` or `"fill"`, which gives
+            `fill_value`.
+    """
     arr, indices = operand("take_along_axis", arr), operand("take_along_axis", indices)
     if axis is None:
         arr, axis = ravel(arr), 0
@@ -44,6 +66,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1, mode: str = "raise",
             f"take_along_axis: indices of shape {shape_of(indices)} must have as many axes as the array of "
             f"shape {shape_of(arr)}"
         )
+    mode = mode or ("raise" if fill_value is None else "fill")
     return take_along(arr, indices, normalize_axis(axis, len(shape_of(arr))), mode, fill_value)
 
 
@@ -67,69 +90,90 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     return sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
-def _sized(name: str, a: Any, size: int | None) -> Any:
-    if size is None:
-        raise ConcretizationError(
-            f"{name} of a traced array has a shape that depends on values: give the number of results as "
-            f"functrans.numpy.{name}(x, size=n), or call it outside the traced function.\nThe array is {a.describe()}"
-        )
-    return operator.index(size)
-
-
-def nonzero(a: Any, *, size: int | None = None, fill_value: Any = 0) -> tuple[Any, ...]:
-    """The indices of the elements that are not zero, one array for each axis, as `numpy.nonzero`.
-
+@implements(np.nonzero, "size", "fill_value")
+def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Any, ...]:
+    """
     Args:
-        size: how many to give, needed in traced functions; `fill_value` stands for those that there are not.
+        size: how many to give, needed in traced functions; `fill_value` (0 by default; one for each axis, or one for
+            all) stands for those that there are not.
 
     >>> import functrans.numpy as fnp
     >>> fnp.nonzero(fnp.array([0, 3, 0, 4]), size=3)
     (Array([1, 3, 0]),)
     """
-    if not isinstance(a, Tracer) and size is None:
-        return tuple(wrap(i) for i in np.nonzero(np.atleast_1d(a)))
-    n = _sized("nonzero", a, size)
-    flat = ravel(lax.ne(operand("nonzero", a), 0))
+    a = operand("nonzero", a)
+    if not shape_of(a):
+        raise ShapeError("nonzero takes an array with at least one axis; use atleast_1d for a scalar")
+    flat = ravel(lax.ne(a, 0))
+    values = known(flat) if size is None else None
+    n = int(np.count_nonzero(values)) if values is not None else sized("nonzero", a, size)
     count = lax.cumsum(lax.convert_element_type(flat, np.int64), 0)
     total = aval_of(flat).size
     blank = lax.full((n,), total, np.int64)
     target = where(flat, count - 1, n)
     places = lax.scatter("set", blank, lax.iota(np.int64, total), [target], [0], mode="drop")
     found = places < total
+    fill_value = 0 if fill_value is None else fill_value
     fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * len(shape_of(a))
+    if len(fills) != len(shape_of(a)):
+        raise ArgumentError(f"nonzero: {len(fills)} fill values for an array of {len(shape_of(a))} axes")
     out, rest = [], places
     for m in reversed(shape_of(a)):
-        out.append(rest % m)
-        rest = rest // m
+        out.append(rest % max(m, 1))
+        rest = rest // max(m, 1)
     return tuple(where(found, i, lax.convert_element_type(f, np.int64)) for i, f in zip(reversed(out), fills))
 
 
-def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
-    """The indices of nonzero elements of the flat array, as `numpy.flatnonzero`; `size` as for `nonzero`."""
+@implements(np.flatnonzero, "size", "fill_value")
+def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """`size` and `fill_value` are as for `nonzero`."""
     return nonzero(ravel(a), size=size, fill_value=fill_value)[0]
 
 
-def argwhere(a: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
-    """The indices of nonzero elements as rows, as `numpy.argwhere`; `size` as for `nonzero`."""
+@implements(np.argwhere, "size", "fill_value")
+def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """`size` and `fill_value` are as for `nonzero`."""
     from functrans.numpy.manipulation import stack
 
+    a = operand("argwhere", a)
+    if not shape_of(a):
+        values = known(a) if size is None else None
+        rows = int(bool(values)) if values is not None else sized("argwhere", a, size)
+        return lax.full((rows, 0), 0, np.int64)
     return stack(list(nonzero(a, size=size, fill_value=fill_value)), 1)
 
 
-@implements(np.compress)
-def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
-    if isinstance(condition, Tracer):
-        return _sized("nonzero", condition, None)
-    a = operand("compress", a)
+@implements(np.compress, "size", "fill_value")
+def compress(
+    condition: Any, a: Any, axis: Any = None, out: Any = None, *, size: int | None = None, fill_value: Any = 0
+) -> Any:
+    """
+    Args:
+        size: how many slices to give, needed where the condition is traced; `fill_value` stands for those that there
+            are not.
+    """
+    unsupported("compress", out=out)
+    condition, a = operand("compress", condition), operand("compress", a)
+    if len(shape_of(condition)) != 1:
+        raise ShapeError(f"compress: the condition must have one axis, it has shape {shape_of(condition)}")
     if axis is None:
         a, axis = ravel(a), 0
     axis = normalize_axis(axis, len(shape_of(a)))
-    return moveaxis(lax.gather(a, [np.flatnonzero(condition)], [axis]), 0, axis)
+    values = known(condition) if size is None else None
+    if values is not None:
+        return moveaxis(lax.gather(a, [np.flatnonzero(values)], [axis]), 0, axis)
+    n = sized("compress", condition, size, "condition, x, size=n")
+    m = shape_of(a)[axis]
+    if shape_of(condition)[0] > m:  # NumPy: only what holds beyond the end is an error
+        condition = condition[:m]
+    places = flatnonzero(condition, size=n, fill_value=m)
+    return moveaxis(lax.gather(a, [places], [axis], mode="fill", fill_value=fill_value), 0, axis)
 
 
-@implements(np.extract)
-def extract(condition: Any, arr: Any) -> Any:
-    return compress(ravel(condition), ravel(arr))
+@implements(np.extract, "size", "fill_value")
+def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
+    """`size` and `fill_value` are as for `compress`."""
+    return compress(ravel(condition), ravel(arr), size=size, fill_value=fill_value)
 
 
 @implements(np.choose)
@@ -163,60 +207,98 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     return out
 
 
-def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> Any:
-    """A copy of `arr` with `values` at `indices` along an axis (`numpy.put_along_axis`, which writes in place)."""
-    from functrans.lax.subscript import IndexUpdate
-
-    shape = shape_of(indices)
-    axis = normalize_axis(axis, len(shape))
-    index = tuple(
-        indices if d == axis else np.arange(n).reshape([-1 if i == d else 1 for i in range(len(shape))])
-        for d, n in enumerate(shape)
-    )
-    return IndexUpdate(arr)[index].set(values)
-
-
-def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> Any:
-    """A copy of `a` with `val` on the diagonal (`numpy.fill_diagonal`, which writes in place)."""
-    from functrans.lax.subscript import IndexUpdate
-
-    n = min(shape_of(a))
-    return IndexUpdate(a)[(np.arange(n),) * len(shape_of(a))].set(val)
-
-
-@implements(np.ravel_multi_index)
-def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Any:
-    out: Any = 0
-    for i, n in zip(multi_index, dims):
+@implements(np.ravel_multi_index, "dtype")
+def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C", *, dtype: Any = None) -> Any:
+    """In kernels `mode="raise"` does not check the indices."""
+    dims = tuple(map(operator.index, dims if isinstance(dims, (tuple, list)) else (dims,)))
+    parts = [operand("ravel_multi_index", i) for i in multi_index]
+    modes = (mode,) * len(dims) if isinstance(mode, str) else tuple(mode)
+    if len(parts) != len(dims):
+        raise ShapeError(f"ravel_multi_index: {len(parts)} index arrays for {len(dims)} dimensions")
+    if any(dtype_of(i).kind not in "iu" for i in parts):
+        raise DTypeError("ravel_multi_index: indices must be integers")
+    if order not in ("C", "F") or set(modes) - {"raise", "clip", "wrap"}:
+        raise ArgumentError(f"ravel_multi_index: got order={order!r} and mode={mode!r}")
+    items = list(zip(parts, dims, modes))
+    out: Any = np.int64(0)
+    for i, n, m in items if order == "C" else reversed(items):
+        i = lax.convert_element_type(i, np.int64)
+        i = lax.clamp(np.int64(0), i, np.int64(n - 1)) if m == "clip" else i % n if m == "wrap" else i
         out = out * n + i
-    return out
+    return lax.convert_element_type(out, np.int64 if dtype is None else dtype)
 
 
 @implements(np.unravel_index)
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    out, rest = [], operand("unravel_index", indices)
-    for n in reversed(shape):
+    """In kernels indices out of bounds are not checked."""
+    shape = tuple(map(operator.index, shape if isinstance(shape, (tuple, list)) else (shape,)))
+    rest = operand("unravel_index", indices)
+    if dtype_of(rest).kind not in "iu":
+        raise DTypeError(f"unravel_index: indices must be integers, got {aval_of(rest)}")
+    rest = lax.convert_element_type(rest, np.int64)
+    out = []
+    for n in reversed(shape) if order == "C" else shape:
         out.append(rest % n)
         rest = rest // n
-    return tuple(reversed(out))
+    return tuple(reversed(out)) if order == "C" else tuple(out)
 
 
+@implements(np.ix_)
 def ix_(*args: Any) -> Any:
-    """Index arrays of an open mesh, as `numpy.ix_`."""
-    return tuple(wrap(i) for i in np.ix_(*args))
+    out = []
+    for i, a in enumerate(args):
+        a = operand("ix_", a)
+        if len(shape_of(a)) != 1:
+            raise ShapeError(f"ix_ takes vectors, got an array of shape {shape_of(a)}")
+        if dtype_of(a).kind == "b":
+            a = flatnonzero(a)
+        out.append(lax.reshape(a, tuple(shape_of(a)[0] if j == i else 1 for j in range(len(args)))))
+    return tuple(out)
+
+
+def _indices(numpy_function: Any, *args: Any) -> Any:
+    return tuple(wrap(i) for i in numpy_function(*args))
 
 
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> Any:
     """The indices of the lower triangle, as `numpy.tril_indices`."""
-    return tuple(wrap(i) for i in np.tril_indices(n, k, m))
+    return _indices(np.tril_indices, n, k, m)
 
 
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> Any:
     """The indices of the upper triangle, as `numpy.triu_indices`."""
-    return tuple(wrap(i) for i in np.triu_indices(n, k, m))
+    return _indices(np.triu_indices, n, k, m)
+
+
+@implements(np.tril_indices_from)
+def tril_indices_from(arr: Any, k: int = 0) -> Any:
+    return tril_indices(_matrix("tril_indices_from", arr)[0], k, shape_of(arr)[1])
+
+
+@implements(np.triu_indices_from)
+def triu_indices_from(arr: Any, k: int = 0) -> Any:
+    return triu_indices(_matrix("triu_indices_from", arr)[0], k, shape_of(arr)[1])
+
+
+def _matrix(name: str, arr: Any) -> tuple[int, ...]:
+    if len(shape_of(arr)) != 2:
+        raise ShapeError(f"{name} takes an array of two axes, got shape {shape_of(arr)}")
+    return shape_of(arr)
 
 
 def diag_indices(n: int, ndim: int = 2) -> Any:
     """The indices of the main diagonal, as `numpy.diag_indices`."""
-    return tuple(wrap(i) for i in np.diag_indices(n, ndim))
+    return _indices(np.diag_indices, n, ndim)
+
+
+@implements(np.diag_indices_from)
+def diag_indices_from(arr: Any) -> Any:
+    shape = shape_of(arr)
+    if len(shape) < 2 or len(set(shape)) > 1:
+        raise ShapeError(f"diag_indices_from takes an array of equal axes, at least two, got shape {shape}")
+    return diag_indices(shape[0], len(shape))
+
+
+def mask_indices(n: int, mask_func: Any, k: Any = 0, *, size: int | None = None) -> Any:
+    """The indices of the elements of an `(n, n)` array that `mask_func` (as `triu`) leaves, as `numpy.mask_indices`."""
+    return nonzero(mask_func(np.ones((n, n), np.int64), k), size=size)

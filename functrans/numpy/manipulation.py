@@ -11,13 +11,14 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
-from functrans.errors import ArgumentError, ShapeError
+from functrans.errors import ArgumentError, ConcretizationError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.elementwise import broadcast_shapes as _common_shape, to_common_dtype
 from functrans.lax.subscript import IndexUpdate, getitem
 from functrans.numpy.dispatch import (
     dtype_of,
     implements,
+    known,
     normalize_axes,
     normalize_axis,
     operand,
@@ -479,3 +480,26 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         "mean, got "
         f"{mode!r} with {kwargs or 'no options'}"
     )
+
+
+@implements(np.trim_zeros)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """Of a traced array it needs values, so it works under `grad` but not under `jit`."""
+    filt = operand("trim_zeros", filt)
+    values = known(filt)
+    if values is None:
+        raise ConcretizationError(
+            "trim_zeros of a traced array has a shape that depends on values: call it outside the traced function.\n"
+            f"The array is {filt.describe()}"
+        )
+    sides = trim.lower()
+    if sides not in ("fb", "bf", "f", "b"):
+        raise ArgumentError(f"trim_zeros: unexpected character(s) in `trim`: {trim!r}")
+    axes = normalize_axes(axis, values.ndim)
+    places = np.argwhere(values)
+    index: list[Any] = [slice(None)] * values.ndim
+    for i in axes:
+        first = (int(places[:, i].min()) if "f" in sides else 0) if len(places) else 0
+        last = (int(places[:, i].max()) + 1 if "b" in sides else values.shape[i]) if len(places) else 0
+        index[i] = slice(first, last)
+    return getitem(filt, tuple(index))

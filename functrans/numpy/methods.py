@@ -20,7 +20,7 @@ from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew
 from functrans.lax.subscript import IndexUpdate, getitem
-from functrans.numpy import indexing, manipulation, products, reductions, sorting, ufuncs
+from functrans.numpy import indexing, manipulation, products, reductions, sorting, ufuncmethods, ufuncs
 from functrans.numpy.dispatch import TRACED, has_tracer
 
 # ---------------------------------------------------------------- operators
@@ -199,55 +199,18 @@ _SCIPY: dict[Any, Any] = {}
 
 
 def _array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    if kwargs.pop("out", None) is not None:
+    if kwargs.get("out") is not None:
         raise ArgumentError(
             f"numpy.{ufunc.__name__} with out= on a traced array: results are new arrays; write y = "
             f"np.{ufunc.__name__}(...) "
             f"(and x = x + y for x += y where x is an ndarray).\nThe array is {self.describe()}"
         )
-    traced = ufuncs.TRACED_UFUNCS.get(ufunc) or (products.matmul if ufunc is np.matmul else None)
-    if traced is None:
-        products_by_name = {getattr(np, n, None): getattr(products, n) for n in ("vecdot", "matvec", "vecmat")}
-        traced = products_by_name.get(ufunc) or _scipy_ufuncs().get(ufunc)
-    if method == "__call__" and traced is not None:
-        where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
-        for key in ("casting", "order", "subok"):
-            kwargs.pop(key, None)
-        if where is not True:
-            raise ArgumentError(f"numpy.{ufunc.__name__} with where= on a traced array: use numpy.where on the result")
-        if dtype is not None:
-            inputs = tuple(lax.convert_element_type(x, dtype) for x in inputs)
-        return traced(*inputs, **kwargs)
-    reduction = _UFUNC_METHODS.get((ufunc, method))
-    if reduction is not None:
-        return reduction(*inputs, **kwargs)
-    if method == "outer" and traced is not None:
-        a, b = inputs
-        a = manipulation.reshape(a, (*aval_of(a).shape, *[1] * aval_of(b).ndim))
-        return traced(a, b)
+    kwargs.pop("out", None)
+    traced = ufuncs.TRACED_UFUNCS.get(ufunc) or ufuncmethods.GENERALIZED.get(ufunc) or _scipy_ufuncs().get(ufunc)
+    if traced is not None and hasattr(traced, method):
+        return getattr(traced, method)(*inputs, **kwargs)
     what = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
     raise DTypeError(f"{what} has no traced form in functrans; it was called on {self.describe()}")
-
-
-def _along_first(function: Any) -> Any:
-    return lambda a, axis=0, dtype=None, keepdims=False, **options: function(
-        a, axis=axis, **({"dtype": dtype} if dtype is not None else {}), **({"keepdims": True} if keepdims else {})
-    )
-
-
-_UFUNC_METHODS: dict[Any, Any] = {
-    (np.add, "reduce"): _along_first(reductions.sum),
-    (np.multiply, "reduce"): _along_first(reductions.prod),
-    (np.maximum, "reduce"): _along_first(reductions.max),
-    (np.minimum, "reduce"): _along_first(reductions.min),
-    (np.logical_and, "reduce"): _along_first(reductions.all),
-    (np.logical_or, "reduce"): _along_first(reductions.any),
-    (np.add, "accumulate"): _along_first(reductions.cumsum),
-    (np.multiply, "accumulate"): _along_first(reductions.cumprod),
-    (np.maximum, "accumulate"): lambda a, axis=0, **options: lax.cummax(a, axis),
-    (np.minimum, "accumulate"): lambda a, axis=0, **options: lax.cummin(a, axis),
-    (np.logaddexp, "accumulate"): lambda a, axis=0, **options: lax.cumlogsumexp(a, axis),
-}
 
 
 def _array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -264,10 +227,6 @@ def _array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: 
 
 #: NumPy functions whose traced forms are plain functions, since they take options of their own.
 _BY_NAME: dict[Any, Any] = {
-    np.nonzero: indexing.nonzero,
-    np.flatnonzero: indexing.flatnonzero,
-    np.argwhere: indexing.argwhere,
-    np.unique: sorting.unique,
     np.shape: lambda a: aval_of(a).shape,
     np.ndim: lambda a: aval_of(a).ndim,
     np.size: lambda a, axis=None: aval_of(a).size if axis is None else aval_of(a).shape[axis],

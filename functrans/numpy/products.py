@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.array import wrap
 from functrans.core.avals import aval_of
-from functrans.errors import ShapeError
+from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import contraction
 from functrans.lax.elementwise import to_common_dtype
-from functrans.numpy.dispatch import has_tracer, implements, normalize_axis, operand, shape_of
+from functrans.numpy.dispatch import implements, normalize_axis, operand, shape_of
 from functrans.numpy.manipulation import broadcast_arrays, moveaxis, ravel, stack
+from functrans.numpy.ufuncs import Ufunc, made_of_others
 
-
-def matmul(x1: Any, x2: Any, /) -> Any:
-    """The matrix product, as `numpy.matmul`."""
-    return contraction.matmul(x1, x2)
+matmul = Ufunc(np.matmul, contraction.matmul)
 
 
 @implements(np.dot)
@@ -86,33 +83,33 @@ def kron(a: Any, b: Any) -> Any:
     return lax.reshape(left * right, tuple(i * j for i, j in zip(sa, sb)))
 
 
-_np_vecdot: Any = np.vecdot
-
-
+@implements(np.vecdot)
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Dot products of vectors along an axis, the first conjugated, as `numpy.vecdot`."""
-    if not has_tracer((x1, x2)):
-        return wrap(_np_vecdot(x1, x2, axis=axis))
     from functrans.numpy.reductions import sum
 
     a, b = (moveaxis(operand("vecdot", x), axis, -1) for x in (x1, x2))
+    if shape_of(a)[-1] != shape_of(b)[-1]:
+        raise ShapeError(f"vecdot: vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} elements")
     return sum(lax.conj(a) * b, axis=-1, dtype=np.result_type(aval_of(a).dtype, aval_of(b).dtype))
 
 
+@made_of_others(getattr(np, "matvec", None))
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Matrices times vectors, `(..., m, n)` and `(..., n)`, as `numpy.matvec` (of NumPy 2.2)."""
-    if not has_tracer((x1, x2)) and hasattr(np, "matvec"):
-        return wrap(np.matvec(x1, x2))
     a, v = operand("matvec", x1), operand("matvec", x2)
+    if not shape_of(v):
+        raise ShapeError("matvec takes a matrix and a vector, got a scalar")
     out = matmul(a, lax.reshape(v, (*shape_of(v), 1)))
     return lax.reshape(out, shape_of(out)[:-1])
 
 
+@made_of_others(getattr(np, "vecmat", None))
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Vectors, conjugated, times matrices, `(..., n)` and `(..., n, m)`, as `numpy.vecmat` (of NumPy 2.2)."""
-    if not has_tracer((x1, x2)) and hasattr(np, "vecmat"):
-        return wrap(np.vecmat(x1, x2))
     v, a = operand("vecmat", x1), operand("vecmat", x2)
+    if not shape_of(v):
+        raise ShapeError("vecmat takes a vector and a matrix, got a scalar")
     out = matmul(lax.reshape(lax.conj(v), (*shape_of(v)[:-1], 1, shape_of(v)[-1])), a)
     return lax.reshape(out, (*shape_of(out)[:-2], shape_of(out)[-1]))
 
@@ -129,10 +126,55 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return moveaxis(stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1), -1, axisc)
 
 
-@implements(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
-    p, x = operand("polyval", p), operand("polyval", x)
-    y = x * 0
-    for i in range(shape_of(p)[0]):
-        y = y * x + p[i]
-    return y
+def _slid(name: str, a: Any, v: Any, mode: str) -> Any:
+    """Products of two vectors at every shift of the second along the first, summed."""
+    a, v = to_common_dtype(name, [_vector(name, a), _vector(name, v)])
+    if mode not in ("full", "same", "valid"):
+        raise ArgumentError(f"{name}: mode must be 'full', 'same' or 'valid', got {mode!r}")
+    n, m = shape_of(a)[0], shape_of(v)[0]
+    if not n or not m:
+        raise ShapeError(f"{name}: an operand is empty")
+    if n < m:
+        return lax.rev(_slid(name, v, a, mode), (0,))
+    before = {"full": m - 1, "same": m // 2, "valid": 0}[mode]
+    after = {"full": m - 1, "same": m - 1 - m // 2, "valid": 0}[mode]
+    own = aval_of(a).dtype
+    if own.kind == "b":
+        a, v = (lax.convert_element_type(x, np.int64) for x in (a, v))
+    image, kernel = lax.reshape(a, (1, 1, n)), lax.reshape(v, (1, 1, m))
+    out = lax.conv_general_dilated(image, kernel, (1,), [(before, after)])
+    out = lax.reshape(out, (n + before + after - m + 1,))
+    return lax.ne(out, 0) if own.kind == "b" else out
+
+
+def _vector(name: str, x: Any) -> Any:
+    x = operand(name, x)
+    if len(shape_of(x)) > 1:
+        raise ShapeError(f"{name} takes vectors, got an array of shape {shape_of(x)}")
+    return lax.reshape(x, (1,)) if not shape_of(x) else x
+
+
+@implements(np.convolve, "precision", "preferred_element_type")
+def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """
+    Args:
+        precision, preferred_element_type: accepted for programs of JAX, the first without effect.
+    """
+    a, v = _vector("convolve", a), _vector("convolve", v)
+    if shape_of(v)[0] > shape_of(a)[0]:
+        a, v = v, a
+    if preferred_element_type is not None:
+        a, v = (lax.convert_element_type(x, preferred_element_type) for x in (a, v))
+    return _slid("convolve", a, lax.rev(v, (0,)), mode)
+
+
+@implements(np.correlate, "precision", "preferred_element_type")
+def correlate(a: Any, v: Any, mode: str = "valid", *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """
+    Args:
+        precision, preferred_element_type: accepted for programs of JAX, the first without effect.
+    """
+    a, v = _vector("correlate", a), _vector("correlate", v)
+    if preferred_element_type is not None:
+        a, v = (lax.convert_element_type(x, preferred_element_type) for x in (a, v))
+    return _slid("correlate", a, lax.conj(v), mode)

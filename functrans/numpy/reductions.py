@@ -36,6 +36,12 @@ def _accumulator(dtype: np.dtype) -> np.dtype:
     return dtype
 
 
+def _accumulated(a: Any, dtype: Any, promote_integers: bool) -> Any:
+    own = dtype_of(a)
+    wanted = dtype if dtype is not None else _accumulator(own) if promote_integers or own.kind == "b" else own
+    return lax.convert_element_type(a, wanted)
+
+
 def _reduce(name: str, primitive: Any, a: Any, axis: Any, keepdims: Any, where: Any, neutral: Any, initial: Any) -> Any:
     shape = shape_of(a)
     axes = normalize_axes(axis, len(shape))
@@ -54,26 +60,32 @@ def _keep(out: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
     return lax.reshape(out, tuple(1 if i in axes else n for i, n in enumerate(shape)))
 
 
-@implements(np.sum)
+@implements(np.sum, "promote_integers")
 def sum(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
-    where: Any = None,
+    where: Any = None, *, promote_integers: bool = True,
 ) -> Any:  # fmt: skip
+    """
+    Args:
+        promote_integers: whether small integers are summed as int64; as in JAX.
+    """
     unsupported("sum", out=out)
-    a = operand("sum", a)
-    a = lax.convert_element_type(a, _accumulator(dtype_of(a)) if dtype is None else dtype)
+    a = _accumulated(operand("sum", a), dtype, promote_integers)
     total = _reduce("sum", reduce_sum_p, a, axis, keepdims, where, dtype_of(a).type(0), None)
     return total if initial is None else total + lax.convert_element_type(initial, dtype_of(total))
 
 
-@implements(np.prod)
+@implements(np.prod, "promote_integers")
 def prod(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
-    where: Any = None,
+    where: Any = None, *, promote_integers: bool = True,
 ) -> Any:  # fmt: skip
+    """
+    Args:
+        promote_integers: whether small integers are multiplied as int64; as in JAX.
+    """
     unsupported("prod", out=out)
-    a = operand("prod", a)
-    a = lax.convert_element_type(a, _accumulator(dtype_of(a)) if dtype is None else dtype)
+    a = _accumulated(operand("prod", a), dtype, promote_integers)
     total = _reduce("prod", red.reduce_prod_p, a, axis, keepdims, where, dtype_of(a).type(1), None)
     return total if initial is None else total * lax.convert_element_type(initial, dtype_of(total))
 
@@ -223,114 +235,6 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     return (out, broadcast_to(total, shape_of(out))) if returned else out
 
 
-# ---------------------------------------------------------------- ignoring NaN
-
-
-def _without_nan(a: Any, neutral: Any) -> Any:
-    return _where(lax.ne(a, a), neutral, a) if dtype_of(a).kind in "fc" else a
-
-
-@implements(np.nansum)
-def nansum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **o: Any) -> Any:
-    return sum(_without_nan(operand("nansum", a), 0.0), axis, dtype, out, keepdims, **o)
-
-
-@implements(np.nanprod)
-def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **o: Any) -> Any:
-    return prod(_without_nan(operand("nanprod", a), 1.0), axis, dtype, out, keepdims, **o)
-
-
-def _nan_extremum(name: str, reduce: Any, neutral: float) -> Any:
-    def function(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
-        a = operand(name, a)
-        if dtype_of(a).kind != "f":
-            return reduce(a, axis, keepdims=keepdims)
-        missing = lax.ne(a, a)
-        value = reduce(_where(missing, neutral, a), axis, keepdims=keepdims)
-        return _where(all(missing, axis, keepdims=keepdims), np.nan, value)
-
-    function.__name__ = function.__qualname__ = name
-    return function
-
-
-nanmax = implements(np.nanmax)(_nan_extremum("nanmax", max, -np.inf))
-nanmin = implements(np.nanmin)(_nan_extremum("nanmin", min, np.inf))
-
-
-@implements(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False) -> Any:
-    a = _inexact(operand("nanmean", a), dtype)
-    return mean(_without_nan(a, 0.0), axis, keepdims=keepdims, where=lax.eq(a, a))
-
-
-@implements(np.nanvar)
-def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
-    a = _inexact(operand("nanvar", a), dtype)
-    return var(_without_nan(a, 0.0), axis, ddof=ddof, keepdims=keepdims, where=lax.eq(a, a))
-
-
-@implements(np.nanstd)
-def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
-    return ew.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims))
-
-
-# ---------------------------------------------------------------- quantiles
-
-
-_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
-
-
-@implements(np.quantile)
-def quantile(
-    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: Any = False,
-) -> Any:  # fmt: skip
-    unsupported("quantile", out=out)
-    if method not in _METHODS:
-        raise ArgumentError(f"quantile of a traced array takes the methods {', '.join(_METHODS)}, got {method!r}")
-    a, q = _inexact(operand("quantile", a), None), operand("quantile", q)
-    shape = shape_of(a)
-    axes = normalize_axes(axis, len(shape))
-    kept = [i for i in range(len(shape)) if i not in axes]
-    n = 1
-    for i in axes:
-        n *= shape[i]
-    x = lax.reshape(lax.transpose(a, [*axes, *kept]), (n, *[shape[i] for i in kept]))
-    x = lax.sort(x, 0)
-    own = dtype_of(a)
-    place = lax.convert_element_type(q, own) * (n - 1)
-    low, high = ew.floor(place), ew.ceil(place)
-    if method == "nearest":
-        low = high = ew.rint(place)
-    lower, upper = (lax.gather(x, [lax.convert_element_type(p, np.int64)], [0], mode="clip") for p in (low, high))
-    share = lax.reshape(place - low, (*shape_of(q), *[1] * len(kept)))
-    value = {
-        "linear": lambda: lower + (upper - lower) * share,
-        "lower": lambda: lower,
-        "higher": lambda: upper,
-        "nearest": lambda: lower,
-        "midpoint": lambda: _where(lax.eq(share, 0), lower, (lower + upper) * 0.5),
-    }[method]()
-    if own.kind == "f":  # sorting puts NaN last: one anywhere makes the result NaN
-        value = _where(lax.ne(x[-1], x[-1]), np.nan, value)
-    if keepdims:
-        value = lax.reshape(value, (*shape_of(q), *(1 if i in axes else m for i, m in enumerate(shape))))
-    return value
-
-
-@implements(np.percentile)
-def percentile(
-    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: Any = False,
-) -> Any:  # fmt: skip
-    return quantile(a, operand("percentile", q) / 100, axis, out, overwrite_input, method, keepdims)
-
-
-@implements(np.median)
-def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
-    return quantile(a, 0.5, axis, keepdims=keepdims, method="midpoint")
-
-
 # ---------------------------------------------------------------- cumulative, differences
 
 
@@ -371,11 +275,6 @@ def _array_api_cumulative(name: str, function: Any, neutral: int) -> Any:
 
 cumulative_sum = implements(np.cumulative_sum)(_array_api_cumulative("cumulative_sum", cumsum, 0))
 cumulative_prod = implements(np.cumulative_prod)(_array_api_cumulative("cumulative_prod", cumprod, 1))
-
-
-@implements(np.nancumsum)
-def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    return cumsum(_without_nan(operand("nancumsum", a), 0.0), axis, dtype, out)
 
 
 @implements(np.diff)

@@ -30,6 +30,26 @@ def iscomplexobj(x: Any) -> bool:
     return aval_of(x).dtype.kind == "c" if isinstance(x, Tracer) else np.iscomplexobj(x)
 
 
+def isrealobj(x: Any) -> bool:
+    """Whether the dtype is not complex, as `numpy.isrealobj`."""
+    return not iscomplexobj(x)
+
+
+def isscalar(element: Any) -> bool:
+    """Whether it is a number or a string, and no array, as `numpy.isscalar`."""
+    return not isinstance(element, Tracer) and np.isscalar(element)
+
+
+def array_repr(arr: Any, max_line_width: Any = None, precision: Any = None, suppress_small: Any = None) -> str:
+    """The text of an array as Python shows it, as `numpy.array_repr`; of a traced one its type."""
+    return repr(arr) if isinstance(arr, Tracer) else np.array_repr(arr, max_line_width, precision, suppress_small)
+
+
+def array_str(a: Any, max_line_width: Any = None, precision: Any = None, suppress_small: Any = None) -> str:
+    """The text of an array's elements, as `numpy.array_str`; of a traced one its type."""
+    return str(a) if isinstance(a, Tracer) else np.array_str(a, max_line_width, precision, suppress_small)
+
+
 def result_type(*arrays_and_dtypes: Any) -> np.dtype:
     """The dtype to which arrays, scalars and dtypes promote, as `numpy.result_type`."""
     from functrans.lax.elementwise import weak_type

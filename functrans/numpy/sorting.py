@@ -1,4 +1,4 @@
-"""Sorting, searching, sets (NumPy's reference: Sorting, searching and counting)."""
+"""Sorting, searching, counting (NumPy's reference: Sorting, searching and counting)."""
 
 from __future__ import annotations
 
@@ -10,31 +10,71 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.elementwise import to_common_dtype
-from functrans.numpy.dispatch import dtype_of, implements, normalize_axis, operand, shape_of, wrap_result
-from functrans.numpy.manipulation import concatenate, ravel
+from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axis, operand, shape_of, sized
+from functrans.numpy.manipulation import ravel
 from functrans.numpy.ufuncs import where
 
 
-@implements(np.sort)
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    a = operand("sort", a)
-    if axis is None:
-        a, axis = ravel(a), 0
-    return lax.sort(a, normalize_axis(axis, len(shape_of(a))))
+@implements(np.sort, "descending")
+def sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: bool = False
+) -> Any:
+    """
+    Args:
+        descending: the largest first (NaN, the greatest of all, before them); as in JAX.
+    """
+    a, axis = _sortable("sort", a, axis, order)
+    out = lax.sort(a, axis)
+    return lax.rev(out, (axis,)) if descending else out
 
 
-@implements(np.argsort)
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    a = operand("argsort", a)
+@implements(np.argsort, "descending", "dtype")
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: bool = False,
+    dtype: Any = None,
+) -> Any:  # fmt: skip
+    """
+    Args:
+        descending: the largest first, equal elements in their order; as in JAX.
+        dtype: of the indices; int64 by default.
+    """
+    a, axis = _sortable("argsort", a, axis, order)
+    if descending:
+        n = shape_of(a)[axis]
+        out = n - 1 - lax.rev(lax.argsort(lax.rev(a, (axis,)), axis), (axis,))
+    else:
+        out = lax.argsort(a, axis)
+    return out if dtype is None else lax.convert_element_type(out, dtype)
+
+
+def _sortable(name: str, a: Any, axis: Any, order: Any) -> tuple[Any, int]:
+    a = operand(name, a)
+    if order is not None:
+        raise ArgumentError(f"{name} takes no order=: arrays have no fields")
     if axis is None:
-        a, axis = ravel(a), 0
-    return lax.argsort(a, normalize_axis(axis, len(shape_of(a))))
+        return ravel(a), 0
+    return a, normalize_axis(axis, len(shape_of(a)))
+
+
+@implements(np.sort_complex)
+def sort_complex(a: Any) -> Any:
+    a = operand("sort_complex", a)
+    out = sort(a)
+    own = dtype_of(a)
+    if own.kind == "c":
+        return out
+    return lax.convert_element_type(out, np.complex64 if own.kind in "iu" and own.itemsize < 4 else np.complex128)
 
 
 @implements(np.lexsort)
 def lexsort(keys: Any, axis: int = -1) -> Any:
     keys = [operand("lexsort", k) for k in keys]
+    if not keys:
+        raise ArgumentError("lexsort needs at least one key")
+    if not shape_of(keys[0]):
+        return np.int64(0) + lax.full((), 0, np.int64)
     axis = normalize_axis(axis, len(shape_of(keys[0])))
     places = lax.broadcasted_iota(np.int64, shape_of(keys[0]), axis)
     return lax.sort((*reversed(keys), places), axis, num_keys=len(keys))[-1]
@@ -42,17 +82,37 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 @implements(np.partition)
 def partition(a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> Any:
+    _check_kth("partition", a, kth, axis)
     return sort(a, axis)
 
 
 @implements(np.argpartition)
 def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> Any:
+    _check_kth("argpartition", a, kth, axis)
     return argsort(a, axis)
 
 
-@implements(np.searchsorted)
-def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+def _check_kth(name: str, a: Any, kth: Any, axis: Any) -> None:
+    shape = shape_of(operand(name, a))
+    n = aval_of(a).size if axis is None else shape[normalize_axis(axis, len(shape))]
+    if isinstance(kth, Tracer):
+        kth.__index__()
+    for k in np.atleast_1d(kth).tolist():
+        if not -n <= k < n:
+            raise ArgumentError(f"{name}: kth(={k}) out of bounds ({n})")
+
+
+@implements(np.searchsorted, "method")
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
+    """
+    Args:
+        method: accepted for programs of JAX; it is always a binary search.
+    """
     a, v = operand("searchsorted", a), operand("searchsorted", v)
+    if len(shape_of(a)) != 1:
+        raise ShapeError(f"searchsorted searches a vector, got an array of shape {shape_of(a)}")
+    if side not in ("left", "right"):
+        raise ArgumentError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     if sorter is not None:
         a = lax.gather(a, [sorter], [0])
     a, v = to_common_dtype("searchsorted", [a, v])
@@ -77,9 +137,17 @@ def _less(x: Any, y: Any) -> Any:
     return (x < y) | (lax.ne(y, y) & lax.eq(x, x))
 
 
-@implements(np.digitize)
-def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+@implements(np.digitize, "method")
+def digitize(x: Any, bins: Any, right: bool = False, *, method: Any = None) -> Any:
+    """
+    Args:
+        method: accepted for programs of JAX; it is always a binary search.
+    """
     x, bins = operand("digitize", x), operand("digitize", bins)
+    if len(shape_of(bins)) != 1:
+        raise ShapeError(f"digitize takes a vector of bins, got shape {shape_of(bins)}")
+    if dtype_of(x).kind == "c":
+        raise DTypeError("digitize: x may not be complex")
     n = shape_of(bins)[0]
     if n == 0:
         return lax.full(shape_of(x), 0, np.int64)
@@ -95,90 +163,30 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return sum(lax.ne(operand("count_nonzero", a), 0), axis=axis, keepdims=keepdims, dtype=np.int64)
 
 
-_np_unique: Any = np.unique
-
-
-def unique(
-    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: Any = None, *,
-    equal_nan: bool = True, size: int | None = None, fill_value: Any = None,
-) -> Any:  # fmt: skip
-    """The sorted distinct elements, as `numpy.unique`.
-
+@implements(np.bincount, "length")
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0, *, length: int | None = None) -> Any:
+    """
     Args:
-        size: how many to give, needed in traced functions; `fill_value` (the smallest element by default) stands for
-            those that there are not.
+        length: the number of bins, needed in traced functions; numbers beyond are not counted.
 
     >>> import functrans.numpy as fnp
-    >>> fnp.unique(fnp.array([3, 1, 3]), size=3, fill_value=0)
-    Array([1, 3, 0])
+    >>> fnp.bincount(fnp.array([1, 1, 3]), length=3)
+    Array([0, 2, 0])
     """
-    if not isinstance(ar, Tracer) and size is None:
-        return wrap_result(_np_unique(ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan))
-    from functrans.errors import ArgumentError
-    from functrans.numpy.indexing import _sized
-
-    if axis is not None or return_index or return_inverse or return_counts:
-        raise ArgumentError("unique with size= gives the distinct elements of the whole array alone")
-    n = _sized("unique", ar, size)
-    x = lax.sort(ravel(operand("unique", ar)))
-    new = concatenate([lax.full((1,), True), lax.ne(x[1:], x[:-1])]) if aval_of(x).size else lax.full((0,), True)
-    rank = lax.cumsum(lax.convert_element_type(new, np.int64), 0) - 1
-    blank = lax.full((n,), 0, dtype_of(x)) + (x[0] if fill_value is None else dtype_of(x).type(fill_value))
-    return lax.scatter("set", blank, x, [where(new, rank, n)], [0], mode="drop")
-
-
-@implements(np.isin)
-def isin(
-    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
-) -> Any:
-    element, tests = operand("isin", element), ravel(operand("isin", test_elements))
-    shape = shape_of(element)
-    same = lax.eq(lax.reshape(element, (*shape, 1)), tests)
-    found = lax.reduce_or(same, (len(shape),))
-    return ~found if invert else found
-
-
-@implements(np.bincount)
-def bincount(x: Any, /, weights: Any = None, minlength: int = 0, *, length: int | None = None) -> Any:
     x = operand("bincount", x)
-    if length is None:
-        from functrans.numpy.indexing import _sized
-
-        if isinstance(x, Tracer):
-            _sized("bincount", x, None)
-        length = max(int(np.max(x, initial=-1)) + 1, minlength)
-    length = max(operator.index(length), minlength)
-    updates = lax.full(shape_of(x), 1, np.int64) if weights is None else operand("bincount", weights)
-    blank = lax.full((length,), 0, dtype_of(updates))
-    return lax.scatter("add", blank, updates, [lax.convert_element_type(x, np.int64)], [0], mode="drop")
-
-
-@implements(np.histogram)
-def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
-    a = ravel(operand("histogram", a))
-    edges = histogram_bin_edges(a, bins, range)
-    n = shape_of(edges)[0] - 1
-    place = searchsorted(edges, a, side="right") - 1
-    place = where(lax.eq(a, edges[-1]), n - 1, place)
-    outside = (a < edges[0]) | (a > edges[-1])
-    updates = lax.full(shape_of(a), 1, np.int64) if weights is None else ravel(operand("histogram", weights))
-    counts = lax.scatter(
-        "add", lax.full((n,), 0, dtype_of(updates)), updates, [where(outside, n, place)], [0], mode="drop"
-    )
-    if density:
-        from functrans.numpy.reductions import diff, sum
-
-        return counts / diff(edges) / sum(counts), edges
-    return counts, edges
-
-
-@implements(np.histogram_bin_edges)
-def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
-    if not isinstance(bins, (int, np.integer)):
-        return operand("histogram", bins)
-    from functrans.numpy.creation import linspace
-    from functrans.numpy.reductions import max, min
-
-    low, high = range if range is not None else (min(a), max(a))
-    flat = lax.eq(operand("histogram", low), high)
-    return linspace(where(flat, low - 0.5, low), where(flat, high + 0.5, high), int(bins) + 1)
+    if len(shape_of(x)) != 1 or dtype_of(x).kind not in "biu":
+        raise DTypeError(f"bincount takes a vector of integers, got {aval_of(x)}")
+    if weights is not None and shape_of(operand("bincount", weights)) != shape_of(x):
+        raise ShapeError(f"bincount: weights of shape {shape_of(weights)} for an array of shape {shape_of(x)}")
+    values = known(x) if length is None else None
+    if values is not None:
+        length = int(np.max(values, initial=-1)) + 1
+        if values.min(initial=0) < 0:
+            raise ArgumentError("bincount: the numbers must not be negative")
+    length = max(sized("bincount", x, length, "x, length=n"), operator.index(minlength))
+    updates = lax.full(shape_of(x), 1, np.int64)
+    if weights is not None:
+        updates = lax.convert_element_type(operand("bincount", weights), np.float64)
+    x = lax.convert_element_type(x, np.int64)
+    place = where(x < 0, length, x)
+    return lax.scatter("add", lax.full((length,), 0, dtype_of(updates)), updates, [place], [0], mode="drop")

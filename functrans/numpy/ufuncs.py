@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import builtins
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,9 @@ from functrans import lax
 from functrans.core.array import wrap
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
-from functrans.errors import DTypeError
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew
-from functrans.numpy.dispatch import dtype_of, implements, operand
+from functrans.numpy.dispatch import dtype_of, explained, has_tracer, implements, known, operand, wrap_result
 
 # names of NumPy and of the Array API for the same rows
 add, subtract, multiply = ew.add, ew.sub, ew.mul
@@ -55,6 +57,45 @@ logical_and, logical_or, logical_xor, logical_not = ew.logical_and, ew.logical_o
 gcd, lcm = ew.gcd, ew.lcm
 
 
+class Ufunc:
+    """A ufunc of NumPy whose traced form is made of other functions; called as NumPy's, with its keyword arguments.
+
+    The NumPy at hand may not have the ufunc yet: then it is `None`, and the traced form runs on plain values.
+    """
+
+    __name__: str
+
+    def __init__(self, ufunc: Any, traced: Any, plain: Any = None):
+        functools.update_wrapper(self, traced)
+        self.ufunc = ufunc
+        self.plain = plain or ufunc
+        self.traced = traced
+        self.__doc__ = traced.__doc__
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        if self.ufunc is None or has_tracer(args):
+            return self._traced(*args, **options)
+        try:
+            return wrap_result((self.ufunc if options else self.plain)(*args, **options))
+        except Exception as error:
+            raise explained(error, self._traced, args, options) from None
+
+    def _traced(self, *args: Any, dtype: Any = None, **options: Any) -> Any:
+        ew._loop_option(self.__name__, options)
+        if dtype is not None:
+            args = tuple(lax.convert_element_type(operand(self.__name__, x), dtype) for x in args)
+        return self.traced(*args)
+
+    def __repr__(self) -> str:
+        return f"<ufunc {self.__name__!r}>"
+
+
+def made_of_others(ufunc: Any, plain: Any = None) -> Callable[[Callable[..., Any]], Ufunc]:
+    """Make a function of tracers the traced form of a ufunc; `plain` is what plain values get instead of the ufunc."""
+    return lambda traced: Ufunc(ufunc, traced, plain)
+
+
+@made_of_others(np.power, ew.pow)
 def power(x1: Any, x2: Any, /) -> Any:
     """`x1 ** x2`, elementwise; as `numpy.power`. A Python integer exponent becomes multiplications."""
     if type(x2) is int and isinstance(x1, Tracer) and x1.aval.dtype.kind in "fc":
@@ -65,46 +106,51 @@ def power(x1: Any, x2: Any, /) -> Any:
 pow = power
 
 
+@made_of_others(np.float_power)
 def float_power(x1: Any, x2: Any, /) -> Any:
     """`x1 ** x2` in at least float64; as `numpy.float_power`."""
-    if not isinstance(x1, Tracer) and not isinstance(x2, Tracer):
-        return wrap(np.float_power(x1, x2))
     x1, x2 = operand("float_power", x1), operand("float_power", x2)
     dtype = np.result_type(dtype_of(x1), dtype_of(x2), np.float64)
     return ew.pow(lax.convert_element_type(x1, dtype), lax.convert_element_type(x2, dtype))
 
 
+@made_of_others(np.divmod)
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     """The quotient and the remainder; as `numpy.divmod`."""
-    if not isinstance(x1, Tracer) and not isinstance(x2, Tracer):
-        quotient, rest = np.divmod(x1, x2)
-        return wrap(quotient), wrap(rest)
     return ew.floor_divide(x1, x2), ew.rem(x1, x2)
 
 
+@made_of_others(np.modf)
 def modf(x: Any, /) -> tuple[Any, Any]:
     """The fractional and the integral part; as `numpy.modf`."""
-    if not isinstance(x, Tracer):
-        fraction, whole = np.modf(x)
-        return wrap(fraction), wrap(whole)
-    x = _float(x)
+    x = _float(_real("modf", x))
     whole = ew.trunc(x)
-    return ew.copysign(ew.where(ew.isinf(x), 0.0, x - whole), x), whole
+    return ew.copysign(ew.where(ew.isinf(x), dtype_of(x).type(0), x - whole), x), whole
 
 
+@made_of_others(np.frexp)
 def frexp(x: Any, /) -> tuple[Any, Any]:
     """Mantissa in [0.5, 1) and exponent of 2; as `numpy.frexp`."""
-    if not isinstance(x, Tracer):
-        mantissa, exponent = np.frexp(x)
-        return wrap(mantissa), wrap(exponent)
-    x = _float(x)
-    size = ew.where((x == 0) | ~ew.isfinite(x), 1.0, ew.abs(x))
+    x = _float(_real("frexp", x))
+    own = dtype_of(x)
+    wide = x if own == np.float64 else lax.convert_element_type(x, np.float64)
+    special = (wide == 0) | ~ew.isfinite(wide)
+    tiny = ew.abs(wide) < 1e-300  # subnormal numbers, scaled so that nothing is lost
+    size = ew.where(special, 1.0, ew.abs(wide) * ew.where(tiny, 2.0**60, 1.0))
     exponent = ew.floor(ew.log2(size)) + 1
-    exponent = exponent + ew.where(ew.abs(size) * ew.exp2(-exponent) >= 1, 1.0, 0.0)
-    exponent = exponent - ew.where(ew.abs(size) * ew.exp2(-exponent) < 0.5, 1.0, 0.0)
-    special = (x == 0) | ~ew.isfinite(x)
-    mantissa = ew.where(special, x, x * ew.exp2(-exponent))
+    exponent = exponent + ew.where(size * ew.exp2(-exponent) >= 1, 1.0, 0.0)
+    exponent = exponent - ew.where(size * ew.exp2(-exponent) < 0.5, 1.0, 0.0)
+    mantissa = ew.copysign(size * ew.exp2(-exponent), wide)
+    exponent = exponent - ew.where(tiny, 60.0, 0.0)
+    mantissa = lax.convert_element_type(ew.where(special, wide, mantissa), own)
     return mantissa, lax.convert_element_type(ew.where(special, 0.0, exponent), np.int32)
+
+
+def _real(name: str, x: Any) -> Any:
+    x = operand(name, x)
+    if dtype_of(x).kind == "c":
+        raise DTypeError(f"{name} is not defined for operands of type ({dtype_of(x)})")
+    return x
 
 
 def _float(x: Any) -> Any:
@@ -122,12 +168,15 @@ TRACED_UFUNCS: dict[Any, Any] = {
 # ---------------------------------------------------------------- made of them
 
 
-@implements(np.where)
-def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+@implements(np.where, "size", "fill_value")
+def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """With the condition alone it is `nonzero`, with its `size` and `fill_value`."""
     if x is None and y is None:
         from functrans.numpy.indexing import nonzero
 
-        return nonzero(condition)
+        return nonzero(condition, size=size, fill_value=fill_value)
+    if x is None or y is None:
+        raise ArgumentError("where takes the condition alone, or the condition and both choices")
     return ew.where(condition, x, y)
 
 
@@ -225,6 +274,32 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     if equal_nan:
         same = ew.logical_or(same, ew.logical_and(ew.isnan(a1), ew.isnan(a2)))
     return lax.reduce_and(same, range(aval_of(same).ndim))
+
+
+@implements(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    a1, a2 = operand("array_equiv", a1), operand("array_equiv", a2)
+    try:
+        np.broadcast_shapes(aval_of(a1).shape, aval_of(a2).shape)
+    except ValueError:
+        return False
+    same = ew.eq(a1, a2)
+    return lax.reduce_and(same, range(aval_of(same).ndim))
+
+
+@implements(np.real_if_close)
+def real_if_close(a: Any, tol: Any = 100) -> Any:
+    """Of traced complex arrays it needs values: whether the result is real depends on them."""
+    a = operand("real_if_close", a)
+    if dtype_of(a).kind != "c":
+        return a
+    values = known(a)
+    if values is None:
+        raise ConcretizationError(
+            "real_if_close of a traced array has a dtype that depends on values: take real(x), or call it outside the "
+            f"traced function.\nThe array is {a.describe()}"
+        )
+    return lax.real(a) if np.isrealobj(np.real_if_close(values, tol)) else a
 
 
 @implements(np.isposinf)

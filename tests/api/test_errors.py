@@ -173,3 +173,10 @@ def test_nothing_is_half_written():
     with pytest.raises(IndexError):
         program(x, 9)
     assert program(x, 2) == 1.0
+
+
+def test_a_users_folder_may_be_named_as_a_library():
+    namespace = {"ft": ft}
+    exec(compile("def f(x):\n    return x if x > 0 else -x\n", "/home/me/numpy/model.py", "exec"), namespace)
+    with pytest.raises(ft.errors.TracerBoolConversionError, match="/home/me/numpy/model.py:2"):
+        ft.jit(namespace["f"])(1.0)

@@ -1,0 +1,120 @@
+"""Reductions that leave NaN out (NumPy's reference: Statistics). Quantiles that do stand in `quantiles.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from functrans import lax
+from functrans.errors import ArgumentError
+from functrans.lax import elementwise as ew
+from functrans.numpy.dispatch import dtype_of, implements, operand, unsupported
+from functrans.numpy.reductions import _inexact, all, argmax, argmin, cumprod, cumsum, max, mean, min, prod, sum, var
+from functrans.numpy.ufuncs import where as _where
+
+
+def _without_nan(a: Any, neutral: Any) -> Any:
+    return _where(lax.ne(a, a), dtype_of(a).type(neutral), a) if dtype_of(a).kind in "fc" else a
+
+
+def _present(a: Any, where: Any) -> Any:
+    """The mask of the elements that count."""
+    there = lax.eq(a, a)
+    return there if where is None or where is True else ew.logical_and(there, where)
+
+
+@implements(np.nansum)
+def nansum(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
+    return sum(_without_nan(operand("nansum", a), 0), axis, dtype, out, keepdims, initial, where)
+
+
+@implements(np.nanprod)
+def nanprod(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
+    return prod(_without_nan(operand("nanprod", a), 1), axis, dtype, out, keepdims, initial, where)
+
+
+def _nan_extremum(name: str, reduce: Any, neutral: float) -> Any:
+    def function(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = None
+    ) -> Any:
+        unsupported(name, out=out)
+        a = operand(name, a)
+        if where is not None and where is not True and initial is None:
+            raise ArgumentError(f"{name} with where= needs initial=, the value of an empty selection")
+        if dtype_of(a).kind not in "fc":
+            return reduce(a, axis, keepdims=keepdims, initial=initial, where=where)
+        missing = lax.ne(a, a)
+        neutral_value = dtype_of(a).type(complex(neutral, neutral) if dtype_of(a).kind == "c" else neutral)
+        value = reduce(_where(missing, neutral_value, a), axis, keepdims=keepdims, initial=initial, where=where)
+        if initial is not None:
+            return value
+        return _where(all(missing, axis, keepdims=keepdims), dtype_of(a).type(np.nan), value)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+nanmax = implements(np.nanmax)(_nan_extremum("nanmax", max, -np.inf))
+nanmin = implements(np.nanmin)(_nan_extremum("nanmin", min, np.inf))
+
+
+def _nan_arg(name: str, find: Any, neutral: float) -> Any:
+    def function(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+        unsupported(name, out=out)
+        return find(_without_nan(operand(name, a), neutral), axis, keepdims=keepdims)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = "A traced slice of nothing but NaN gives 0, where NumPy raises."
+    return function
+
+
+nanargmax = implements(np.nanargmax)(_nan_arg("nanargmax", argmax, -np.inf))
+nanargmin = implements(np.nanargmin)(_nan_arg("nanargmin", argmin, np.inf))
+
+
+@implements(np.nanmean)
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
+) -> Any:
+    unsupported("nanmean", out=out)
+    a = _inexact(operand("nanmean", a), dtype)
+    return mean(_without_nan(a, 0), axis, keepdims=keepdims, where=_present(a, where))
+
+
+@implements(np.nanvar)
+def nanvar(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+    where: Any = None, mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    unsupported("nanvar", out=out)
+    a = _inexact(operand("nanvar", a), dtype)
+    there = _present(a, where)
+    ddof = ddof if correction is None else correction
+    value = var(_without_nan(a, 0), axis, ddof=ddof, keepdims=keepdims, where=there, mean=mean)
+    n = sum(there, axis, keepdims=keepdims)
+    return _where(n <= ddof, dtype_of(value).type(np.nan), value)
+
+
+@implements(np.nanstd)
+def nanstd(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+    where: Any = None, mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    return ew.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
+
+
+@implements(np.nancumsum)
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    return cumsum(_without_nan(operand("nancumsum", a), 0), axis, dtype, out)
+
+
+@implements(np.nancumprod)
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    return cumprod(_without_nan(operand("nancumprod", a), 1), axis, dtype, out)

@@ -1,0 +1,66 @@
+"""Window functions (NumPy's reference: Window functions), and the Bessel function that one of them is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from functrans import lax
+from functrans.core.trace import Tracer
+from functrans.lax import elementwise as ew, special
+from functrans.numpy.dispatch import creates, dtype_of, implements, operand
+from functrans.numpy.ufuncs import where
+
+
+@implements(np.i0)
+def i0(x: Any) -> Any:
+    x = operand("i0", x)
+    return special.bessel_i0(x if dtype_of(x).kind == "f" else lax.convert_element_type(x, np.float64))
+
+
+def _counting(M: Any) -> Any:
+    """`1 - M, 3 - M, ..., M - 1`, as floats."""
+    if isinstance(M, Tracer):
+        M.__index__()
+    n = max(int(M), 0)
+    return lax.convert_element_type(lax.iota(np.int64, n) * 2 + (1 - n), np.float64), n
+
+
+@creates(np.bartlett)
+def bartlett(M: Any) -> Any:
+    k, n = _counting(M)
+    return lax.full((n,), 1.0) if n == 1 else where(k <= 0, 1 + k / (n - 1), 1 - k / (n - 1))
+
+
+@creates(np.blackman)
+def blackman(M: Any) -> Any:
+    k, n = _counting(M)
+    if n == 1:
+        return lax.full((1,), 1.0)
+    return 0.42 + 0.5 * ew.cos(np.pi * k / (n - 1)) + 0.08 * ew.cos(2.0 * np.pi * k / (n - 1))
+
+
+@creates(np.hamming)
+def hamming(M: Any) -> Any:
+    k, n = _counting(M)
+    return lax.full((n,), 1.0) if n == 1 else 0.54 + 0.46 * ew.cos(np.pi * k / (n - 1))
+
+
+@creates(np.hanning)
+def hanning(M: Any) -> Any:
+    k, n = _counting(M)
+    return lax.full((n,), 1.0) if n == 1 else 0.5 + 0.5 * ew.cos(np.pi * k / (n - 1))
+
+
+@creates(np.kaiser)
+def kaiser(M: Any, beta: Any) -> Any:
+    if isinstance(M, Tracer):
+        M.__index__()
+    n = max(int(M), 0)
+    beta = operand("kaiser", beta)
+    if n == 1:
+        return lax.full((1,), 1.0)
+    alpha = (n - 1) / 2.0
+    share = (lax.convert_element_type(lax.iota(np.int64, n), np.float64) - alpha) / alpha
+    return i0(beta * ew.sqrt(1 - share**2)) / i0(operand("kaiser", beta * 1.0))
