@@ -17,6 +17,7 @@ from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import DTypeError, ShapeError
 from functrans.transforms.jvp import Constant
+from functrans.transforms.taylor import termwise
 from functrans.transforms.transpose import is_linear
 
 Shape = tuple[int, ...]
@@ -115,6 +116,7 @@ broadcast_in_dim_p.jvp = lambda p, t, **params: (
     broadcast_in_dim_p.bind(t[0], **params),
 )
 broadcast_in_dim_p.transpose = _broadcast_transpose
+termwise(broadcast_in_dim_p)
 broadcast_in_dim_p.batch = _broadcast_batch
 broadcast_in_dim_p.lower = _broadcast_lower
 
@@ -150,6 +152,7 @@ reduce_sum_p.impl = lambda x, *, axes: wrap(np.add.reduce(x, axis=axes, dtype=np
 reduce_sum_p.abstract_eval = _sum_abstract
 reduce_sum_p.jvp = lambda p, t, *, axes: (reduce_sum_p.bind(p[0], axes=axes), reduce_sum_p.bind(t[0], axes=axes))
 reduce_sum_p.transpose = _sum_transpose
+termwise(reduce_sum_p)
 reduce_sum_p.batch = batch_reduction(reduce_sum_p)
 reduce_sum_p.reduction = Reduction("add", lambda dtype: dtype.type(0))
 

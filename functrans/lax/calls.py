@@ -19,6 +19,7 @@ from functrans.lax.flat import live_values, spread
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize, linearize_jaxpr
 from functrans.transforms.simplify import has_effect, remove_dead, without_displays
+from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
 from functrans.transforms.transpose import is_linear, transpose_jaxpr
 
 
@@ -41,6 +42,16 @@ def _jvp_call(primitive: Primitive) -> Any:
         return outs[:n], spread(outs[n:], live)
 
     return jvp
+
+
+def _taylor_call(primitive: Primitive) -> Any:
+    def rule(order: int, primals: Sequence[Any], series: Sequence[Any], *, jaxpr: Jaxpr, **params: Any) -> Any:
+        inner, live = taylor_jaxpr(jaxpr, order, [s is not None for s in series])
+        outs = primitive.bind(*primals, *flattened(series, primals), jaxpr=inner, **params)
+        n = len(jaxpr.outvars)
+        return outs[:n], grouped(outs[n:], order, live)
+
+    return rule
 
 
 # ---------------------------------------------------------------- jit
@@ -84,6 +95,7 @@ jit_p = Primitive("jit", multiple_results=True)
 jit_p.impl = _jit_impl
 jit_p.abstract_eval = lambda *avals, jaxpr, name: jaxpr.out_avals
 jit_p.jvp = _jvp_call(jit_p)
+jit_p.taylor = _taylor_call(jit_p)
 jit_p.linearize = _jit_linearize
 jit_p.transpose = _jit_transpose
 jit_p.batch = _batch_call(jit_p)
@@ -108,6 +120,7 @@ name_p = Primitive("name")
 name_p.impl = lambda x, *, name: wrap(np.asarray(x))
 name_p.abstract_eval = lambda x, *, name: x
 name_p.jvp = lambda primals, tangents, *, name: (name_p.bind(primals[0], name=name), tangents[0])
+name_p.taylor = lambda k, y, x, *, name: x[k]
 name_p.batch = lambda axis, args, dims, *, name: (name_p.bind(args[0], name=name), dims[0])
 name_p.lower = lambda k, idx, x, *, name: x.at(*idx)
 
@@ -180,6 +193,7 @@ checkpoint_p = Primitive("checkpoint", multiple_results=True)
 checkpoint_p.impl = lambda *args, jaxpr, policy=None: evaluate(jaxpr, (), args)
 checkpoint_p.abstract_eval = _out_avals
 checkpoint_p.jvp = _jvp_call(checkpoint_p)
+checkpoint_p.taylor = _taylor_call(checkpoint_p)
 checkpoint_p.linearize = _checkpoint_linearize
 checkpoint_p.transpose = _checkpoint_transpose
 checkpoint_p.batch = _batch_call(checkpoint_p)

@@ -22,6 +22,7 @@ from functrans.lax.indexing import gather
 from functrans.lax.reductions import reduce_max_p, reduce_min_p
 from functrans.lax.structural import canonical_axis, reshape
 from functrans.transforms.batching import batch_first, move_axis
+from functrans.transforms.taylor import termwise
 
 
 class Collective(Primitive):
@@ -63,6 +64,7 @@ psum_p = _reduction("psum", reduce_sum_p, lambda x, n: x * n if isinstance(x, (i
 pmax_p = _reduction("pmax", reduce_max_p, lambda x, n: x)
 pmin_p = _reduction("pmin", reduce_min_p, lambda x, n: x)
 psum_p.jvp = lambda p, t, *, axis_name: (psum_p.bind(p[0], axis_name=axis_name), psum_p.bind(t[0], axis_name=axis_name))
+termwise(psum_p)
 psum_p.transpose = lambda ct, x, *, axis_name: [psum_p.bind(ct, axis_name=axis_name)]
 
 

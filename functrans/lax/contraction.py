@@ -23,6 +23,7 @@ from functrans.lax.conversion import convert_element_type
 from functrans.lax.elementwise import as_operand, broadcast_shapes, mul, promote
 from functrans.lax.structural import reshape, slice_in_dim, transpose
 from functrans.transforms.batching import move_axis
+from functrans.transforms.taylor import product
 from functrans.transforms.transpose import is_linear
 
 Dims = tuple[int, ...]
@@ -168,6 +169,7 @@ dot_general_p.impl = _dot_impl
 dot_general_p.abstract_eval = _dot_abstract
 dot_general_p.jvp = _dot_jvp
 dot_general_p.transpose = _dot_transpose
+product(dot_general_p)
 dot_general_p.batch = _dot_batch
 
 # ---------------------------------------------------------------- matmul and dot

@@ -22,6 +22,7 @@ from functrans.lax.scans import one_by_one
 from functrans.lax.structural import reshape
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize_jaxpr, tangent_aval
+from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
 from functrans.transforms.transpose import is_linear, transpose_jaxpr_full
 
 Branches = tuple[Jaxpr, ...]
@@ -141,6 +142,16 @@ def _jvp(primals: Any, tangents: Any, *, branches: Branches) -> Any:
     return outs[:n], spread(outs[n:], force)
 
 
+def _taylor(order: int, primals: Any, series: Any, *, branches: Branches) -> Any:
+    live = [s is not None for s in series[1:]]
+    lives = [taylor_jaxpr(b, order, live)[1] for b in branches]
+    force = [any(live[i] for live in lives) for i in range(len(branches[0].outvars))]
+    inner = tuple(taylor_jaxpr(b, order, live, force)[0] for b in branches)
+    outs = cond_p.bind(*primals, *flattened(series[1:], primals[1:]), branches=inner)
+    n = len(branches[0].outvars)
+    return outs[:n], grouped(outs[n:], order, force)
+
+
 def _linearize(primals: Any, tangents: Any, *, branches: Branches) -> Any:
     """The branch that runs saves its residuals; places for those of the others are filled with zeros."""
     index, *operands = primals
@@ -238,6 +249,7 @@ cond_p = Primitive("cond", multiple_results=True)
 cond_p.impl = _impl
 cond_p.abstract_eval = _abstract
 cond_p.jvp = _jvp
+cond_p.taylor = _taylor
 cond_p.linearize = _linearize
 cond_p.transpose = _transpose
 cond_p.batch = _batch

@@ -11,6 +11,7 @@ from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError
+from functrans.transforms.taylor import flat, termwise
 
 
 def convert_element_type(operand: Any, new_dtype: Any, weak: bool = False) -> Any:
@@ -71,6 +72,7 @@ convert_p.abstract_eval = lambda x, *, new_dtype, weak_type: ShapedArray(x.shape
 convert_p.jvp = _convert_jvp
 convert_p.transpose = lambda ct, x, **_: [convert_element_type(ct, x.aval.dtype)]
 convert_p.batch = _convert_batch
+termwise(convert_p)
 convert_p.lower = lambda k, idx, x, *, new_dtype, weak_type: k.convert(x.at(*idx), new_dtype)
 
 
@@ -91,6 +93,7 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
 bitcast_p = Primitive("bitcast_convert_type")
 bitcast_p.impl = lambda x, *, new_dtype: wrap(np.ascontiguousarray(x).view(new_dtype).reshape(np.shape(x)))
 bitcast_p.abstract_eval = lambda x, *, new_dtype: ShapedArray(x.shape, new_dtype)
+bitcast_p.taylor = flat
 bitcast_p.jvp = lambda p, t, *, new_dtype: (bitcast_p.bind(p[0], new_dtype=new_dtype), None)
 bitcast_p.batch = lambda axis, args, dims, *, new_dtype: (bitcast_p.bind(args[0], new_dtype=new_dtype), dims[0])
 bitcast_p.lower = lambda k, idx, x, *, new_dtype: k.bitcast(x.at(*idx), new_dtype)
@@ -103,6 +106,7 @@ def _identity(name: str, impl: Any) -> Primitive:
     p.abstract_eval = lambda x: x
     p.jvp = lambda primals, tangents: (p.bind(primals[0]), p.bind(tangents[0]))
     p.transpose = lambda ct, x: [ct]
+    termwise(p)
     p.batch = lambda axis, args, dims: (p.bind(args[0]), dims[0])
     p.lower = lambda k, idx, x: x.at(*idx)
     return p
@@ -118,6 +122,7 @@ def copy(operand: Any) -> Any:
 
 stop_gradient_p = _identity("stop_gradient", lambda x: wrap(x))
 stop_gradient_p.jvp = lambda primals, tangents: (stop_gradient_p.bind(primals[0]), None)
+stop_gradient_p.taylor = flat
 
 
 optimization_barrier_p = _identity("optimization_barrier", lambda x: wrap(x))

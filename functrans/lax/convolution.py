@@ -37,6 +37,7 @@ from functrans.lax.windows import (
     window_counts,
 )
 from functrans.transforms.batching import move_axis
+from functrans.transforms.taylor import product
 from functrans.transforms.transpose import is_linear
 
 Ints = tuple[int, ...]
@@ -582,6 +583,7 @@ conv_general_dilated_p.impl = _impl
 conv_general_dilated_p.abstract_eval = _abstract
 conv_general_dilated_p.jvp = _jvp
 conv_general_dilated_p.transpose = _transpose
+product(conv_general_dilated_p)
 conv_general_dilated_p.batch = _batch
 conv_general_dilated_p.expand = _expand
 

@@ -32,6 +32,7 @@ from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import concatenate
 from functrans.transforms.batching import move_axis
+from functrans.transforms.taylor import Series, flat, product
 from functrans.transforms.transpose import is_linear
 
 Derivative = Callable[..., Any]
@@ -65,6 +66,8 @@ class Elementwise(Primitive):
         self.impl = self._evaluate
         self.abstract_eval = self._abstract_eval
         self.jvp = self._jvp
+        if type(self)._jvp is Elementwise._jvp and builtins.all(d is zero for d in derivatives):
+            self.taylor = flat
         self.batch = self._batch
         self.lower = self._lower if expr or type(self) is not Elementwise else None
         self.__doc__ = doc
@@ -132,6 +135,17 @@ class Elementwise(Primitive):
         out = loop_dtypes(self.name, self.ufunc, dtypes)[len(dtypes)]
         template = self.expr.get(dtypes[0].kind, self.expr.get(""))
         return k.op(template, *[read(k, idx, x) for x in operands], dtype=out)
+
+    def termwise(self, k: int, y: Series, *operands: Series) -> Any:
+        """The `taylor` rule of rows that are linear in all their real and complex operands."""
+        terms = [x[k] if x[0] is not None and aval_of(x[0]).dtype.kind in "fc" else x[0] for x in operands]
+        live = [t is not None and aval_of(t).dtype.kind in "fc" for t in terms]
+        if not builtins.any(live):
+            return None
+        if self is add and not builtins.all(live):
+            return broadcast_to(terms[live.index(True)], y.aval.shape)
+        blanks = (zeros(ShapedArray((), x.aval.dtype)) if t is None else t for x, t in zip(operands, terms))
+        return broadcast_to(self.bind(*blanks), y.aval.shape)
 
     def __repr__(self) -> str:
         return self.name
@@ -277,6 +291,8 @@ add.transpose = lambda ct, a, b: [
     unbroadcast(ct, b.aval) if is_linear(b) else None,
 ]
 
+add.taylor = add.termwise
+
 sub = Elementwise(
     "sub", np.subtract, "({0} - {1})", lambda t, y, a, b: t, lambda t, y, a, b: neg.bind(t), **_ARITHMETIC
 )
@@ -285,8 +301,11 @@ sub.transpose = lambda ct, a, b: [
     unbroadcast(neg.bind(ct), b.aval) if is_linear(b) else None,
 ]
 
+sub.taylor = sub.termwise
+
 neg = Elementwise("neg", np.negative, "(-{0})", lambda t, y, a: neg.bind(t), **_ARITHMETIC)
 neg.transpose = lambda ct, a: [neg.bind(ct)]
+neg.taylor = neg.termwise
 
 mul = Elementwise(
     "mul",
@@ -301,6 +320,8 @@ mul.transpose = lambda ct, a, b: [
     unbroadcast(mul.bind(a, ct), b.aval) if is_linear(b) else None,
 ]
 
+product(mul)
+
 div = Elementwise(
     "div",
     np.true_divide,
@@ -311,6 +332,19 @@ div = Elementwise(
 )
 # Staged even if both are plain numbers: one divided by a size must not become part of a kernel's text.
 div.transpose = lambda ct, a, b: [unbroadcast(div.create(ct, b), a.aval), None]
+
+
+def _div_taylor(k: int, y: Series, a: Series, b: Series) -> Any:
+    """From `y b = a`: what the coefficients known so far leave of `a`, divided by the constant term of `b`."""
+    rest = a[k]
+    for j in range(k):
+        if y[j] is not None and b[k - j] is not None:
+            term = mul.bind(y[j], b[k - j])
+            rest = neg.bind(term) if rest is None else sub.bind(rest, term)
+    return None if rest is None else broadcast_to(div.bind(rest, b[0]), y.aval.shape)
+
+
+div.taylor = _div_taylor
 
 
 def _div_lower(k: Any, idx: Any, a: Any, b: Any) -> Any:
@@ -382,6 +416,7 @@ def _sign_derivative(t: Any, y: Any, x: Any) -> Any:
 sign = Elementwise("sign", np.sign, "sign({0})", _sign_derivative, evaluate=corners.sign)
 positive = Elementwise("positive", np.positive, "{0}", lambda t, y, x: t, **_ARITHMETIC)
 positive.transpose = lambda ct, x: [ct]
+positive.taylor = positive.termwise
 square = Elementwise("square", np.square, "{0} * {0}", lambda t, y, x: t * (2 * x))
 reciprocal = Elementwise(
     "reciprocal",
@@ -495,8 +530,10 @@ acosh = Elementwise("acosh", np.arccosh, "arccosh({0})", lambda t, y, x: t / (sq
 atanh = Elementwise("atanh", np.arctanh, "arctanh({0})", lambda t, y, x: t / (1 - x * x))
 deg2rad = Elementwise("deg2rad", np.deg2rad, "({0} * 0.017453292519943295)", lambda t, y, x: deg2rad(t))
 deg2rad.transpose = lambda ct, x: [deg2rad(ct)]
+deg2rad.taylor = deg2rad.termwise
 rad2deg = Elementwise("rad2deg", np.rad2deg, "({0} * 57.29577951308232)", lambda t, y, x: rad2deg(t))
 rad2deg.transpose = lambda ct, x: [rad2deg(ct)]
+rad2deg.taylor = rad2deg.termwise
 
 # ---------------------------------------------------------------- special functions (SciPy's ufuncs)
 
@@ -661,10 +698,12 @@ def _make_complex(re: Any, im: Any) -> Any:
 
 real = _Custom("real", np.real, _part_dtype, {"c": "{0}.real", "": "{0}"}, lambda t, y, x: real(t))
 real.transpose = lambda ct, x: [complex(ct, zeros(aval_of(ct))) if x.aval.dtype.kind == "c" else ct]
+real.taylor = real.termwise
 imag = _Custom("imag", np.imag, _part_dtype, {"c": "{0}.imag", "": "0"}, lambda t, y, x: imag(t))
 imag.transpose = lambda ct, x: [
     complex(zeros(aval_of(ct)), neg.bind(ct)) if x.aval.dtype.kind == "c" else zeros(x.aval)
 ]
+imag.taylor = imag.termwise
 complex = _Custom(
     "complex",
     _make_complex,
@@ -677,8 +716,10 @@ complex.transpose = lambda ct, a, b: [
     unbroadcast(real(ct), a.aval) if is_linear(a) else None,
     unbroadcast(neg.bind(imag(ct)), b.aval) if is_linear(b) else None,
 ]
+complex.taylor = complex.termwise
 conj = Elementwise("conj", np.conjugate, {"c": "conj({0})", "": "{0}"}, lambda t, y, x: conj.bind(t))
 conj.transpose = lambda ct, x: [conj.bind(ct)]
+conj.taylor = conj.termwise
 
 # ---------------------------------------------------------------- choice
 
@@ -720,6 +761,7 @@ def _select_transpose(ct: Any, which: Any, a: Any, b: Any) -> list[Any]:
 
 
 select_n.transpose = _select_transpose
+select_n.taylor = select_n.termwise
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:

@@ -23,6 +23,7 @@ from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import canonical_axis, reshape, slice_in_dim, transpose
 from functrans.transforms.batching import batch_first, move_axis
 from functrans.transforms.jvp import instantiate
+from functrans.transforms.taylor import Series, termwise
 from functrans.transforms.transpose import is_linear
 
 Axes = tuple[int, ...]
@@ -203,11 +204,19 @@ def _gather_lower(k: Any, idx: Any, x: Any, *indices: Any, axes: Axes, mode: str
     return k.guard(inside, lambda: x.at(*index), k.const(_fill(x.aval.dtype, fill_value), x.aval.dtype))
 
 
+def _gather_taylor(k: int, y: Series, x: Series, *indices: Series, axes: Axes, mode: str, fill_value: Any) -> Any:
+    if x[k] is None:
+        return None
+    zero = x.aval.dtype.type(0)  # what is filled in is constant
+    return gather_p.bind(x[k], *(i[0] for i in indices), axes=axes, mode=mode, fill_value=zero)
+
+
 gather_p = Primitive("gather")
 gather_p.impl = _gather_impl
 gather_p.abstract_eval = _gather_abstract
 gather_p.jvp = _gather_jvp
 gather_p.transpose = _gather_transpose
+gather_p.taylor = _gather_taylor
 gather_p.batch = _gather_batch
 gather_p.lower = _gather_lower
 
@@ -316,6 +325,7 @@ def _scatter_add_transpose(ct: Any, x: Any, updates: Any, *indices: Any, axes: A
 
 scatter_add_p.jvp = _scatter_add_jvp
 scatter_add_p.transpose = _scatter_add_transpose
+termwise(scatter_add_p)
 
 
 def _winners(x: Any, updates: Any, indices: Sequence[Any], axes: Axes, mode: str) -> Any:
@@ -350,6 +360,7 @@ def _scatter_transpose(ct: Any, x: Any, updates: Any, *indices: Any, axes: Axes,
 
 scatter_p.jvp = _scatter_jvp
 scatter_p.transpose = _scatter_transpose
+termwise(scatter_p)
 
 
 def _scatter_mul_jvp(primals: Any, tangents: Any, *, axes: Axes, mode: str) -> Any:
@@ -623,6 +634,7 @@ dynamic_slice_p.transpose = lambda ct, x, *starts, slice_sizes: [
     *[None] * len(starts),
 ]
 dynamic_slice_p.batch = _dynamic_slice_batch
+termwise(dynamic_slice_p)
 dynamic_slice_p.lower = _dynamic_slice_lower
 
 
@@ -689,6 +701,7 @@ dynamic_update_slice_p.impl = _update_impl
 dynamic_update_slice_p.abstract_eval = _update_abstract
 dynamic_update_slice_p.jvp = _update_jvp
 dynamic_update_slice_p.transpose = _update_transpose
+termwise(dynamic_update_slice_p)
 dynamic_update_slice_p.batch = _update_batch
 dynamic_update_slice_p.lower = _update_lower
 

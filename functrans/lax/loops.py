@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,17 @@ from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError, NotDifferentiableError
 from functrans.lax import elementwise as ew
 from functrans.lax.calls import checkpoint_p
-from functrans.lax.carry import carry_tangents, check_structure, fixed_point, leaf_names, reordered, stage_carry
+from functrans.lax.carry import check_structure, fixed_point, leaf_names, reordered, stage_carry
 from functrans.lax.control import cond
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.flat import function_name, live_values, split_list, spread, stage_function
+from functrans.lax.flat import function_name, split_list, spread, stage_function
 from functrans.lax.reductions import reduce_or
 from functrans.lax.scans import depends_on, known_part, one_by_one, scan, scan_p
 from functrans.lax.tape import tape_p, where_lane
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
 from functrans.transforms.simplify import without_displays
+from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
 from functrans.transforms.transpose import Linear, backward_pass, is_linear
 
 
@@ -181,27 +182,39 @@ def _abstract(*avals: ShapedArray, body_jaxpr: Jaxpr, **params: Any) -> list[Sha
     return body_jaxpr.out_avals
 
 
-def _jvp(
-    primals: Any, tangents: Any, *, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr
-) -> Any:
+def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    outs, series = _push_forward(1, jvp_jaxpr, primals, [None if t is None else [t] for t in tangents], **params)
+    return outs, [None if s is None else s[0] for s in series]
+
+
+def _taylor(order: int, primals: Any, series: Any, **params: Any) -> Any:
+    def derive(jaxpr: Jaxpr, live: Sequence[bool], force: Sequence[bool] | None = None) -> tuple[Jaxpr, list[bool]]:
+        return taylor_jaxpr(jaxpr, order, live, force)
+
+    return _push_forward(order, derive, primals, series, **params)
+
+
+def _push_forward(
+    order: int, derive: Callable[..., tuple[Jaxpr, list[bool]]], primals: Any, series: Any, *, cond_nconsts: int,
+    cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr,
+) -> Any:  # fmt: skip
+    """The loop of the body that `derive` gives, which takes `order` tangents or coefficients for each live argument."""
     cond_consts, body_consts, carry = split_list(primals, cond_nconsts, body_nconsts)
-    _, t_consts, t_carry = split_list(tangents, cond_nconsts, body_nconsts)
-    nz_consts = [t is not None for t in t_consts]
-    nz_carry = _carries_with_tangents(
-        tangents, cond_nconsts=cond_nconsts, cond_jaxpr=cond_jaxpr, body_nconsts=body_nconsts, body_jaxpr=body_jaxpr
-    )
-    inner, _ = jvp_jaxpr(body_jaxpr, [*nz_consts, *nz_carry], nz_carry)
+    _, s_consts, s_carry = split_list(series, cond_nconsts, body_nconsts)
+    nz_consts = [s is not None for s in s_consts]
+    nz_carry = fixed_point([s is not None for s in s_carry], lambda m: derive(body_jaxpr, [*nz_consts, *m])[1])
+    s_carry = [[None] * order if nz and s is None else s for s, nz in zip(s_carry, nz_carry)]
+    inner, _ = derive(body_jaxpr, [*nz_consts, *nz_carry], nz_carry)
     n_in, n_carry = len(body_jaxpr.invars), len(carry)
-    t_in = list(range(n_in, len(inner.invars)))
-    tc, tr = split_list(t_in, sum(nz_consts))
+    tc, tr = split_list(range(n_in, len(inner.invars)), order * sum(nz_consts))
     body = reordered(inner, [*range(body_nconsts), *tc, *range(body_nconsts, n_in), *tr], range(len(inner.outvars)))
-    unread = [Var(tangent_aval(v)) for v, nz in zip(body_jaxpr.outvars, nz_carry) if nz]
+    unread = [Var(tangent_aval(v)) for v, nz in zip(body_jaxpr.outvars, nz_carry) if nz for _ in range(order)]
     cond = Jaxpr((), [*cond_jaxpr.invars, *unread], cond_jaxpr.eqns, cond_jaxpr.outvars)
     outs = while_p.bind(
-        *cond_consts, *body_consts, *live_values(t_consts), *carry, *carry_tangents(t_carry, carry, nz_carry),
-        cond_nconsts=cond_nconsts, cond_jaxpr=cond, body_nconsts=body_nconsts + sum(nz_consts), body_jaxpr=body,
+        *cond_consts, *body_consts, *flattened(s_consts, body_consts), *carry, *flattened(s_carry, carry),
+        cond_nconsts=cond_nconsts, cond_jaxpr=cond, body_nconsts=body_nconsts + len(tc), body_jaxpr=body,
     )  # fmt: skip
-    return outs[:n_carry], spread(outs[n_carry:], nz_carry)
+    return outs[:n_carry], grouped(outs[n_carry:], order, nz_carry)
 
 
 def _linearize(primals: Any, tangents: Any, **params: Any) -> Any:
@@ -350,6 +363,7 @@ while_p = Primitive("while", multiple_results=True)
 while_p.impl = _impl
 while_p.abstract_eval = _abstract
 while_p.jvp = _jvp
+while_p.taylor = _taylor
 while_p.linearize = _linearize
 while_p.transpose = _transpose
 while_p.batch = _batch

@@ -27,6 +27,7 @@ from functrans.lax.structural import canonical_axis, concatenate, reshape, rev, 
 from functrans.transforms.batching import batch_evaluate, batch_first, batch_jaxpr, move_axis
 from functrans.transforms.jvp import LinearizedJaxpr, close_over, jvp_jaxpr, linearize_jaxpr
 from functrans.transforms.simplify import free_of_failure, has_effect, remove_dead
+from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
 from functrans.transforms.transpose import Linear, backward_pass, is_linear
 
 
@@ -132,38 +133,42 @@ def _abstract(*avals: ShapedArray, num_carry: int, jaxpr: Jaxpr, length: int, **
     return [*outs[:num_carry], *(ShapedArray((length, *a.shape), a.dtype) for a in outs[num_carry:])]
 
 
-def _jvp(primals: Any, tangents: Any, *, num_consts: int, num_carry: int, jaxpr: Jaxpr, **params: Any) -> Any:
-    nz_consts, nz_carry, nz_xs = split_list([t is not None for t in tangents], num_consts, num_carry)
-    nz_carry = fixed_point(nz_carry, lambda m: jvp_jaxpr(jaxpr, [*nz_consts, *m, *nz_xs])[1][:num_carry])
+def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    outs, series = _push_forward(1, jvp_jaxpr, primals, [None if t is None else [t] for t in tangents], **params)
+    return outs, [None if s is None else s[0] for s in series]
+
+
+def _taylor(order: int, primals: Any, series: Any, **params: Any) -> Any:
+    def derive(jaxpr: Jaxpr, live: Sequence[bool], force: Sequence[bool] | None = None) -> tuple[Jaxpr, list[bool]]:
+        return taylor_jaxpr(jaxpr, order, live, force)
+
+    return _push_forward(order, derive, primals, series, **params)
+
+
+def _push_forward(
+    order: int, derive: Callable[..., tuple[Jaxpr, list[bool]]], primals: Any, series: Any, *, num_consts: int,
+    num_carry: int, jaxpr: Jaxpr, **params: Any,
+) -> Any:  # fmt: skip
+    """The scan of the body that `derive` gives, which takes `order` tangents or coefficients for each live argument."""
+    nz_consts, nz_carry, nz_xs = split_list([s is not None for s in series], num_consts, num_carry)
+    nz_carry = fixed_point(nz_carry, lambda m: derive(jaxpr, [*nz_consts, *m, *nz_xs])[1][:num_carry])
     n_ys = len(jaxpr.outvars) - num_carry
-    inner, nonzero_outs = jvp_jaxpr(jaxpr, [*nz_consts, *nz_carry, *nz_xs], [*nz_carry, *[False] * n_ys])
+    inner, nonzero_outs = derive(jaxpr, [*nz_consts, *nz_carry, *nz_xs], [*nz_carry, *[False] * n_ys])
     live_ys = nonzero_outs[num_carry:]
     consts, carry, xs = split_list(primals, num_consts, num_carry)
-    t_consts, t_carry, t_xs = split_list(tangents, num_consts, num_carry)
-    t_carry = carry_tangents(t_carry, carry, nz_carry)
+    s_consts, s_carry, s_xs = split_list(series, num_consts, num_carry)
+    s_carry = [[None] * order if nz and s is None else s for s, nz in zip(s_carry, nz_carry)]
     n_in, n_out = len(jaxpr.invars), len(jaxpr.outvars)
-    t_in = [n_in + i for i in range(len(inner.invars) - n_in)]
-    t_out = [n_out + i for i in range(len(inner.outvars) - n_out)]
-    tc, tr, tx = split_list(t_in, sum(nz_consts), sum(nz_carry))
-    tro, tyo = split_list(t_out, sum(nz_carry))
-    body = reordered(
-        inner,
-        [
-            *range(num_consts),
-            *tc,
-            *range(num_consts, num_consts + num_carry),
-            *tr,
-            *range(num_consts + num_carry, n_in),
-            *tx,
-        ],
-        [*range(num_carry), *tro, *range(num_carry, n_out), *tyo],
-    )
+    tc, tr, tx = split_list(range(n_in, len(inner.invars)), order * sum(nz_consts), order * sum(nz_carry))
+    tro, tyo = split_list(range(n_out, len(inner.outvars)), order * sum(nz_carry))
+    c, r, x = split_list(range(n_in), num_consts, num_carry)
+    body = reordered(inner, [*c, *tc, *r, *tr, *x, *tx], [*range(num_carry), *tro, *range(num_carry, n_out), *tyo])
     outs = scan_p.bind(
-        *consts, *live_values(t_consts), *carry, *t_carry, *xs, *live_values(t_xs), jaxpr=body,
-        num_consts=num_consts + sum(nz_consts), num_carry=num_carry + sum(nz_carry), **params,
+        *consts, *flattened(s_consts, consts), *carry, *flattened(s_carry, carry), *xs, *flattened(s_xs, xs),
+        jaxpr=body, num_consts=num_consts + len(tc), num_carry=num_carry + len(tr), **params,
     )  # fmt: skip
-    carry_out, t_carry_out, ys, t_ys = split_list(outs, num_carry, sum(nz_carry), n_ys)
-    return [*carry_out, *ys], [*spread(t_carry_out, nz_carry), *spread(t_ys, live_ys)]
+    carry_out, s_carry_out, ys, s_ys = split_list(outs, num_carry, len(tr), n_ys)
+    return [*carry_out, *ys], [*grouped(s_carry_out, order, nz_carry), *grouped(s_ys, order, live_ys)]
 
 
 def _linearize(primals: Any, tangents: Any, *, num_consts: int, num_carry: int, jaxpr: Jaxpr, **params: Any) -> Any:
@@ -426,6 +431,7 @@ scan_p = Primitive("scan", multiple_results=True)
 scan_p.impl = _impl
 scan_p.abstract_eval = _abstract
 scan_p.jvp = _jvp
+scan_p.taylor = _taylor
 scan_p.linearize = _linearize
 scan_p.transpose = _transpose
 scan_p.batch = _batch

@@ -19,6 +19,7 @@ from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import AxisError, DTypeError, ShapeError
 from functrans.lax.broadcasting import reduce_sum_p
 from functrans.transforms.batching import batch_first, move_axis
+from functrans.transforms.taylor import termwise
 from functrans.transforms.transpose import is_linear
 
 Shape = tuple[int, ...]
@@ -26,8 +27,9 @@ builtin_slice = builtins.slice
 
 
 def linear_unary(primitive: Primitive) -> None:
-    """Give a primitive that is linear in its one operand its jvp rule."""
+    """Give a primitive that is linear in its one operand its rules for derivatives."""
     primitive.jvp = lambda p, t, **params: (primitive.bind(p[0], **params), primitive.bind(t[0], **params))
+    termwise(primitive)
 
 
 # ---------------------------------------------------------------- reshape
@@ -354,6 +356,7 @@ pad_p.impl = _pad_impl
 pad_p.abstract_eval = _pad_abstract
 pad_p.jvp = _pad_jvp
 pad_p.transpose = _pad_transpose
+termwise(pad_p)
 pad_p.batch = _pad_batch
 pad_p.lower = _pad_lower
 
@@ -446,6 +449,7 @@ concatenate_p.impl = lambda *xs, dimension: wrap(np.concatenate(xs, dimension))
 concatenate_p.abstract_eval = _concatenate_abstract
 concatenate_p.jvp = _concatenate_jvp
 concatenate_p.transpose = _concatenate_transpose
+termwise(concatenate_p)
 concatenate_p.batch = _concatenate_batch
 concatenate_p.lower = _concatenate_lower
 

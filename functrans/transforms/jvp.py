@@ -78,24 +78,25 @@ class TangentTrace(Trace):
             rule = primitive.linearize
         out, tangent = rule(primals, tangents, **params)
         if primitive.calls_user_rule:
-            self.check_closure(params["name"], [*out, *tangent])
+            check_closure(self, params["name"], [*out, *tangent])
         if primitive.multiple_results:
             return [o if t is None else TangentTracer(self, o, t) for o, t in zip(out, tangent)]
         return out if tangent is None else TangentTracer(self, out, tangent)
-
-    def check_closure(self, name: str, values: Sequence[Any]) -> None:
-        """Refuse results of a user's derivative rule that depend on differentiated values it captured."""
-        if any(isinstance(v, TangentTracer) and v._trace is self for v in values):
-            raise NotDifferentiableError(
-                f"the derivative rule of {name} captures a value with respect to which it is differentiated (a "
-                "closure); the rule says nothing of it. Pass it as an argument."
-            )
 
     def split(self, value: Any) -> tuple[Any, Any]:
         """The primal and the tangent of a value that the function returned."""
         if isinstance(value, TangentTracer) and value._trace is self:
             return value.primal, value.tangent
         return value, None
+
+
+def check_closure(trace: Trace, name: str, values: Sequence[Any]) -> None:
+    """Refuse results of a user's derivative rule that depend on differentiated values it captured."""
+    if any(isinstance(v, Tracer) and v._trace is trace for v in values):
+        raise NotDifferentiableError(
+            f"the derivative rule of {name} captures a value with respect to which it is differentiated (a "
+            "closure); the rule says nothing of it. Pass it as an argument."
+        )
 
 
 def has_tangent(value: Any) -> bool:

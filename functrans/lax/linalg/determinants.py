@@ -12,7 +12,7 @@ from functrans.core.primitive import Primitive
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_to, reduce_sum_p
 from functrans.lax.contraction import matmul
-from functrans.lax.conversion import convert_element_type
+from functrans.lax.conversion import convert_element_type, stop_gradient_p
 from functrans.lax.linalg.matrices import (
     adjoint,
     as_column,
@@ -129,7 +129,10 @@ def _adjugate_jvp(primals: Any, tangents: Any) -> Any:
     pairs = convert_element_type(pairs, dtype)
     inner = matmul(matmul(adjoint(u), t), adjoint(vh))
     diagonal = ew.mul(matmul(pairs, as_column(diagonals(inner))), eye(n, dtype))
-    sign = reshape(det_p.bind(matmul(u, vh)), (*aval_of(a).shape[:-2], 1, 1))
+    unitary = matmul(u, vh)
+    if dtype.kind == "f":  # its determinant is 1 or -1, and to differentiate it would divide by zero
+        unitary = stop_gradient_p.bind(unitary)
+    sign = reshape(det_p.bind(unitary), (*aval_of(a).shape[:-2], 1, 1))
     return adjugate_p.bind(a), matmul(matmul(adjoint(vh), sign * (diagonal - ew.mul(pairs, inner))), adjoint(u))
 
 
