@@ -96,6 +96,7 @@ class _Custom:
         self.nondiff_argnums = tuple(nondiff_argnums)
         self.symbolic_zeros = False
         if nondiff_argnames:
+            nondiff_argnames = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else nondiff_argnames
             names = list(inspect.signature(fun).parameters)
             unknown = [n for n in nondiff_argnames if n not in names]
             if unknown:
@@ -350,8 +351,15 @@ class custom_vjp(_Custom):
     fwd: Callable[..., Any] | None = None
     bwd: Callable[..., Any] | None = None
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = (), *, forward_through: bool = False):
-        super().__init__(fun, nondiff_argnums)
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        nondiff_argnums: Sequence[int] = (),
+        nondiff_argnames: Sequence[str] = (),
+        *,
+        forward_through: bool = False,
+    ):
+        super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self.forward_through = forward_through
 
     def defvjp(

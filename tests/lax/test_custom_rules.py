@@ -211,11 +211,11 @@ def test_nondiff_arguments_by_number_and_name():
     assert ft.grad(lambda x: apply(fnp.sin, x, power=3))(1.0) == 30.0
     assert ft.jit(ft.vmap(ft.grad(lambda x: apply(fnp.sin, x, 3))))(np.ones(2)).tolist() == [30.0, 30.0]
 
-    @functools.partial(ft.custom_vjp, nondiff_argnames="f")
-    def call(x, f):
-        return f(x)
+    @functools.partial(ft.custom_vjp, nondiff_argnames="fun")
+    def call(x, fun):
+        return fun(x)
 
-    call.defvjp(lambda x, f: (f(x), x), lambda f, res, ct: (f(res) * ct,))
+    call.defvjp(lambda x, fun: (fun(x), x), lambda fun, res, ct: (fun(res) * ct,))
     close(ft.grad(lambda x: call(x, fnp.exp))(1.0), np.e)
     with pytest.raises(errors.ArgumentError, match="no argument g"):
         ft.custom_vjp(lambda x: x, nondiff_argnames=("g",))
