@@ -31,6 +31,19 @@ from functrans.lax.convolution import (
     conv_transpose,
     conv_with_general_padding,
 )
+from functrans.lax.dimension_numbers import (
+    GatherDimensionNumbers,
+    GatherScatterMode,
+    ScatterDimensionNumbers,
+    gather,
+    scatter,
+    scatter_add,
+    scatter_apply,
+    scatter_max,
+    scatter_min,
+    scatter_mul,
+    scatter_sub,
+)
 from functrans.lax.elementwise import (
     abs,
     acos,
@@ -109,12 +122,11 @@ from functrans.lax.indexing import (
     dynamic_update_index_in_dim,
     dynamic_update_slice,
     dynamic_update_slice_in_dim,
-    gather,
     index_in_dim,
     index_take,
-    scatter,
 )
 from functrans.lax.loops import fori_loop, while_loop
+from functrans.lax.monoids import reduce
 from functrans.lax.random import rng_bit_generator
 from functrans.lax.reductions import (
     argmax,
@@ -164,23 +176,25 @@ from functrans.lax.windows import (
 )
 
 __all__ = [
-    "ConvDimensionNumbers", "FftType", "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax",
-    "argmin", "argsort", "asin", "asinh", "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size",
-    "bessel_i0e", "bessel_i1e", "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
-    "broadcast_in_dim", "broadcast_to", "broadcasted_iota", "cbrt", "ceil", "clamp", "complex", "concatenate",
-    "cond", "conj", "conv", "conv_dimension_numbers", "conv_general_dilated", "conv_transpose",
-    "conv_with_general_padding", "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax", "cummin",
-    "cumprod", "cumsum", "custom_linear_solve", "custom_root", "digamma", "div", "dot", "dot_general",
-    "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim",
-    "dynamic_update_slice", "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2",
-    "expand_dims", "expm1", "fft", "floor", "fori_loop", "full", "gather", "ge", "gt", "igamma", "igamma_grad_a",
-    "igammac", "imag", "index_in_dim", "index_take", "integer_pow", "iota", "is_finite", "isfinite", "le",
-    "lgamma", "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter",
-    "pad", "padtype_to_pads", "pmax", "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum",
-    "pswapaxes", "random_gamma_grad", "real", "reciprocal", "reduce_and", "reduce_max", "reduce_min", "reduce_or",
+    "ConvDimensionNumbers", "FftType", "GatherDimensionNumbers", "GatherScatterMode", "ScatterDimensionNumbers",
+    "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
+    "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size", "bessel_i0e", "bessel_i1e",
+    "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_in_dim",
+    "broadcast_to", "broadcasted_iota", "cbrt", "ceil", "clamp", "complex", "concatenate", "cond", "conj", "conv",
+    "conv_dimension_numbers", "conv_general_dilated", "conv_transpose", "conv_with_general_padding",
+    "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum",
+    "custom_linear_solve", "custom_root", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim",
+    "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
+    "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "fft",
+    "floor", "fori_loop", "full", "gather", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "imag",
+    "index_in_dim", "index_take", "integer_pow", "iota", "is_finite", "isfinite", "le", "lgamma", "linalg", "log",
+    "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad", "padtype_to_pads",
+    "pmax", "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum", "pswapaxes",
+    "random_gamma_grad", "real", "reciprocal", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or",
     "reduce_prod", "reduce_sum", "reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum",
     "reduce_xor", "regularized_incomplete_beta", "rem", "reshape", "rev", "rng_bit_generator", "round", "scan",
-    "scatter", "select", "select_n", "shift_left", "shift_right_arithmetic", "sign", "sin", "sinh", "slice",
-    "slice_in_dim", "sort", "sort_key_val", "sqrt", "square", "squeeze", "sub", "switch", "tan", "tanh", "top_k",
-    "transpose", "while_loop", "zeta",
+    "scatter", "scatter_add", "scatter_apply", "scatter_max", "scatter_min", "scatter_mul", "scatter_sub",
+    "select", "select_n", "shift_left", "shift_right_arithmetic", "sign", "sin", "sinh", "slice", "slice_in_dim",
+    "sort", "sort_key_val", "sqrt", "square", "squeeze", "sub", "switch", "tan", "tanh", "top_k", "transpose",
+    "while_loop", "zeta",
 ]  # fmt: skip

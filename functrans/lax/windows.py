@@ -18,19 +18,12 @@ from numpy.lib.stride_tricks import as_strided
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive
-from functrans.core.trace import Tracer, stage
-from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.core.pytree import flatten, structure_error, unflatten
+from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_in_dim, iota, reduce_sum_p
-from functrans.lax.conversion import convert_element_type
-from functrans.lax.reductions import (
-    reduce_and_p,
-    reduce_max_p,
-    reduce_min_p,
-    reduce_or_p,
-    reduce_prod_p,
-    reduce_xor_p,
-)
+from functrans.lax.monoids import REDUCTIONS, Monoid, initial, is_identity
+from functrans.lax.reductions import reduce_max_p, reduce_min_p
 from functrans.lax.structural import linear_unary, pad, reshape
 from functrans.transforms.batching import move_axis
 
@@ -355,16 +348,6 @@ reduce_window_min_p = Primitive("reduce_window_min")
 _window_reduction(reduce_window_min_p, np.minimum, reduce_min_p)
 reduce_window_min_p.jvp = _extremum_jvp(reduce_window_min_p, reduce_min_p)
 
-#: For each primitive that combines two values, the primitive that reduces an axis by it.
-_REDUCTIONS = {
-    "add": reduce_sum_p,
-    "mul": reduce_prod_p,
-    "max": reduce_max_p,
-    "min": reduce_min_p,
-    "and": reduce_and_p,
-    "or": reduce_or_p,
-    "xor": reduce_xor_p,
-}
 _WINDOW_REDUCTIONS = {"add": reduce_window_sum_p, "max": reduce_window_max_p, "min": reduce_window_min_p}
 
 
@@ -404,21 +387,22 @@ def reduce_window(
     """Combine the elements of each window that slides over an array.
 
     Args:
-        operand: an array.
-        init_value: a scalar of the operand's dtype, with which each window starts; padding has this value too.
-        computation: how two scalars combine: `lax.add`, `np.maximum`, `operator.mul`, ... Anything that is one of
-            sum, product, maximum, minimum, and, or, exclusive or.
+        operand: an array, or a pytree of arrays of one shape whose elements are combined together.
+        init_value: a scalar of the operand's dtype (for each operand), with which each window starts; padding has this
+            value too.
+        computation: an associative function of two elements: `lax.add`, `np.maximum`, `operator.mul`, ... Those that
+            are a sum, product, maximum, minimum, and, or, exclusive or are one pass over the array; others combine
+            neighbours along a tree, as `reduce` does.
         window_dimensions: the size of the window along each axis.
         window_strides: the distance between neighbouring windows along each axis, 1 by default.
         padding: as for `padtype_to_pads`, or a `(low, high)` pair for each axis; negative numbers cut off.
         base_dilation, window_dilation: the distance between neighbouring elements of the operand, and of the window.
 
     Returns:
-        An array of the operand's dtype, with one element for each window. At ties the derivative of a maximum or
-        minimum belongs to the first element of the window that has it.
+        The structure and dtypes of the operand, with one element for each window. At ties the derivative of a maximum
+        or minimum belongs to the first element of the window that has it.
 
     Raises:
-        ArgumentError: `computation` is something else.
         ShapeError: sizes that do not fit the operand.
         DTypeError: `init_value` has another dtype.
 
@@ -426,46 +410,32 @@ def reduce_window(
     >>> lax.reduce_window(np.arange(5.0), -np.inf, lax.max, (3,), (2,))
     Array([2., 4.])
     """
-    operand = ew.as_operand("reduce_window", operand)
-    dtype = aval_of(operand).dtype
-    params = _params(
-        "reduce_window", operand, window_dimensions, window_strides, padding, base_dilation, window_dilation
-    )
-    name, combine = _monoid(computation, dtype)
-    init = _initial(init_value, dtype)
-    reduction = _REDUCTIONS[name]
-    is_identity = not isinstance(init, Tracer) and np.array_equal(init, _identity(reduction, operand))
-    if is_identity and name in _WINDOW_REDUCTIONS:
-        return _WINDOW_REDUCTIONS[name].bind(operand, **params)
-    padded("reduce_window", dilated(aval_of(operand).shape, params["base_dilation"]), params["padding"])
-    windows, axes = _windows(operand, init, **params)
-    out = reduction.bind(windows, axes=axes)
-    return out if is_identity else combine.bind(init, out)
-
-
-def _monoid(computation: Callable[[Any, Any], Any], dtype: np.dtype) -> tuple[str, Primitive]:
-    """Which of the known operations a function of two scalars is."""
-    jaxpr, _ = stage(lambda x, y: [computation(x, y)], [ShapedArray((), dtype)] * 2, "the computation of reduce_window")
-    if len(jaxpr.eqns) == 1 and list(jaxpr.outvars) == list(jaxpr.eqns[0].outvars):
-        eqn = jaxpr.eqns[0]
-        if eqn.primitive.name in _REDUCTIONS and set(eqn.inputs) == set(jaxpr.invars):
-            return eqn.primitive.name, eqn.primitive
-    raise ArgumentError(
-        "reduce_window knows sums, products, maxima, minima, and, or, exclusive or: its computation must be one of "
-        f"lax.add, lax.mul, lax.max, lax.min, ... of both arguments, got {computation!r:.80}"
-    )
-
-
-def _initial(value: Any, dtype: np.dtype) -> Any:
-    aval = aval_of(value)
-    if aval.shape:
-        raise ShapeError(f"reduce_window: init_value must be a scalar, got an array of shape {aval.shape}")
-    kinds = "biufc"
-    if aval.weak and aval.dtype != dtype and kinds.index(aval.dtype.kind) <= kinds.index(dtype.kind):
-        return convert_element_type(value, dtype)
-    if aval.dtype != dtype:
-        raise DTypeError(f"reduce_window: init_value has dtype {aval.dtype}, the operand {dtype}; convert one of them")
-    return value if isinstance(value, Tracer) else dtype.type(value)
+    leaves, tree = flatten(operand)
+    leaves = [ew.as_operand("reduce_window", x) for x in leaves]
+    inits, init_tree = flatten(init_value)
+    if init_tree != tree or not leaves:
+        raise structure_error(
+            "operand and init_value of reduce_window", tree, init_tree, ("operand", "init_value")
+        ) or ArgumentError("reduce_window takes an array, or a pytree of arrays with an initial value for each")
+    shapes = [aval_of(x).shape for x in leaves]
+    if any(s != shapes[0] for s in shapes):
+        raise ShapeError(f"reduce_window: the operands must have one shape, they have {shapes}")
+    sizes = (window_dimensions, window_strides, padding, base_dilation, window_dilation)
+    params = _params("reduce_window", leaves[0], *sizes)
+    dtypes = [aval_of(x).dtype for x in leaves]
+    starts = [initial("reduce_window", i, d) for i, d in zip(inits, dtypes)]
+    monoid = Monoid("reduce_window", computation, dtypes, tree)
+    padded("reduce_window", dilated(shapes[0], params["base_dilation"]), params["padding"])
+    if monoid.named is None:
+        pairs = [_windows(x, i, **params) for x, i in zip(leaves, starts)]
+        return unflatten(tree, monoid.reduce([w for w, _ in pairs], starts, pairs[0][1]))
+    name = monoid.named.name
+    known = is_identity(REDUCTIONS[name], starts[0], dtypes[0])
+    if known and name in _WINDOW_REDUCTIONS:
+        return unflatten(tree, [_WINDOW_REDUCTIONS[name].bind(leaves[0], **params)])
+    windows, axes = _windows(leaves[0], starts[0], **params)
+    out = REDUCTIONS[name].bind(windows, axes=axes)
+    return unflatten(tree, [out if known else monoid.named.bind(starts[0], out)])
 
 
 def _public(primitive: Primitive, what: str, example: str) -> Any:

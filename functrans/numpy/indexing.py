@@ -45,7 +45,7 @@ def take(
         a, axis = ravel(a), 0
     axis = normalize_axis(axis, len(shape_of(a)))
     mode = mode if fill_value is None else "fill"
-    out_ = lax.gather(a, [lax.convert_element_type(indices, np.int64)], [axis], mode, fill_value)
+    out_ = lax.gather(a, [lax.convert_element_type(indices, np.int64)], [axis], mode=mode, fill_value=fill_value)
     n = len(shape_of(indices))
     order = [*range(n, n + axis), *range(n), *range(n + axis, len(shape_of(out_)))]
     return lax.transpose(out_, order)
