@@ -16,7 +16,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.numpy.dispatch import normalize_axes, unsupported
+from functrans.numpy.dispatch import normalize_axis, unsupported
 from functrans.numpy.fft import _fitted, fftfreq, fftshift, ifftshift, rfftfreq
 from functrans.scipy.dispatch import implements
 
@@ -179,7 +179,8 @@ def _transform(name: str, x: Any, kind: int, s: Any, axes: Any, norm: Any, ortho
     x = x if dtype in (np.float32, np.float64) else x.astype(np.float32 if dtype == np.float16 else np.float64)
     if axes is None and s is not None:
         axes = tuple(range(-len(s), 0))
-    axes = normalize_axes(axes, aval_of(x).ndim)
+    ndim = aval_of(x).ndim
+    axes = range(ndim) if axes is None else [normalize_axis(a, ndim) for a in np.atleast_1d(axes).tolist()]
     sizes = [None] * len(axes) if s is None else [operator.index(n) if n is not None else None for n in s]
     if len(sizes) != len(axes):
         raise ShapeError(f"{name}: s={tuple(sizes)} and axes={tuple(axes)} have different lengths")

@@ -54,7 +54,13 @@ def test_waves(name, kind):
 
 @pytest.mark.parametrize("name", MANY)
 def test_waves_along_axes(name):
-    for options in ({}, {"s": (3, 7)}, {"axes": (1,), "norm": "ortho", "type": 3}, {"type": 1, "norm": "forward"}):
+    for options in (
+        {},
+        {"s": (3, 7)},
+        {"s": (3, 7), "axes": (1, 0)},
+        {"axes": (1,), "norm": "ortho", "type": 3},
+        {"type": 1, "norm": "forward"},
+    ):
         want = getattr(scipy.fft, name)(X, **options)
         assert_close(ft.vmap(lambda x, o=options: getattr(fft, name)(x, **o))(X[None])[0], want)
 

@@ -1,0 +1,42 @@
+"""Images of any number of dimensions, as `scipy.ndimage`: SciPy's own functions, and their traced forms.
+
+As SciPy does, traced forms compute in float64 (complex128) and give the dtype of the input, or the dtype `output`.
+Images, weights, coordinates and fill values may be traced and differentiated; sizes, modes and orders are static. For
+`output` traced forms take a dtype, not an array.
+"""
+
+from functrans.scipy.ndimage.filters import (
+    convolve,
+    convolve1d,
+    correlate,
+    correlate1d,
+    gaussian_filter,
+    gaussian_filter1d,
+    gaussian_gradient_magnitude,
+    gaussian_laplace,
+    laplace,
+    maximum_filter,
+    maximum_filter1d,
+    minimum_filter,
+    minimum_filter1d,
+    prewitt,
+    sobel,
+    uniform_filter,
+    uniform_filter1d,
+)
+from functrans.scipy.ndimage.interpolation import (
+    affine_transform,
+    map_coordinates,
+    rotate,
+    shift,
+    spline_filter,
+    spline_filter1d,
+    zoom,
+)
+
+__all__ = [
+    "affine_transform", "convolve", "convolve1d", "correlate", "correlate1d", "gaussian_filter", "gaussian_filter1d",
+    "gaussian_gradient_magnitude", "gaussian_laplace", "laplace", "map_coordinates", "maximum_filter",
+    "maximum_filter1d", "minimum_filter", "minimum_filter1d", "prewitt", "rotate", "shift", "sobel", "spline_filter",
+    "spline_filter1d", "uniform_filter", "uniform_filter1d", "zoom",
+]  # fmt: skip
