@@ -58,7 +58,10 @@ class Elementwise(Primitive):
         self._corrected = evaluate
         operands = ["x"] if (ufunc.nin if isinstance(ufunc, np.ufunc) else len(derivatives)) == 1 else ["x1", "x2"]
         self.__signature__ = inspect.Signature(
-            [inspect.Parameter(operand, inspect.Parameter.POSITIONAL_ONLY) for operand in operands]
+            [
+                *[inspect.Parameter(operand, inspect.Parameter.POSITIONAL_ONLY) for operand in operands],
+                inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD),
+            ]
         )
         self.expr = {"": expr} if isinstance(expr, str) else expr
         self.derivatives = derivatives
@@ -237,9 +240,19 @@ def _loop_option(name: str, options: dict[str, Any]) -> Any:
     return dtype
 
 
+def from_outside(value: Any) -> Any:
+    """An array of another library that speaks DLPack alone, as NumPy's; anything else as it is."""
+    if hasattr(value, "__dlpack__") and not (hasattr(value, "__array__") or isinstance(value, Tracer)):
+        return np.from_dlpack(value)
+    return value
+
+
 def as_operand(name: str, value: Any) -> Any:
-    """An array, tracer or scalar as it is; lists and tuples of numbers as arrays."""
+    """An array, tracer or scalar as it is; lists and tuples of numbers, and arrays of other libraries, as arrays."""
     if is_array_like(value):
+        return value
+    value = from_outside(value)
+    if isinstance(value, np.ndarray):
         return value
     if isinstance(value, (list, tuple)):
         if _holds_tracer(value):

@@ -6,9 +6,9 @@ from numpy import (
     base_repr,
     binary_repr,
     bool_,
+    bool_ as bool,
     broadcast,
     byte,
-    can_cast,
     cdouble,
     character,
     common_type,
@@ -21,7 +21,6 @@ from numpy import (
     e,
     errstate,
     euler_gamma,
-    finfo,
     flexible,
     float16,
     float32,
@@ -33,7 +32,6 @@ from numpy import (
     get_printoptions,
     geterr,
     half,
-    iinfo,
     index_exp,
     inexact,
     inf,
@@ -45,7 +43,6 @@ from numpy import (
     intc,
     integer,
     intp,
-    isdtype,
     isfortran,
     issubdtype,
     iterable,
@@ -110,6 +107,7 @@ from functrans.numpy.creation import (
     empty,
     empty_like,
     eye,
+    from_dlpack,
     frombuffer,
     fromfunction,
     full,
@@ -130,6 +128,7 @@ from functrans.numpy.creation import (
     zeros,
     zeros_like,
 )
+from functrans.numpy.datatypes import astype, can_cast, finfo, iinfo, isdtype, result_type
 from functrans.numpy.files import (
     fromfile,
     fromiter,
@@ -313,6 +312,10 @@ from functrans.numpy.sets import (
     setxor1d,
     union1d,
     unique,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
 )
 from functrans.numpy.shapes import (
     array_repr,
@@ -321,7 +324,6 @@ from functrans.numpy.shapes import (
     isrealobj,
     isscalar,
     ndim,
-    result_type,
     shape,
     size,
 )
@@ -337,6 +339,7 @@ from functrans.numpy.sorting import (
     sort,
     sort_complex,
 )
+from functrans.numpy.standard import VERSION as __array_api_version__, __array_namespace_info__
 from functrans.numpy.ufuncmethods import (
     ufunc,
 )
@@ -482,6 +485,8 @@ from functrans.numpy.writing import (
 )
 
 __all__ = [
+    "__array_api_version__", "__array_namespace_info__", "astype", "bool", "from_dlpack", "unique_all", "unique_counts",
+    "unique_inverse", "unique_values",
     "abs", "absolute", "acos", "acosh", "add", "all", "allclose", "amax", "amin", "angle", "any", "append",
     "apply_along_axis", "apply_over_axes", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
     "arctanh", "argmax", "argmin", "argpartition", "argsort", "argwhere", "around", "Array", "array",

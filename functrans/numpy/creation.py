@@ -16,27 +16,33 @@ from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
-from functrans.lax.elementwise import as_operand
-from functrans.numpy.dispatch import creates, dtype_of, implements, operand, shape_of, unsupported, wrap_result
+from functrans.lax.elementwise import as_operand, from_outside
+from functrans.numpy.dispatch import creates, dtype_of, implements, on_cpu, operand, shape_of, unsupported, wrap_result
 
 
 @creates(np.zeros)
-def zeros(shape: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+def zeros(shape: Any, dtype: Any = None, order: Any = None, *, device: Any = None, like: Any = None) -> Any:
+    on_cpu(device)
     return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
 
 
 @creates(np.ones)
-def ones(shape: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+def ones(shape: Any, dtype: Any = None, order: Any = None, *, device: Any = None, like: Any = None) -> Any:
+    on_cpu(device)
     return lax.full(canonical_shape(shape), 1, float if dtype is None else dtype)
 
 
 @creates(np.empty)
-def empty(shape: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+def empty(shape: Any, dtype: Any = None, order: Any = None, *, device: Any = None, like: Any = None) -> Any:
+    on_cpu(device)
     return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
 
 
 @creates(np.full)
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+def full(
+    shape: Any, fill_value: Any, dtype: Any = None, order: Any = None, *, device: Any = None, like: Any = None
+) -> Any:
+    on_cpu(device)
     fill_value = as_operand("full", fill_value)
     dtype = dtype_of(fill_value) if dtype is None else np.dtype(dtype)
     return lax.broadcast_to(lax.convert_element_type(fill_value, dtype), canonical_shape(shape))
@@ -48,30 +54,44 @@ def _like(a: Any, dtype: Any, shape: Any) -> tuple[Any, Any]:
 
 
 @creates(np.zeros_like)
-def zeros_like(a: Any, dtype: Any = None, order: Any = None, subok: Any = None, shape: Any = None, **o: Any) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: Any = None, subok: Any = True, shape: Any = None, *, device: Any = None
+) -> Any:
+    on_cpu(device)
     return zeros(*_like(a, dtype, shape))
 
 
 @creates(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: Any = None, subok: Any = None, shape: Any = None, **o: Any) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: Any = None, subok: Any = True, shape: Any = None, *, device: Any = None
+) -> Any:
+    on_cpu(device)
     return ones(*_like(a, dtype, shape))
 
 
 @creates(np.empty_like)
-def empty_like(a: Any, dtype: Any = None, order: Any = None, subok: Any = None, shape: Any = None, **o: Any) -> Any:
+def empty_like(
+    a: Any, dtype: Any = None, order: Any = None, subok: Any = True, shape: Any = None, *, device: Any = None
+) -> Any:
+    on_cpu(device)
     return zeros(*_like(a, dtype, shape))
 
 
 @creates(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = None, subok: Any = None, shape: Any = None, **o: Any
-) -> Any:
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = None, subok: Any = True, shape: Any = None, *,
+    device: Any = None,
+) -> Any:  # fmt: skip
+    on_cpu(device)
     size, dtype = _like(a, dtype, shape)
     return full(size, fill_value, dtype)
 
 
 @creates(np.arange)
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, **options: Any) -> Any:
+def arange(
+    start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None, like: Any = None
+) -> Any:
+    on_cpu(device)
     if stop is None:
         start, stop = 0, start
     step = 1 if step is None else step
@@ -91,8 +111,9 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, **
 @creates(np.linspace)
 def linspace(
     start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
-    axis: int = 0, **options: Any,
+    axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
+    on_cpu(device)
     num = operator.index(num)
     if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
         out = np.linspace(start, stop, num, endpoint, True, dtype, axis)  # type: ignore[call-overload]
@@ -146,11 +167,14 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 
 
 @creates(np.eye)
-def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = None, **options: Any) -> Any:
+def eye(
+    N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = None, *, device: Any = None, like: Any = None
+) -> Any:
+    on_cpu(device)
     n = operator.index(N)
     m = n if M is None else operator.index(M)
     row, column = (lax.broadcasted_iota(np.int64, (n, m), d) for d in (0, 1))
-    return lax.convert_element_type(lax.eq(column, row + operator.index(k)), dtype)
+    return lax.convert_element_type(lax.eq(column, row + operator.index(k)), float if dtype is None else dtype)
 
 
 @creates(np.identity)
@@ -263,7 +287,7 @@ def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0, 
             out = out if dtype is None else lax.convert_element_type(out, dtype)
             return _at_least(out, ndmin)
     if not isinstance(object, Tracer):
-        return wrap_result(np.array(object, dtype=dtype, copy=copy, ndmin=ndmin))
+        return wrap_result(np.array(from_outside(object), dtype=dtype, copy=copy, ndmin=ndmin))
     out = (
         object
         if dtype is None and not object.aval.weak
@@ -277,13 +301,35 @@ def _at_least(x: Any, ndmin: int) -> Any:
     return lax.reshape(x, (*[1] * (ndmin - len(shape)), *shape)) if len(shape) < ndmin else x
 
 
-def asarray(a: Any, dtype: Any = None, *, copy: bool | None = None, **options: Any) -> Any:
-    """An array-like as an array: without a copy where it is one (as `numpy.asarray`, for tracers too)."""
+def asarray(
+    a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None
+) -> Any:
+    """An array-like as an array: without a copy where it is one (as `numpy.asarray`, for tracers too).
+
+    Array-likes are lists, numbers, and what NumPy reads by the buffer protocol, `__array__`, or DLPack.
+    """
     from functrans.numpy.dispatch import has_tracer
 
+    on_cpu(device)
     if isinstance(a, Tracer) or (isinstance(a, (list, tuple)) and has_tracer(a)):
         return array(a, dtype)
-    return wrap_result(np.array(a, dtype=dtype) if copy else np.asarray(a, dtype=dtype))
+    return wrap_result(np.asarray(from_outside(a), dtype, order, copy=copy))
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+    """An array that shares the memory of an array of another library, by DLPack, as `numpy.from_dlpack`.
+
+    >>> import functrans.numpy as fnp, numpy as np
+    >>> fnp.from_dlpack(np.arange(3))
+    Array([0, 1, 2])
+    """
+    on_cpu(device)
+    if isinstance(x, Tracer):
+        return x
+    if isinstance(x, np.ndarray):  # also readonly ones and dtypes that DLPack does not know
+        return wrap(x.copy()) if copy else wrap(x)
+    out = np.from_dlpack(x)
+    return wrap(out.copy()) if copy else wrap(out)
 
 
 asanyarray = ascontiguousarray = asarray

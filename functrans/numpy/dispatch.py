@@ -32,13 +32,15 @@ NUMBERS = "biufc"
 TRACED: dict[Any, Callable[..., Any]] = {}
 
 
-def implements(numpy_function: Any, *beyond: str) -> Callable[[F], F]:
+def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable[[F], F]:
     """Make a function of tracers the traced form of a NumPy function.
 
     Args:
         beyond: names of arguments that NumPy's function does not have. Where one is given, the traced form runs on
             plain values too.
+        eager: what runs on plain values, where the array API standard asks for more than NumPy's function gives.
     """
+    plain = eager or numpy_function
 
     def register(traced: F) -> F:
         TRACED[numpy_function] = traced
@@ -49,7 +51,7 @@ def implements(numpy_function: Any, *beyond: str) -> Callable[[F], F]:
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
                 return traced(*args, **kwargs)
             try:
-                out = wrap_result(numpy_function(*args, **kwargs))
+                out = wrap_result(plain(*args, **kwargs))
             except Exception as error:
                 raise explained(error, traced, args, kwargs) from None
             if config.watched:
@@ -201,6 +203,12 @@ def unsupported(name: str, **options: Any) -> None:
                 "order": "compiled arrays are in C order",
             }.get(option, "it has no functional form")
             raise ArgumentError(f"{name} of a traced array does not take {option}={value!r:.40}: {hint}")
+
+
+def on_cpu(device: Any) -> None:
+    """Refuse a `device=` of NumPy's and the array API's other than the one there is."""
+    if device is not None and device != "cpu":
+        raise ArgumentError(f'arrays are on the device "cpu", not {device!r:.40}')
 
 
 def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:

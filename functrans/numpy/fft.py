@@ -16,7 +16,7 @@ from functrans import lax
 from functrans.errors import ArgumentError, AxisError, ShapeError
 from functrans.lax.fourier import FftType, transform
 from functrans.numpy import manipulation
-from functrans.numpy.dispatch import creates, dtype_of, implements, normalize_axes, operand, shape_of, unsupported
+from functrans.numpy.dispatch import dtype_of, implements, normalize_axes, on_cpu, operand, shape_of, unsupported
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft",
@@ -164,17 +164,29 @@ def irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: A
     return _transformed("irfft2", a, FftType.IRFFT, s, axes, norm)
 
 
-@creates(np.fft.fftfreq)
-def fftfreq(n: int, d: Any = 1.0, device: Any = None) -> Any:
+def fftfreq(n: int, d: Any = 1.0, device: Any = None, *, dtype: Any = None) -> Any:
+    """The frequencies of the results of `fft`, in cycles for a spacing of `d`, as `numpy.fft.fftfreq`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.fftfreq(4)
+    Array([ 0.  ,  0.25, -0.5 , -0.25])
+    """
+    on_cpu(device)
     n = operator.index(n)
     k = lax.iota(np.int64, n)
-    return lax.select(lax.lt(k, (n + 1) // 2), k, k - n) * (1.0 / (n * d))
+    return _frequencies(lax.select(lax.lt(k, (n + 1) // 2), k, k - n), n, d, dtype)
 
 
-@creates(np.fft.rfftfreq)
-def rfftfreq(n: int, d: Any = 1.0, device: Any = None) -> Any:
+def rfftfreq(n: int, d: Any = 1.0, device: Any = None, *, dtype: Any = None) -> Any:
+    """The frequencies of the results of `rfft`, as `numpy.fft.rfftfreq`."""
+    on_cpu(device)
     n = operator.index(n)
-    return lax.iota(np.int64, n // 2 + 1) * (1.0 / (n * d))
+    return _frequencies(lax.iota(np.int64, n // 2 + 1), n, d, dtype)
+
+
+def _frequencies(k: Any, n: int, d: Any, dtype: Any) -> Any:
+    out = k * (1.0 / (n * d))
+    return out if dtype is None else lax.convert_element_type(out, dtype)
 
 
 @implements(np.fft.fftshift)

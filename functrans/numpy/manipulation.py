@@ -117,8 +117,8 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     return lax.squeeze(a, axes)
 
 
-@implements(np.expand_dims)
-def expand_dims(a: Any, axis: Any) -> Any:
+@implements(np.expand_dims, eager=lambda a, axis=0: np.expand_dims(a, axis))
+def expand_dims(a: Any, axis: Any = 0) -> Any:
     return lax.expand_dims(operand("expand_dims", a), axis if isinstance(axis, (tuple, list)) else (axis,))
 
 

@@ -20,7 +20,17 @@ from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew
 from functrans.lax.subscript import IndexUpdate, getitem
-from functrans.numpy import indexing, manipulation, products, reductions, sorting, ufuncmethods, ufuncs
+from functrans.numpy import (
+    datatypes,
+    indexing,
+    manipulation,
+    products,
+    reductions,
+    sorting,
+    standard,
+    ufuncmethods,
+    ufuncs,
+)
 from functrans.numpy.dispatch import TRACED, has_tracer
 
 # ---------------------------------------------------------------- operators
@@ -150,7 +160,8 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
     "round": lambda self, decimals=0, out=None: ufuncs.round(self, decimals), "searchsorted": _searchsorted,
     "sort": sorting.sort, "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum,
-    "swapaxes": manipulation.swapaxes, "take": indexing.take, "tolist": _tolist, "trace": indexing.trace,
+    "swapaxes": manipulation.swapaxes, "take": indexing.take,
+    "to_device": standard.to_device, "tolist": _tolist, "trace": indexing.trace,
     "transpose": _transpose, "var": reductions.var,
 }  # fmt: skip
 
@@ -164,6 +175,8 @@ def _install_methods() -> None:
     Tracer.__iter__ = _iterate  # type: ignore[attr-defined]
     Tracer.__len__ = _length  # type: ignore[attr-defined]
     Tracer.__array_namespace__ = _namespace  # type: ignore[attr-defined]
+    Tracer.__dlpack__ = standard.dlpack  # type: ignore[attr-defined]
+    Tracer.__dlpack_device__ = standard.dlpack_device  # type: ignore[attr-defined]
 
 
 def _method(name: str, function: Callable[..., Any]) -> Any:
@@ -175,8 +188,8 @@ def _method(name: str, function: Callable[..., Any]) -> Any:
     return method
 
 
-def _namespace(self: Any, /, *, api_version: Any = None) -> Any:
-    return importlib.import_module("functrans.numpy")
+def _namespace(self: Any, /, *, api_version: str | None = None) -> Any:
+    return standard.namespace(api_version)
 
 
 # ---------------------------------------------------------------- NumPy's protocols
@@ -232,8 +245,9 @@ _BY_NAME: dict[Any, Any] = {
     np.size: lambda a, axis=None: aval_of(a).size if axis is None else aval_of(a).shape[axis],
     np.iscomplexobj: lambda x: aval_of(x).dtype.kind == "c",
     np.isrealobj: lambda x: aval_of(x).dtype.kind != "c",
-    np.result_type: lambda *args: np.result_type(*[aval_of(a).dtype if isinstance(a, Tracer) else a for a in args]),
-    np.astype: lambda x, dtype, /, *, copy=True, device=None: lax.convert_element_type(x, dtype),
+    np.result_type: datatypes.result_type,
+    np.can_cast: datatypes.can_cast,
+    getattr(np, "astype", None): datatypes.astype,  # since NumPy 2.1
     np.array_repr: lambda arr, *args, **kwargs: repr(arr),
 }
 

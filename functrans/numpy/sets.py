@@ -6,7 +6,7 @@ for those that there are not.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -262,3 +262,64 @@ def isin(
         place = searchsorted(tests, x)
         found = lax.eq(lax.gather(tests, [place], [0], mode="clip"), x)
     return ~found if invert else found
+
+
+# ---------------------------------------------------------------- distinct elements, as in the array API standard
+
+
+class UniqueAll(NamedTuple):
+    """What `unique_all` gives: the values, where they occur first, which each element is, how many there are."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCounts(NamedTuple):
+    """What `unique_counts` gives."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverse(NamedTuple):
+    """What `unique_inverse` gives."""
+
+    values: Any
+    inverse_indices: Any
+
+
+def _distinct(x: Any, index: bool, inverse: bool, counts: bool, size: Any, fill_value: Any) -> Any:
+    """`unique` for which each NaN is distinct."""
+    known_size = {} if size is None else {"size": size, "fill_value": fill_value}
+    return unique(x, index, inverse, counts, equal_nan=False, **known_size)
+
+
+def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueAll:
+    """The distinct elements in ascending order; the first index of each; which each element is; how many there are.
+
+    Each NaN is distinct. As `numpy.unique_all`; `size` and `fill_value` are as for `unique`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.unique_all(fnp.array([5, 3, 5]))
+    UniqueAll(values=Array([3, 5]), indices=Array([1, 0]), inverse_indices=Array([1, 0, 1]), counts=Array([1, 2]))
+    """
+    value, first, inverse, counts = _distinct(x, True, True, True, size, fill_value)
+    return UniqueAll(value, first, lax.reshape(inverse, shape_of(x)), counts)
+
+
+def unique_counts(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
+    """The distinct elements and how many there are of each, as `numpy.unique_counts`; `size` as for `unique`."""
+    return UniqueCounts(*_distinct(x, False, False, True, size, fill_value))
+
+
+def unique_inverse(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
+    """The distinct elements and which of them each element is, as `numpy.unique_inverse`; `size` as for `unique`."""
+    value, inverse = _distinct(x, False, True, False, size, fill_value)
+    return UniqueInverse(value, lax.reshape(inverse, shape_of(x)))
+
+
+def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """The distinct elements in ascending order, as `numpy.unique_values`; `size` as for `unique`."""
+    return _distinct(x, False, False, False, size, fill_value)

@@ -48,16 +48,3 @@ def array_repr(arr: Any, max_line_width: Any = None, precision: Any = None, supp
 def array_str(a: Any, max_line_width: Any = None, precision: Any = None, suppress_small: Any = None) -> str:
     """The text of an array's elements, as `numpy.array_str`; of a traced one its type."""
     return str(a) if isinstance(a, Tracer) else np.array_str(a, max_line_width, precision, suppress_small)
-
-
-def result_type(*arrays_and_dtypes: Any) -> np.dtype:
-    """The dtype to which arrays, scalars and dtypes promote, as `numpy.result_type`."""
-    from functrans.lax.elementwise import weak_type
-
-    items = []
-    for x in arrays_and_dtypes:
-        if isinstance(x, Tracer):
-            kind = weak_type(x)
-            x = kind(0) if isinstance(kind, type) else kind
-        items.append(x)
-    return np.result_type(*items)

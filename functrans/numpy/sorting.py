@@ -30,13 +30,18 @@ def sort(
     return lax.rev(out, (axis,)) if descending else out
 
 
-@implements(np.argsort, "descending", "dtype")
+def _plain_argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    return np.argsort(a, axis, kind, order, stable=True if kind is None and stable is None else stable)
+
+
+@implements(np.argsort, "descending", "dtype", eager=_plain_argsort)
 def argsort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: bool = False,
     dtype: Any = None,
 ) -> Any:  # fmt: skip
     """
     Args:
+        stable: equal elements keep their order; so they do by default too, unless a `kind` is given.
         descending: the largest first, equal elements in their order; as in JAX.
         dtype: of the indices; int64 by default.
     """

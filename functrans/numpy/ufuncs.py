@@ -180,8 +180,16 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
     return ew.where(condition, x, y)
 
 
-@implements(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
+def _plain_clip(
+    a: Any, /, min: Any = None, max: Any = None, out: Any = None, *, a_min: Any = None, a_max: Any = None
+) -> Any:
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    return +np.asarray(a) if low is None and high is None and out is None else np.clip(a, low, high, out)
+
+
+@implements(np.clip, eager=_plain_clip)
+def clip(a: Any, /, min: Any = None, max: Any = None, out: Any = None, *, a_min: Any = None, a_max: Any = None) -> Any:
+    """The limits are `min` and `max`, or by NumPy's older names `a_min` and `a_max`; `None` stands for no limit."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = operand("clip", a)
     if low is not None:

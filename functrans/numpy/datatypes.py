@@ -1,0 +1,108 @@
+"""Dtypes: what promotes to what, what they hold, conversions (array API standard: Data type functions)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from functrans import lax
+from functrans.core.array import wrap
+from functrans.core.avals import ShapeDtypeStruct, aval_of
+from functrans.core.trace import Tracer
+from functrans.errors import DTypeError
+from functrans.lax.elementwise import weak_type
+from functrans.numpy.dispatch import on_cpu, operand
+
+
+def _dtype(value: Any) -> np.dtype:
+    """The dtype that is meant by a dtype, an array or a number."""
+    if isinstance(value, (Tracer, np.ndarray, np.generic, ShapeDtypeStruct, bool, int, float, complex)):
+        return aval_of(value).dtype
+    return np.dtype(value)
+
+
+class finfo:
+    """The limits of a floating-point dtype, as Python numbers; what else `numpy.finfo` has is there too.
+
+    Args:
+        type: a dtype of real or complex floats, or an array of one.
+
+    Attributes: `bits`, `dtype`, `eps`, `max`, `min`, `smallest_normal`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.finfo(fnp.float32).bits, fnp.finfo(fnp.float64).eps
+    (32, 2.220446049250313e-16)
+    """
+
+    bits: int
+    dtype: np.dtype
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+
+    def __init__(self, type: Any, /):
+        dtype = _dtype(type)
+        if dtype.kind not in "fc":
+            raise DTypeError(f"finfo takes floating-point dtypes, got {dtype}; use iinfo for integers")
+        self._info = np.finfo(dtype)
+        self.bits, self.dtype = int(self._info.bits), np.dtype(self._info.dtype)
+        for name in ("eps", "max", "min", "smallest_normal"):
+            setattr(self, name, float(getattr(self._info, name)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_info"], name)
+
+    def __repr__(self) -> str:
+        return f"finfo(min={self.min}, max={self.max}, eps={self.eps}, dtype={self.dtype})"
+
+
+class iinfo(np.iinfo):
+    """The limits of an integer dtype, as `numpy.iinfo`; it takes arrays too.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.iinfo(fnp.int8).max
+    127
+    """
+
+    def __init__(self, type: Any, /):
+        dtype = _dtype(type)
+        if dtype.kind not in "iu":
+            raise DTypeError(f"iinfo takes integer dtypes, got {dtype}; use finfo for floats")
+        super().__init__(dtype)
+
+
+def can_cast(from_: Any, to: Any, /, casting: Any = "safe") -> bool:
+    """Whether a dtype, or that of an array, becomes another without loss, as `numpy.can_cast`."""
+    return np.can_cast(_dtype(from_), np.dtype(to), casting)
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether a dtype is of a kind (`"real floating"`, `"integral"`, ...), or another dtype, as `numpy.isdtype`."""
+    return np.isdtype(np.dtype(dtype), kind)
+
+
+def result_type(*arrays_and_dtypes: Any) -> np.dtype:
+    """The dtype to which arrays, scalars and dtypes promote, as `numpy.result_type`."""
+    items = []
+    for x in arrays_and_dtypes:
+        if isinstance(x, Tracer):
+            kind = weak_type(x)
+            x = kind(0) if isinstance(kind, type) else kind
+        items.append(x)
+    return np.result_type(*items)
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """An array with another dtype, by NumPy's casting; `copy=False` gives back an array that has it already.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.astype(fnp.array([1.5, 2.5]), fnp.int64)
+    Array([1, 2])
+    """
+    on_cpu(device)
+    x = operand("astype", x)
+    if not copy and isinstance(x, np.ndarray) and x.dtype == np.dtype(dtype):
+        return wrap(x)
+    return lax.convert_element_type(x, dtype)
