@@ -60,7 +60,7 @@ ELEMENTWISE: dict[str, Sample] = {
     "or": Sample(ew.bitwise_or, (N, N[::-1]), 0),
     "xor": Sample(ew.bitwise_xor, (N, N[::-1]), 0),
     "polygamma": Sample(lambda x: (ew.polygamma(1.0, x), ew.polygamma(2.0, x)), (P,)),
-    "population_count": Sample(lax.population_count, (N,), 0),
+    "population_count": Sample(ew.population_count, (N,), 0),
     "select_n": Sample(lambda x, y: ew.select_n(X > 0, x, y), (X, Y)),
     "threefry2x32": Sample(lax_random.threefry2x32, (WORDS[:1], WORDS[1:2], WORDS, WORDS[::-1]), 0),
     "beta_density": Sample(special.beta_density, (1 + P, 1 + P[::-1], P)),
@@ -343,6 +343,7 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample(lambda x, y: custom_derivatives.linear_call(lambda r, v: fnp.sin(r) * v, lambda r, ct: fnp.sin(r) * ct,
                                                            x, y), (X, Y)),
     ],
+    "reduce_precision": [Sample(lambda x: lax.reduce_precision(x, 8, 40), (X,), 0)],
     "custom_pullback": [Sample(lambda x, t: ft.linearize(product, x, x)[1](t, t), (X, Y), 0)],
 }  # fmt: skip
 

@@ -26,9 +26,9 @@ from functrans.api.staging import (
     make_jaxpr,
     named_call,
     remat,
-    stop_gradient,
 )
 from functrans.api.vectorization import vmap
+from functrans.lax.arrangement import stop_gradient
 
 __all__ = [
     "Compiled", "Jitted", "Lowered", "Profile", "Traced", "block_until_ready", "cache_info", "checkpoint", "device_get",

@@ -10,13 +10,12 @@ import numpy as np
 
 from functrans.api.flattening import Flat, argument_names, check_leaf, name_of
 from functrans.core.array import wrap
-from functrans.core.avals import ShapeDtypeStruct, aval_of, is_array_like
+from functrans.core.avals import ShapeDtypeStruct
 from functrans.core.jaxpr import ClosedJaxpr, convert_constvars
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import StagedTracer, Tracer, stage, staging_into
 from functrans.core.tracebacks import api_boundary
 from functrans.lax.calls import checkpoint_p, jit_p
-from functrans.lax.conversion import stop_gradient_p
 
 Fun = Callable[..., Any]
 
@@ -157,19 +156,6 @@ def named_call(fun: Fun, *, name: str | None = None) -> Fun:
         return flat.unflatten(outs)
 
     return named
-
-
-def stop_gradient(x: Any) -> Any:
-    """`x`, through which no derivative flows.
-
-    >>> import functrans as ft
-    >>> ft.grad(lambda x: x * ft.stop_gradient(x))(3.0)
-    Array(3.)
-    """
-    leaves, tree = flatten(x)
-    return unflatten(
-        tree, [stop_gradient_p.bind(v) if is_array_like(v) and aval_of(v).dtype.kind in "fc" else v for v in leaves]
-    )
 
 
 def block_until_ready(x: Any) -> Any:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import functrans.numpy as fnp
+from functrans.api import stop_gradient
 from functrans.api.differentiation import vjp
-from functrans.api.staging import stop_gradient
 from functrans.core.avals import aval_of, is_array_like
 from functrans.core.jaxpr import Jaxpr, evaluate
 from functrans.core.pytree import flatten, unflatten

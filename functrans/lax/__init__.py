@@ -1,6 +1,34 @@
 """Primitives and the functions over them, by family; names and semantics of `jax.lax`."""
 
 from functrans.lax import linalg
+from functrans.lax.arrangement import (
+    broadcast,
+    broadcast_shapes,
+    broadcast_to_rank,
+    collapse,
+    composite,
+    dtype,
+    empty,
+    full_like,
+    optimization_barrier,
+    platform_dependent,
+    shape_as_value,
+    split,
+    stack,
+    stop_gradient,
+    tile,
+    unstack,
+)
+from functrans.lax.bits import (
+    RoundingMethod,
+    clz,
+    mulhi,
+    population_count,
+    reduce_precision,
+    round,
+    rsqrt,
+    shift_right_logical,
+)
 from functrans.lax.broadcasting import (
     broadcast_in_dim,
     broadcast_to,
@@ -13,14 +41,17 @@ from functrans.lax.collectives import (
     all_to_all,
     axis_index,
     axis_size,
+    pbroadcast,
     pmax,
     pmean,
     pmin,
     ppermute,
+    pshuffle,
     psum,
+    psum_scatter,
     pswapaxes,
 )
-from functrans.lax.contraction import dot, dot_general
+from functrans.lax.contraction import Precision, batch_matmul, dot, dot_general, ragged_dot
 from functrans.lax.control import cond, switch
 from functrans.lax.conversion import bitcast_convert_type, convert_element_type
 from functrans.lax.convolution import (
@@ -94,12 +125,10 @@ from functrans.lax.elementwise import (
     neg,
     nextafter,
     polygamma,
-    population_count,
     pow,
     real,
     reciprocal,
     rem,
-    rint as round,
     select,
     select_n,
     shift_left,
@@ -127,6 +156,7 @@ from functrans.lax.indexing import (
 )
 from functrans.lax.loops import fori_loop, while_loop
 from functrans.lax.monoids import reduce
+from functrans.lax.patches import conv_general_dilated_local, conv_general_dilated_patches
 from functrans.lax.random import rng_bit_generator
 from functrans.lax.reductions import (
     argmax,
@@ -145,7 +175,7 @@ from functrans.lax.reductions import (
     reduce_xor,
 )
 from functrans.lax.scans import associative_scan, map, scan
-from functrans.lax.sorting import argsort, sort, sort_key_val, top_k
+from functrans.lax.sorting import approx_max_k, approx_min_k, argsort, sort, sort_key_val, top_k
 from functrans.lax.special import (
     bessel_i0e,
     bessel_i1e,
@@ -154,6 +184,7 @@ from functrans.lax.special import (
     igammac,
     random_gamma_grad,
     regularized_incomplete_beta,
+    regularized_incomplete_beta as betainc,
     zeta,
 )
 from functrans.lax.structural import (
@@ -176,25 +207,29 @@ from functrans.lax.windows import (
 )
 
 __all__ = [
-    "ConvDimensionNumbers", "FftType", "GatherDimensionNumbers", "GatherScatterMode", "ScatterDimensionNumbers",
-    "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "argmax", "argmin", "argsort", "asin", "asinh",
-    "associative_scan", "atan", "atan2", "atanh", "axis_index", "axis_size", "bessel_i0e", "bessel_i1e",
-    "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_in_dim",
-    "broadcast_to", "broadcasted_iota", "cbrt", "ceil", "clamp", "complex", "concatenate", "cond", "conj", "conv",
-    "conv_dimension_numbers", "conv_general_dilated", "conv_transpose", "conv_with_general_padding",
-    "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum",
-    "custom_linear_solve", "custom_root", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim",
-    "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
-    "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "fft",
-    "floor", "fori_loop", "full", "gather", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "imag",
-    "index_in_dim", "index_take", "integer_pow", "iota", "is_finite", "isfinite", "le", "lgamma", "linalg", "log",
-    "log1p", "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad", "padtype_to_pads",
-    "pmax", "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "psum", "pswapaxes",
-    "random_gamma_grad", "real", "reciprocal", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or",
-    "reduce_prod", "reduce_sum", "reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum",
-    "reduce_xor", "regularized_incomplete_beta", "rem", "reshape", "rev", "rng_bit_generator", "round", "scan",
-    "scatter", "scatter_add", "scatter_apply", "scatter_max", "scatter_min", "scatter_mul", "scatter_sub",
-    "select", "select_n", "shift_left", "shift_right_arithmetic", "sign", "sin", "sinh", "slice", "slice_in_dim",
-    "sort", "sort_key_val", "sqrt", "square", "squeeze", "sub", "switch", "tan", "tanh", "top_k", "transpose",
-    "while_loop", "zeta",
+    "ConvDimensionNumbers", "FftType", "GatherDimensionNumbers", "GatherScatterMode", "Precision",
+    "RoundingMethod", "ScatterDimensionNumbers", "abs", "acos", "acosh", "add", "all_gather", "all_to_all",
+    "approx_max_k", "approx_min_k", "argmax", "argmin", "argsort", "asin", "asinh", "associative_scan", "atan",
+    "atan2", "atanh", "axis_index", "axis_size", "batch_matmul", "bessel_i0e", "bessel_i1e", "betainc",
+    "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast",
+    "broadcast_in_dim", "broadcast_shapes", "broadcast_to", "broadcast_to_rank", "broadcasted_iota", "cbrt",
+    "ceil", "clamp", "clz", "collapse", "complex", "composite", "concatenate", "cond", "conj", "conv",
+    "conv_dimension_numbers", "conv_general_dilated", "conv_general_dilated_local", "conv_general_dilated_patches",
+    "conv_transpose", "conv_with_general_padding", "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax",
+    "cummin", "cumprod", "cumsum", "custom_linear_solve", "custom_root", "digamma", "div", "dot", "dot_general",
+    "dtype", "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim",
+    "dynamic_update_slice", "dynamic_update_slice_in_dim", "empty", "eq", "erf", "erf_inv", "erfc", "exp", "exp2",
+    "expand_dims", "expm1", "fft", "floor", "fori_loop", "full", "full_like", "gather", "ge", "gt", "igamma",
+    "igamma_grad_a", "igammac", "imag", "index_in_dim", "index_take", "integer_pow", "iota", "is_finite",
+    "isfinite", "le", "lgamma", "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "mulhi",
+    "ne", "neg", "nextafter", "optimization_barrier", "pad", "padtype_to_pads", "pbroadcast", "platform_dependent",
+    "pmax", "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "pshuffle", "psum",
+    "psum_scatter", "pswapaxes", "ragged_dot", "random_gamma_grad", "real", "reciprocal", "reduce", "reduce_and",
+    "reduce_max", "reduce_min", "reduce_or", "reduce_precision", "reduce_prod", "reduce_sum", "reduce_window",
+    "reduce_window_max", "reduce_window_min", "reduce_window_sum", "reduce_xor", "regularized_incomplete_beta",
+    "rem", "reshape", "rev", "rng_bit_generator", "round", "rsqrt", "scan", "scatter", "scatter_add",
+    "scatter_apply", "scatter_max", "scatter_min", "scatter_mul", "scatter_sub", "select", "select_n",
+    "shape_as_value", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh",
+    "slice", "slice_in_dim", "sort", "sort_key_val", "split", "sqrt", "square", "squeeze", "stack",
+    "stop_gradient", "sub", "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack", "while_loop", "zeta",
 ]  # fmt: skip

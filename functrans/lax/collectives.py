@@ -344,7 +344,69 @@ def pswapaxes(x: Any, axis_name: Hashable, axis: int) -> Any:
     return all_to_all(x, axis_name, axis, axis)
 
 
+def psum_scatter(x: Any, axis_name: Hashable, *, scatter_dimension: int = 0, tiled: bool = False) -> Any:
+    """The sum over all examples, of which each keeps its share of an axis.
+
+    Args:
+        x: a pytree.
+        axis_name: a name that an enclosing `vmap` binds.
+        scatter_dimension: the axis that is shared out: its size is the number of examples, and the result lacks it; if
+            `tiled`, a multiple of the number of examples, of which each keeps a block.
+        tiled: see there.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: ft.lax.psum_scatter(x, "i"), axis_name="i")(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([4., 6.])
+    """
+    size = axes.axis_size(axis_name)
+    index = axis_index(axis_name)
+
+    def share(v: Any) -> Any:
+        shape = aval_of(v).shape
+        place = canonical_axis(scatter_dimension, len(shape))
+        if shape[place] % size or (not tiled and shape[place] != size):
+            raise ShapeError(
+                f"psum_scatter: axis {scatter_dimension} of shape {shape} must have the size of axis {axis_name!r}, "
+                f"{size}" + (", or a multiple of it" if tiled else "")
+            )
+        v = psum(v, axis_name)
+        if tiled:
+            v = reshape(v, (*shape[:place], size, shape[place] // size, *shape[place + 1 :]))
+        return gather(v, [index], [place], mode="promise_in_bounds")
+
+    leaves, tree = flatten(x)
+    return unflatten(tree, [share(as_operand("psum_scatter", v)) for v in leaves])
+
+
+def pshuffle(x: Any, axis_name: Hashable, perm: Sequence[int]) -> Any:
+    """Each example's value from another: example `i` gets that of `perm[i]`; of a pytree.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: ft.lax.pshuffle(x, "i", [2, 0, 1]), axis_name="i")(np.array([5.0, 6.0, 7.0]))
+    Array([7., 5., 6.])
+    """
+    size = axes.axis_size(axis_name)
+    if sorted(perm) != list(range(size)):
+        raise ShapeError(f"pshuffle: {list(perm)} is no permutation of the {size} examples of axis {axis_name!r}")
+    return ppermute(x, axis_name, list(zip(perm, range(size))))
+
+
+def pbroadcast(x: Any, axis_name: Hashable, source: int) -> Any:
+    """The value of one example in all of them; of a pytree.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.vmap(lambda x: ft.lax.pbroadcast(x, "i", 1), axis_name="i")(np.array([5.0, 6.0, 7.0]))
+    Array([6., 6., 6.])
+    """
+    size = axes.axis_size(axis_name)
+    source = operator.index(source)
+    if not 0 <= source < size:
+        raise ShapeError(f"pbroadcast: there is no example {source} among the {size} of axis {axis_name!r}")
+    leaves, tree = flatten(all_gather(x, axis_name))
+    return unflatten(tree, [gather(v, [np.int64(source)], [0], mode="promise_in_bounds") for v in leaves])
+
+
 __all__ = [
-    "all_gather", "all_to_all", "axis_index", "axis_size", "pmax", "pmean", "pmin", "ppermute",
-    "pswapaxes", "psum",
+    "all_gather", "all_to_all", "axis_index", "axis_size", "pbroadcast", "pmax", "pmean", "pmin", "ppermute",
+    "pshuffle", "pswapaxes", "psum", "psum_scatter",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ both transposes are contractions again.
 
 from __future__ import annotations
 
+import enum
 import operator
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,9 +19,21 @@ from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax.broadcasting import broadcast_to, reduce_sum_p
+from functrans.lax.broadcasting import broadcast_to, broadcasted_iota, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.elementwise import as_operand, broadcast_shapes, mul, promote
+from functrans.lax.elementwise import (
+    add,
+    as_operand,
+    bitwise_and,
+    broadcast_shapes,
+    ge,
+    lt,
+    mul,
+    promote,
+    sub,
+    where,
+)
+from functrans.lax.reductions import cumsum
 from functrans.lax.structural import reshape, slice_in_dim, transpose
 from functrans.transforms.batching import move_axis
 from functrans.transforms.taylor import product
@@ -248,6 +261,69 @@ def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any =
         dtype = np.dtype(preferred_element_type)
         lhs, rhs = convert_element_type(lhs, dtype), convert_element_type(rhs, dtype)
     return matmul(lhs, rhs)
+
+
+class Precision(enum.Enum):
+    """How exactly products are computed, in JAX; here all are as exact as the operands' dtype."""
+
+    DEFAULT = 0
+    HIGH = 1
+    HIGHEST = 2
+
+
+def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
+    """Products of stacks of matrices, of equal leading axes.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.batch_matmul(np.ones((5, 2, 3)), np.ones((5, 3, 4))).shape
+    (5, 2, 4)
+    """
+    lhs, rhs = as_operand("batch_matmul", lhs), as_operand("batch_matmul", rhs)
+    a, b = aval_of(lhs).shape, aval_of(rhs).shape
+    if len(a) < 2 or len(a) != len(b) or a[:-2] != b[:-2]:
+        raise ShapeError(f"batch_matmul takes stacks of matrices with equal leading axes, got shapes {a} and {b}")
+    return matmul(lhs, rhs)
+
+
+def ragged_dot(lhs: Any, rhs: Any, group_sizes: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Products of groups of rows with a matrix for each group.
+
+    Args:
+        lhs: `(m, k)`; its rows lie group by group.
+        rhs: `(g, k, n)`, a matrix for each group.
+        group_sizes: integers `(g,)`, how many rows each group has. Rows beyond them all give zeros.
+        precision: accepted.
+        preferred_element_type: the dtype of the result.
+
+    Returns:
+        An array `(m, n)`. Each group costs a product of all rows.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.ragged_dot(np.ones((3, 2)), np.array([[[1.0], [1.0]], [[2.0], [2.0]]]), np.array([1, 2]))
+    Array([[2.],
+           [4.],
+           [4.]])
+    """
+    lhs, rhs, sizes = (as_operand("ragged_dot", x) for x in (lhs, rhs, group_sizes))
+    (a, b, s) = (aval_of(x) for x in (lhs, rhs, sizes))
+    if (a.ndim, b.ndim, s.ndim) != (2, 3, 1) or a.shape[1] != b.shape[1] or s.shape[0] != b.shape[0]:
+        raise ShapeError(f"ragged_dot takes shapes (m, k), (g, k, n) and (g,), got {a.shape}, {b.shape} and {s.shape}")
+    if s.dtype.kind not in "iu":
+        raise DTypeError(f"ragged_dot: group_sizes must be integers, got {s}")
+    ends = cumsum(convert_element_type(sizes, np.int64))
+    starts = sub(ends, convert_element_type(sizes, np.int64))
+    row = broadcasted_iota(np.int64, (a.shape[0], 1), 0)
+    out = None
+    for g in range(b.shape[0]):
+        start, end, matrix = (reshape(slice_in_dim(x, g, g + 1), aval_of(x).shape[1:]) for x in (starts, ends, rhs))
+        mine = bitwise_and(ge(row, start), lt(row, end))
+        product = dot(lhs, matrix, preferred_element_type=preferred_element_type)
+        term = where(mine, product, aval_of(product).dtype.type(0))
+        out = term if out is None else add(out, term)
+    if out is None:
+        dtype = np.result_type(a.dtype, b.dtype) if preferred_element_type is None else preferred_element_type
+        return broadcast_to(np.dtype(dtype).type(0), (a.shape[0], b.shape[2]))
+    return out
 
 
 # ---------------------------------------------------------------- einsum

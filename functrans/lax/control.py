@@ -26,14 +26,18 @@ from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
 from functrans.transforms.transpose import is_linear, transpose_jaxpr_full
 
 Branches = tuple[Jaxpr, ...]
+_NOTHING = object()
 
 
 @api_boundary
-def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
+def cond(
+    pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any, operand: Any = _NOTHING
+) -> Any:
     """`true_fun(*operands)` where the scalar `pred` holds, `false_fun(*operands)` otherwise; only one of them runs.
 
-    Both must return the same structure, shapes and dtypes. Under `vmap` with a batched `pred` both run, and results are
-    selected; where they have effects (`debug.print`, `io_callback`), the chosen one runs for one example after another.
+    Both must return the same structure, shapes and dtypes. A single operand may be given by name (`operand=`). Under
+    `vmap` with a batched `pred` both run, and results are selected; where they have effects (`debug.print`,
+    `io_callback`), the chosen one runs for one example after another.
 
     >>> import functrans as ft
     >>> ft.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 1.0)
@@ -51,11 +55,20 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
             "cond takes two functions, for true and for false: cond(pred, true_fun, false_fun, *operands)"
         )
     index = pred if aval.dtype.kind == "b" else ew.ne(pred, 0)
+    operands = _with_named("cond", operands, operand)
     return _choose("cond", index, (false_fun, true_fun), ("false_fun", "true_fun"), operands)
 
 
+def _with_named(what: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, ...]:
+    if operand is _NOTHING:
+        return operands
+    if operands:
+        raise ArgumentError(f"{what} takes operands by position, or one by name as operand=, not both")
+    return (operand,)
+
+
 @api_boundary
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any, operand: Any = _NOTHING) -> Any:
     """`branches[index](*operands)`, with the integer `index` clamped to the branches; only one of them runs.
 
     >>> import functrans as ft
@@ -68,7 +81,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if not branches:
         raise ArgumentError("switch needs at least one branch")
     names = [f"branch {i} ({function_name(b)})" for i, b in enumerate(branches)]
-    return _choose("switch", index, tuple(branches), names, operands)
+    return _choose("switch", index, tuple(branches), names, _with_named("switch", operands, operand))
 
 
 def _choose(what: str, index: Any, functions: Sequence[Any], names: Sequence[str], operands: Any) -> Any:

@@ -112,3 +112,45 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     places = rev(broadcasted_iota(np.int64, aval.shape, axis), (axis,))
     values, indices = sort((flipped, places), axis)
     return tuple(rev(slice_in_dim(x, n - k, n, axis=axis), (axis,)) for x in (values, indices))
+
+
+def approx_max_k(
+    operand: Any,
+    k: int,
+    reduction_dimension: int = -1,
+    recall_target: float = 0.95,
+    reduction_input_size_override: int = -1,
+    aggregate_to_topk: bool = True,
+) -> tuple[Any, Any]:
+    """The `k` largest elements along an axis and their indices, as `top_k`: exact, so the recall is 1.
+
+    `recall_target`, `reduction_input_size_override` and `aggregate_to_topk` are accepted.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.approx_max_k(np.array([3.0, 1.0, 2.0]), 2)
+    (Array([3., 2.]), Array([0, 2]))
+    """
+    return top_k(operand, k, axis=reduction_dimension)
+
+
+def approx_min_k(
+    operand: Any,
+    k: int,
+    reduction_dimension: int = -1,
+    recall_target: float = 0.95,
+    reduction_input_size_override: int = -1,
+    aggregate_to_topk: bool = True,
+) -> tuple[Any, Any]:
+    """The `k` smallest elements along an axis, in ascending order, and their indices: exact, as `approx_max_k`.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.approx_min_k(np.array([3.0, 1.0, 2.0]), 2)
+    (Array([1., 2.]), Array([1, 2]))
+    """
+    aval = aval_of(operand)
+    axis = canonical_axis(reduction_dimension, aval.ndim)
+    n, k = aval.shape[axis], operator.index(k)
+    if not 0 <= k <= n:
+        raise ShapeError(f"approx_min_k: k={k} of an axis of size {n}")
+    values, places = sort((operand, broadcasted_iota(np.int64, aval.shape, axis)), axis)
+    return slice_in_dim(values, 0, k, axis=axis), slice_in_dim(places, 0, k, axis=axis)

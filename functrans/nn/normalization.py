@@ -10,7 +10,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.api.staging import stop_gradient
+from functrans.api import stop_gradient
 from functrans.core.avals import aval_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
