@@ -129,6 +129,14 @@ from functrans.numpy.creation import (
     zeros_like,
 )
 from functrans.numpy.datatypes import astype, can_cast, finfo, iinfo, isdtype, result_type
+from functrans.numpy.differences import (
+    corrcoef,
+    cov,
+    diff,
+    ediff1d,
+    gradient,
+    trapezoid,
+)
 from functrans.numpy.files import (
     fromfile,
     fromiter,
@@ -177,6 +185,10 @@ from functrans.numpy.indexing import (
     triu_indices_from,
     unravel_index,
 )
+from functrans.numpy.interpolation import (
+    interp,
+    unwrap,
+)
 from functrans.numpy.manipulation import (
     append,
     array_split,
@@ -190,7 +202,6 @@ from functrans.numpy.manipulation import (
     column_stack,
     concat,
     concatenate,
-    delete,
     dsplit,
     dstack,
     expand_dims,
@@ -199,10 +210,8 @@ from functrans.numpy.manipulation import (
     flipud,
     hsplit,
     hstack,
-    insert,
     matrix_transpose,
     moveaxis,
-    pad,
     permute_dims,
     ravel,
     repeat,
@@ -286,15 +295,10 @@ from functrans.numpy.reductions import (
     argmax,
     argmin,
     average,
-    corrcoef,
-    cov,
     cumprod,
     cumsum,
     cumulative_prod,
     cumulative_sum,
-    diff,
-    ediff1d,
-    gradient,
     max,
     mean,
     min,
@@ -302,8 +306,12 @@ from functrans.numpy.reductions import (
     ptp,
     std,
     sum,
-    trapezoid,
     var,
+)
+from functrans.numpy.resizing import (
+    delete,
+    insert,
+    pad,
 )
 from functrans.numpy.sets import (
     intersect1d,
@@ -405,7 +413,6 @@ from functrans.numpy.ufuncs import (
     heaviside,
     hypot,
     imag,
-    interp,
     invert,
     isclose,
     iscomplex,
@@ -464,7 +471,6 @@ from functrans.numpy.ufuncs import (
     tanh,
     true_divide,
     trunc,
-    unwrap,
     where,
 )
 from functrans.numpy.windows import (

@@ -24,10 +24,10 @@ def _weights(name: str, bitorder: str) -> np.ndarray:
 @implements(np.packbits)
 def packbits(a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
     a = operand("packbits", a)
+    shifts = _weights("packbits", bitorder)
     if dtype_of(a).kind not in "biu":
         raise DTypeError(f"packbits takes integers or booleans, got {aval_of(a)}")
-    shifts = _weights("packbits", bitorder)
-    if axis is None:
+    if axis is None or (not shape_of(a) and axis in (0, -1)):
         a, axis = ravel(a), 0
     axis = normalize_axis(axis, len(shape_of(a)))
     bits = lax.convert_element_type(lax.ne(moveaxis(a, axis, -1), 0), np.uint8)
@@ -40,10 +40,10 @@ def packbits(a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
 @implements(np.unpackbits)
 def unpackbits(a: Any, /, axis: Any = None, count: Any = None, bitorder: str = "big") -> Any:
     a = operand("unpackbits", a)
+    shifts = _weights("unpackbits", bitorder)
     if dtype_of(a) != np.uint8:
         raise DTypeError(f"unpackbits takes uint8, got {aval_of(a)}")
-    shifts = _weights("unpackbits", bitorder)
-    if axis is None:
+    if axis is None or (not shape_of(a) and axis in (0, -1)):
         a, axis = ravel(a), 0
     axis = normalize_axis(axis, len(shape_of(a)))
     a = moveaxis(a, axis, -1)

@@ -236,6 +236,8 @@ def diagflat(v: Any, k: int = 0) -> Any:
 @implements(np.vander)
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     x = operand("vander", x)
+    if len(shape_of(x)) != 1:
+        raise ShapeError(f"vander takes a vector, got an array of shape {shape_of(x)}")
     n = shape_of(x)[0] if N is None else operator.index(N)
     powers = np.arange(n) if increasing else np.arange(n - 1, -1, -1)
     return lax.reshape(x, (shape_of(x)[0], 1)) ** powers.astype(np.result_type(dtype_of(x), np.int64))
@@ -244,6 +246,8 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
 @implements(np.meshgrid)
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
     arrays = [operand("meshgrid", x) for x in xi]
+    if indexing not in ("xy", "ij"):
+        raise ArgumentError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
     n = len(arrays)
     order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
     sizes = [aval_of(x).size for x in arrays]

@@ -221,6 +221,13 @@ def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
     return canonical_axes(axes, ndim)
 
 
+def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes of a reduction; NumPy lets an array without axes be reduced along its first or last."""
+    if not ndim and axis in (0, -1):
+        return ()
+    return normalize_axes(axis, ndim)
+
+
 def normalize_axis(axis: Any, ndim: int) -> int:
     from functrans.lax.structural import canonical_axis
 

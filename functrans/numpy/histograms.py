@@ -9,10 +9,13 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.elementwise import to_common_dtype
 from functrans.numpy.creation import linspace
+from functrans.numpy.differences import diff
 from functrans.numpy.dispatch import dtype_of, implements, known, operand, shape_of
 from functrans.numpy.manipulation import ravel
-from functrans.numpy.reductions import diff, max, min, sum
+from functrans.numpy.reductions import max, min, sum
+from functrans.numpy.shapes import result_type
 from functrans.numpy.sorting import searchsorted
 from functrans.numpy.ufuncs import where
 
@@ -51,7 +54,10 @@ def _edges(name: str, x: Any, bins: Any, bounds: Any) -> Any:
             raise ArgumentError(f"{name}: max must be larger than min in range, got {bounds}")
     else:
         low, high = (min(x), max(x)) if aval_of(x).size else (0.0, 1.0)
-    flat = lax.eq(operand(name, low), high)
+    dtype = result_type(low, high, x) if name == "histogram" else result_type(low, high, 1.0)
+    dtype = dtype if dtype.kind == "f" else np.result_type(dtype, np.float64)
+    low, high = (lax.convert_element_type(operand(name, v), dtype) for v in (low, high))
+    flat = lax.eq(low, high)
     return linspace(where(flat, low - 0.5, low), where(flat, high + 0.5, high), n + 1)
 
 
@@ -82,11 +88,13 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 @implements(np.histogramdd)
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     if isinstance(sample, (list, tuple)):
-        columns = [ravel(operand("histogramdd", x)) for x in sample]
+        columns = to_common_dtype("histogramdd", [ravel(operand("histogramdd", x)) for x in sample])
         if len({shape_of(c) for c in columns}) > 1:
             raise ShapeError("histogramdd: all coordinates must have the same number of points")
     else:
         sample = operand("histogramdd", sample)
+        if len(shape_of(sample)) < 2:
+            sample = lax.reshape(sample, (aval_of(sample).size, 1))
         if len(shape_of(sample)) != 2:
             raise ShapeError(f"histogramdd takes points as an array (N, D), got shape {shape_of(sample)}")
         columns = [sample[:, i] for i in _range(shape_of(sample)[1])]

@@ -10,7 +10,7 @@ import numpy as np
 from functrans import lax
 from functrans.core.array import wrap
 from functrans.core.avals import aval_of
-from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.errors import ArgumentError, AxisError, DTypeError, IndexTypeError, ShapeError
 from functrans.lax.indexing import take_along
 from functrans.lax.subscript import getitem
 from functrans.numpy.dispatch import (
@@ -23,7 +23,7 @@ from functrans.numpy.dispatch import (
     sized,
     unsupported,
 )
-from functrans.numpy.manipulation import broadcast_arrays, moveaxis, ravel
+from functrans.numpy.manipulation import broadcast_arrays, broadcast_to, moveaxis, ravel
 from functrans.numpy.ufuncs import where
 
 
@@ -39,13 +39,16 @@ def take(
     """
     unsupported("take", out=out)
     a, indices = operand("take", a), operand("take", indices)
-    if dtype_of(indices).kind not in "iu":
+    if dtype_of(indices).kind not in "biu":
         raise DTypeError(f"take: indices must be integers, got {aval_of(indices)}")
     if axis is None:
         a, axis = ravel(a), 0
     axis = normalize_axis(axis, len(shape_of(a)))
     mode = mode if fill_value is None else "fill"
-    out_ = lax.gather(a, [lax.convert_element_type(indices, np.int64)], [axis], mode=mode, fill_value=fill_value)
+    indices = lax.convert_element_type(indices, np.int64)
+    if mode == "clip":  # here a negative index does not count from the end
+        indices = lax.max(indices, 0)
+    out_ = lax.gather(a, [indices], [axis], mode=mode, fill_value=fill_value)
     n = len(shape_of(indices))
     order = [*range(n, n + axis), *range(n), *range(n + axis, len(shape_of(out_)))]
     return lax.transpose(out_, order)
@@ -66,8 +69,19 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1, mode: Any = None, fi
             f"take_along_axis: indices of shape {shape_of(indices)} must have as many axes as the array of "
             f"shape {shape_of(arr)}"
         )
+    if dtype_of(indices).kind not in "iu":
+        raise IndexTypeError(f"take_along_axis: indices must be integers, got {aval_of(indices)}")
     mode = mode or ("raise" if fill_value is None else "fill")
-    return take_along(arr, indices, normalize_axis(axis, len(shape_of(arr))), mode, fill_value)
+    axis = normalize_axis(axis, len(shape_of(arr)))
+    own, wanted = ([n for i, n in enumerate(shape_of(x)) if i != axis] for x in (arr, indices))
+    try:
+        rest = list(np.broadcast_shapes(tuple(own), tuple(wanted)))
+    except ValueError:
+        raise AxisError(
+            f"take_along_axis: indices of shape {shape_of(indices)} do not fit an array of shape {shape_of(arr)}"
+        ) from None
+    arr, indices = (broadcast_to(x, (*rest[:axis], shape_of(x)[axis], *rest[axis:])) for x in (arr, indices))
+    return take_along(arr, indices, axis, mode, fill_value)
 
 
 @implements(np.diagonal)
@@ -153,16 +167,20 @@ def compress(
             are not.
     """
     unsupported("compress", out=out)
-    condition, a = operand("compress", condition), operand("compress", a)
+    return _compressed("compress", condition, a, axis, size, fill_value)
+
+
+def _compressed(name: str, condition: Any, a: Any, axis: Any, size: int | None, fill_value: Any) -> Any:
+    condition, a = operand(name, condition), operand(name, a)
     if len(shape_of(condition)) != 1:
-        raise ShapeError(f"compress: the condition must have one axis, it has shape {shape_of(condition)}")
+        raise ShapeError(f"{name}: the condition must have one axis, it has shape {shape_of(condition)}")
     if axis is None:
         a, axis = ravel(a), 0
     axis = normalize_axis(axis, len(shape_of(a)))
     values = known(condition) if size is None else None
     if values is not None:
         return moveaxis(lax.gather(a, [np.flatnonzero(values)], [axis]), 0, axis)
-    n = sized("compress", condition, size, "condition, x, size=n")
+    n = sized(name, condition, size, "condition, x, size=n")
     m = shape_of(a)[axis]
     if shape_of(condition)[0] > m:  # NumPy: only what holds beyond the end is an error
         condition = condition[:m]
@@ -173,7 +191,7 @@ def compress(
 @implements(np.extract, "size", "fill_value")
 def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
     """`size` and `fill_value` are as for `compress`."""
-    return compress(ravel(condition), ravel(arr), size=size, fill_value=fill_value)
+    return _compressed("extract", ravel(condition), ravel(arr), None, size, fill_value)
 
 
 @implements(np.choose)

@@ -11,10 +11,10 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
-from functrans.errors import ArgumentError, ConcretizationError, ShapeError
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.elementwise import broadcast_shapes as _common_shape, to_common_dtype
-from functrans.lax.subscript import IndexUpdate, getitem
+from functrans.lax.subscript import getitem
 from functrans.numpy.dispatch import (
     dtype_of,
     implements,
@@ -22,6 +22,7 @@ from functrans.numpy.dispatch import (
     normalize_axes,
     normalize_axis,
     operand,
+    reduced_axes,
     shape_of,
     unsupported,
 )
@@ -113,13 +114,15 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 def squeeze(a: Any, axis: Any = None) -> Any:
     a = operand("squeeze", a)
     shape = shape_of(a)
-    axes = [i for i, n in enumerate(shape) if n == 1] if axis is None else normalize_axes(axis, len(shape))
+    axes = [i for i, n in enumerate(shape) if n == 1] if axis is None else reduced_axes(axis, len(shape))
     return lax.squeeze(a, axes)
 
 
 @implements(np.expand_dims, eager=lambda a, axis=0: np.expand_dims(a, axis))
 def expand_dims(a: Any, axis: Any = 0) -> Any:
-    return lax.expand_dims(operand("expand_dims", a), axis if isinstance(axis, (tuple, list)) else (axis,))
+    a = operand("expand_dims", a)
+    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    return lax.expand_dims(a, normalize_axes(axes, len(shape_of(a)) + len(axes)))
 
 
 def _at_least(n: int, name: str, arrays: tuple[Any, ...], place: Any) -> Any:
@@ -180,9 +183,20 @@ def _sequence(name: str, arrays: Any) -> list[Any]:
     return to_common_dtype(name, out)
 
 
+def _check_casting(name: str, arrays: Any, dtype: Any, casting: Any) -> None:
+    if dtype is None:
+        return
+    for a in arrays if not isinstance(arrays, Tracer) else [arrays]:
+        own = dtype_of(operand(name, a))
+        if not np.can_cast(own, dtype, casting or "same_kind"):
+            rule = casting or "same_kind"
+            raise DTypeError(f"{name}: {own} cannot be cast to {np.dtype(dtype)} by the rule {rule!r}")
+
+
 @implements(np.concatenate)
-def concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
+def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
     unsupported("concatenate", out=out)
+    _check_casting("concatenate", arrays, dtype, casting)
     parts = _sequence("concatenate", arrays)
     if axis is None:
         parts, axis = [ravel(a) for a in parts], 0
@@ -198,6 +212,7 @@ concat = concatenate
 @implements(np.stack)
 def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
     unsupported("stack", out=out)
+    _check_casting("stack", arrays, dtype, casting)
     parts = _sequence("stack", arrays)
     shapes = {shape_of(a) for a in parts}
     if len(shapes) > 1:
@@ -209,18 +224,18 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
 
 @implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: Any = None) -> Any:
-    return concatenate([atleast_2d(a) for a in _sequence("vstack", tup)], 0, dtype=dtype)
+    return concatenate([atleast_2d(a) for a in _sequence("vstack", tup)], 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: Any = None) -> Any:
     parts = [atleast_1d(a) for a in _sequence("hstack", tup)]
-    return concatenate(parts, 0 if len(shape_of(parts[0])) == 1 else 1, dtype=dtype)
+    return concatenate(parts, 0 if len(shape_of(parts[0])) == 1 else 1, dtype=dtype, casting=casting)
 
 
-@implements(np.dstack)
-def dstack(tup: Any) -> Any:
-    return concatenate([atleast_3d(a) for a in _sequence("dstack", tup)], 2)
+@implements(np.dstack, "dtype")
+def dstack(tup: Any, *, dtype: Any = None) -> Any:
+    return concatenate([atleast_3d(a) for a in _sequence("dstack", tup)], 2, dtype=dtype)
 
 
 @implements(np.column_stack)
@@ -270,6 +285,8 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     n = shape_of(ary)[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
         sections = int(indices_or_sections)
+        if sections <= 0:
+            raise ArgumentError(f"array_split: the number of sections must be larger than 0, got {sections}")
         each, extra = divmod(n, sections)
         ends = np.cumsum([0] + [each + 1] * extra + [each] * (sections - extra)).tolist()
     else:
@@ -283,6 +300,8 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     ary = operand("split", ary)
     if isinstance(indices_or_sections, (int, np.integer)):
         n = shape_of(ary)[normalize_axis(axis, len(shape_of(ary)))]
+        if indices_or_sections <= 0:
+            raise ArgumentError(f"split: the number of sections must be larger than 0, got {indices_or_sections}")
         if n % indices_or_sections:
             raise ShapeError(f"split: an axis of size {n} cannot be split into {indices_or_sections} equal parts")
     return array_split(ary, indices_or_sections, axis)
@@ -290,17 +309,24 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 @implements(np.hsplit)
 def hsplit(ary: Any, indices_or_sections: Any) -> Any:
-    return split(ary, indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
+    return split(_of_rank("hsplit", ary, 1), indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
 
 
 @implements(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> Any:
-    return split(ary, indices_or_sections, 0)
+    return split(_of_rank("vsplit", ary, 2), indices_or_sections, 0)
 
 
 @implements(np.dsplit)
 def dsplit(ary: Any, indices_or_sections: Any) -> Any:
-    return split(ary, indices_or_sections, 2)
+    return split(_of_rank("dsplit", ary, 3), indices_or_sections, 2)
+
+
+def _of_rank(name: str, a: Any, least: int) -> Any:
+    a = operand(name, a)
+    if len(shape_of(a)) < least:
+        raise ShapeError(f"{name} takes an array with at least {least} axes, got shape {shape_of(a)}")
+    return a
 
 
 @implements(np.unstack)
@@ -325,28 +351,48 @@ def tile(A: Any, reps: Any) -> Any:
     return lax.reshape(spread, tuple(c * s for c, s in zip(counts, shape)))
 
 
-@implements(np.repeat)
+@implements(np.repeat, "total_repeat_length")
 def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: int | None = None) -> Any:
-    a = operand("repeat", a)
-    if axis is None:
+    """
+    Args:
+        total_repeat_length: the size of the result along the axis, needed where `repeats` is traced: what is beyond is
+            cut off, what lacks is filled with the last element.
+    """
+    a, repeats = operand("repeat", a), operand("repeat", repeats)
+    if axis is None or (not shape_of(a) and axis in (0, -1)):
         a, axis = ravel(a), 0
     axis = normalize_axis(axis, len(shape_of(a)))
-    n = shape_of(a)[axis]
-    if isinstance(repeats, (int, np.integer)):
-        shape = shape_of(a)
-        spread = lax.broadcast_in_dim(
-            a, (*shape[: axis + 1], int(repeats), *shape[axis + 1 :]),
-            [i for i in range(len(shape) + 1) if i != axis + 1],
-        )  # fmt: skip
-        return lax.reshape(spread, (*shape[:axis], n * int(repeats), *shape[axis + 1 :]))
-    if isinstance(repeats, Tracer):
-        repeats.__index__()
-    places = np.repeat(np.arange(n), np.broadcast_to(np.asarray(repeats), (n,)))
-    return (
-        lax.gather(moveaxis(a, axis, 0), [places], [0])
-        if axis == 0
-        else moveaxis(lax.gather(a, [places], [axis]), 0, axis)
-    )
+    shape = shape_of(a)
+    n = shape[axis]
+    if dtype_of(repeats).kind not in "biu":
+        raise DTypeError(f"repeat: repeats must be integers, got {aval_of(repeats)}")
+    if shape_of(repeats) not in ((), (1,), (n,)):
+        raise ShapeError(f"repeat: repeats of shape {shape_of(repeats)} for an axis of size {n}")
+    values = known(repeats)
+    if values is not None:
+        if (values < 0).any():
+            raise ArgumentError("repeat: repeats may not contain negative values")
+        if values.size == 1 and total_repeat_length is None:
+            count = int(values.reshape(()))
+            kept = [i for i in range(len(shape) + 1) if i != axis + 1]
+            spread = lax.broadcast_in_dim(a, (*shape[: axis + 1], count, *shape[axis + 1 :]), kept)
+            return lax.reshape(spread, (*shape[:axis], n * count, *shape[axis + 1 :]))
+        places: Any = np.repeat(np.arange(n), np.broadcast_to(values, (n,)))
+        if total_repeat_length is not None:
+            extra = builtins.max(total_repeat_length - places.size, 0)
+            places = np.concatenate([places, np.full(extra, n - 1)])[:total_repeat_length]
+    elif total_repeat_length is None:
+        raise ConcretizationError(
+            "repeat with traced repeats has a shape that depends on values: give the size of the result as "
+            "functrans.numpy.repeat(x, repeats, total_repeat_length=n), or call it outside the traced function"
+        )
+    else:
+        ends = lax.cumsum(lax.convert_element_type(broadcast_to(repeats, (n,)), np.int64), 0)
+        counting = lax.iota(np.int64, operator.index(total_repeat_length))
+        after = lax.le(lax.reshape(ends, (1, n)), lax.reshape(counting, (shape_of(counting)[0], 1)))
+        places = lax.reduce_sum(lax.convert_element_type(after, np.int64), (1,))
+        places = lax.clamp(np.int64(0), places, np.int64(n - 1))
+    return moveaxis(lax.gather(a, [places], [axis]), 0, axis)
 
 
 @implements(np.flip)
@@ -367,7 +413,12 @@ def fliplr(m: Any) -> Any:
 
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
-    a, b = axes
+    if len(axes) != 2:
+        raise ArgumentError(f"rot90 takes two axes, got {axes}")
+    m = operand("rot90", m)
+    a, b = (normalize_axis(i, len(shape_of(m))) for i in axes)
+    if a == b:
+        raise ArgumentError(f"rot90: the axes must be different, got {axes}")
     k %= 4
     if k == 0:
         return operand("rot90", m)
@@ -408,93 +459,19 @@ def resize(a: Any, new_shape: Any) -> Any:
     return lax.reshape(lax.slice_in_dim(tile(a, -(-size // own)), 0, size), shape)
 
 
-@implements(np.delete)
-def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
-    arr = operand("delete", arr)
-    if axis is None:
-        arr, axis = ravel(arr), 0
-    axis = normalize_axis(axis, len(shape_of(arr)))
-    kept = np.delete(np.arange(shape_of(arr)[axis]), obj)
-    return moveaxis(lax.gather(arr, [kept], [axis]), 0, axis)
-
-
-@implements(np.insert)
-def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
-    arr = operand("insert", arr)
-    if axis is None:
-        arr, axis = ravel(arr), 0
-    axis = normalize_axis(axis, len(shape_of(arr)))
-    n = shape_of(arr)[axis]
-    marked = np.insert(
-        np.arange(n), obj, np.full(np.size(np.arange(n)[obj]) if isinstance(obj, slice) else np.size(obj), -1)
-    )
-    new = np.flatnonzero(marked < 0)
-    values = lax.convert_element_type(operand("insert", values), dtype_of(arr))
-    out = moveaxis(lax.gather(arr, [np.maximum(marked, 0)], [axis], mode="clip"), 0, axis)
-    scalar = isinstance(obj, (int, np.integer))
-    if scalar and len(shape_of(values)):
-        values = moveaxis(atleast_1d(values), 0, axis) if len(shape_of(values)) == len(shape_of(arr)) else values
-    index = (slice(None),) * axis + (new,)
-    return IndexUpdate(out)[index].set(values)
-
-
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    array = operand("pad", array)
-    shape = shape_of(array)
-    if isinstance(pad_width, dict):
-        pad_width = [pad_width.get(i, pad_width.get(i - len(shape), 0)) for i in range(len(shape))]
-        pad_width = [(w, w) if isinstance(w, int) else w for w in pad_width]
-    widths = np.broadcast_to(np.asarray(pad_width), (len(shape), 2)).tolist()
-    if mode in ("constant", "empty"):
-        values = np.broadcast_to(np.asarray(kwargs.get("constant_values", 0)), (len(shape), 2)).tolist()
-        for axis, ((low, high), (before, after)) in enumerate(zip(widths, values)):
-            for config, value in (((low, 0, 0), before), ((0, high, 0), after)):
-                full_config = [(0, 0, 0)] * len(shape)
-                full_config[axis] = config
-                array = lax.pad(array, dtype_of(array).type(value), full_config)
-        return array
-    if mode in ("edge", "reflect", "symmetric", "wrap") and kwargs.get("reflect_type", "even") == "even":
-        for axis, (low, high) in enumerate(widths):
-            places = np.pad(np.arange(shape[axis]), (low, high), mode=mode)
-            if low or high:
-                array = moveaxis(lax.gather(array, [places], [axis]), 0, axis)
-        return array
-    if mode in ("maximum", "minimum", "mean") and kwargs.get("stat_length") is None:
-        from functrans.numpy import reductions
-
-        reduce = {"maximum": reductions.max, "minimum": reductions.min, "mean": reductions.mean}[mode]
-        for axis, (low, high) in enumerate(widths):
-            value = reduce(array, axis=axis, keepdims=True)
-            ends = [
-                broadcast_to(
-                    lax.convert_element_type(value, dtype_of(array)),
-                    (*shape_of(array)[:axis], n, *shape_of(array)[axis + 1 :]),
-                )
-                for n in (low, high)
-            ]
-            array = lax.concatenate([ends[0], array, ends[1]], axis)
-        return array
-    raise ArgumentError(
-        "pad of a traced array takes the modes constant, edge, reflect, symmetric, wrap, maximum, minimum and "
-        "mean, got "
-        f"{mode!r} with {kwargs or 'no options'}"
-    )
-
-
 @implements(np.trim_zeros)
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     """Of a traced array it needs values, so it works under `grad` but not under `jit`."""
     filt = operand("trim_zeros", filt)
+    sides = trim.lower()
+    if sides not in ("fb", "bf", "f", "b"):
+        raise ArgumentError(f"trim_zeros: unexpected character(s) in `trim`: {trim!r}")
     values = known(filt)
     if values is None:
         raise ConcretizationError(
             "trim_zeros of a traced array has a shape that depends on values: call it outside the traced function.\n"
             f"The array is {filt.describe()}"
         )
-    sides = trim.lower()
-    if sides not in ("fb", "bf", "f", "b"):
-        raise ArgumentError(f"trim_zeros: unexpected character(s) in `trim`: {trim!r}")
     axes = normalize_axes(axis, values.ndim)
     places = np.argwhere(values)
     index: list[Any] = [slice(None)] * values.ndim

@@ -28,6 +28,8 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     axis = normalize_axis(axis, len(shape_of(arr)))
     moved = moveaxis(arr, axis, -1)
     loops = shape_of(moved)[:-1]
+    if 0 in loops:
+        raise ShapeError(f"apply_along_axis: there is nothing to apply the function to in shape {shape_of(arr)}")
     rows = lax.reshape(moved, (int(np.prod(loops, dtype=np.int64)), shape_of(moved)[-1]))
     out = vmap(lambda row: operand("apply_along_axis", func1d(row, *args, **kwargs)))(rows)
     own = shape_of(out)[1:]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.errors import ArgumentError, ConcretizationError, ShapeError
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError, ShapeError
 from functrans.lax.elementwise import to_common_dtype
 from functrans.numpy import linalg
 from functrans.numpy.creation import diag, vander
@@ -51,9 +51,9 @@ def poly(seq_of_zeros: Any) -> Any:
         zeros = linalg.eigvals(zeros)
     elif len(shape) != 1:
         raise ShapeError(f"poly takes a vector of roots or a square matrix, got shape {shape}")
-    zeros = _inexact(zeros)
+    zeros = lax.convert_element_type(zeros, np.float64) if dtype_of(zeros) == np.float16 else _inexact(zeros)
     if not shape[0]:
-        return np.float64(1.0) + lax.full((), 0.0)
+        return lax.full((), 1.0)
     out = lax.full((1,), 1, dtype_of(zeros))
     for i in range(shape[0]):  # times (x - root)
         blank = lax.full((1,), 0, dtype_of(zeros))
@@ -78,7 +78,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
         found = roots(p[lead : n - tail], strip_zeros=False)
         return concatenate([found, lax.full((tail,), 0, dtype_of(found))]) if tail else found
     if n < 2:
-        return lax.full((0,), 0, dtype_of(p))
+        return lax.full((0,), 0.0)
     companion = diag(lax.full((n - 2,), 1, dtype_of(p)), -1) if n > 2 else lax.full((1, 1), 0, dtype_of(p))
     top = lax.reshape(-p[1:] / p[0], (1, n - 1))
     return linalg.eigvals(concatenate([top, companion[1:]]))
@@ -105,7 +105,8 @@ def polysub(a1: Any, a2: Any) -> Any:
 
 @implements(np.polymul, "trim_leading_zeros")
 def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
-    a, b = (_trimmed(_vector("polymul", x), trim_leading_zeros) for x in (a1, a2))
+    parts = [_trimmed(_vector("polymul", x), trim_leading_zeros) for x in (a1, a2)]
+    a, b = (p if shape_of(p)[0] else lax.full((1,), 0, dtype_of(p)) for p in parts)
     return convolve(a, b)
 
 
@@ -114,6 +115,8 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> Any:
     """The remainder has the length of `u`; NumPy drops its leading zeros."""
     u, v = to_common_dtype("polydiv", [_inexact(_vector("polydiv", x)) for x in (u, v)])
     n, m = shape_of(u)[0], shape_of(v)[0]
+    if not n or not m:
+        raise ShapeError("polydiv: a polynomial without coefficients")
     if n < m:
         return lax.full((1,), 0, dtype_of(u)), _trimmed(u, trim_leading_zeros)
     rest, quotient = u, []
@@ -142,11 +145,11 @@ def polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
     if m < 0:
         raise ArgumentError(f"polyint: the order of the integral must not be negative, got {m}")
     k = atleast_1d(operand("polyint", lax.full((m,), 0.0) if k is None else k))
-    if len(shape_of(k)) != 1 or (shape_of(k)[0] != m and not (shape_of(k)[0] == 1 and m > 1)):
+    if len(shape_of(k)) != 1 or (shape_of(k)[0] < m and shape_of(k)[0] != 1):
         raise ArgumentError(f"polyint: k must be a scalar or a vector of {m} constants, got shape {shape_of(k)}")
     p = _vector("polyint", p)
     for i in range(m):
-        constant = k[i if shape_of(k)[0] == m else 0]
+        constant = k[i if shape_of(k)[0] >= m else 0]
         n = shape_of(p)[0]
         p = concatenate([p / np.arange(n, 0, -1), lax.reshape(constant, (1,))])
     return p
@@ -160,6 +163,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
         unroll: accepted for programs of JAX; the rule is written out.
     """
     p, x = _vector("polyval", p), operand("polyval", x)
+    x = lax.convert_element_type(x, dtype_of(x))
     y = x * 0
     for i in range(shape_of(p)[0]):
         y = y * x + p[i]
@@ -174,16 +178,16 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: 
     if order < 1:
         raise ArgumentError(f"polyfit: the degree must not be negative, got {deg}")
     if len(shape_of(x)) != 1 or not shape_of(x)[0]:
-        raise ShapeError(f"polyfit takes x as a vector of points, got shape {shape_of(x)}")
+        raise DTypeError(f"polyfit takes x as a vector of points, got shape {shape_of(x)}")
     if len(shape_of(y)) not in (1, 2) or shape_of(y)[0] != shape_of(x)[0]:
-        raise ShapeError(f"polyfit: y of shape {shape_of(y)} does not fit {shape_of(x)[0]} points")
+        raise DTypeError(f"polyfit: y of shape {shape_of(y)} does not fit {shape_of(x)[0]} points")
     n = shape_of(x)[0]
     rcond = n * np.finfo(dtype_of(x)).eps if rcond is None else rcond
     left, right = vander(x, order), y
     if w is not None:
         w = lax.mul(operand("polyfit", w), 1.0)
         if shape_of(w) != (n,):
-            raise ShapeError(f"polyfit: weights of shape {shape_of(w)} for {n} points")
+            raise DTypeError(f"polyfit: weights of shape {shape_of(w)} for {n} points")
         column = lax.reshape(w, (n, 1))
         left, right = left * column, right * (column if len(shape_of(y)) == 2 else w)
     scale = sqrt(sum(left * left, axis=0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from functrans import lax
 from functrans.core.avals import aval_of
-from functrans.errors import ArgumentError, ShapeError
+from functrans.errors import ArgumentError, AxisError, ShapeError
 from functrans.lax import contraction
 from functrans.lax.elementwise import to_common_dtype
 from functrans.numpy.dispatch import implements, normalize_axis, operand, shape_of
@@ -19,9 +19,16 @@ from functrans.numpy.ufuncs import Ufunc, made_of_others
 matmul = Ufunc(np.matmul, contraction.matmul)
 
 
+def _strong(name: str, a: Any, b: Any) -> list[Any]:
+    """Operands of the dtype to which NumPy promotes them as arrays, Python numbers too."""
+    return to_common_dtype(
+        name, [lax.convert_element_type(x, aval_of(x).dtype) for x in (operand(name, a), operand(name, b))]
+    )
+
+
 @implements(np.dot)
 def dot(a: Any, b: Any, out: Any = None) -> Any:
-    a, b = to_common_dtype("dot", [operand("dot", a), operand("dot", b)])
+    a, b = _strong("dot", a, b)
     n, m = len(shape_of(a)), len(shape_of(b))
     if not n or not m:
         return a * b
@@ -37,7 +44,7 @@ def vdot(a: Any, b: Any) -> Any:
 
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Any:
-    a, b = to_common_dtype("inner", [operand("inner", a), operand("inner", b)])
+    a, b = _strong("inner", a, b)
     n, m = len(shape_of(a)), len(shape_of(b))
     if not n or not m:
         return a * b
@@ -52,14 +59,18 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
 
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    a, b = to_common_dtype("tensordot", [operand("tensordot", a), operand("tensordot", b)])
+    a, b = _strong("tensordot", a, b)
     n, m = len(shape_of(a)), len(shape_of(b))
     if isinstance(axes, (int, np.integer)):
         k = operator.index(axes)
+        if k > min(n, m) or k < 0:
+            raise AxisError(f"tensordot: {k} axes of arrays of shapes {shape_of(a)} and {shape_of(b)}")
         ca, cb = tuple(range(n - k, n)), tuple(range(k))
     else:
         ca, cb = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in axes)
         ca, cb = tuple(normalize_axis(i, n) for i in ca), tuple(normalize_axis(i, m) for i in cb)
+        if len(ca) != len(cb):
+            raise ShapeError(f"tensordot: {len(ca)} axes of the first array and {len(cb)} of the second")
     return lax.dot_general(a, b, ((ca, cb), ((), ())))
 
 
@@ -75,7 +86,7 @@ def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "greedy") ->
 
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
-    a, b = operand("kron", a), operand("kron", b)
+    a, b = _strong("kron", a, b)
     n = max(len(shape_of(a)), len(shape_of(b)))
     sa, sb = ((1,) * (n - len(shape_of(x))) + shape_of(x) for x in (a, b))
     left = lax.reshape(a, tuple(k for m in sa for k in (m, 1)))
@@ -149,7 +160,7 @@ def _slid(name: str, a: Any, v: Any, mode: str) -> Any:
 
 def _vector(name: str, x: Any) -> Any:
     x = operand(name, x)
-    if len(shape_of(x)) > 1:
+    if len(shape_of(x)) > 1 or (not shape_of(x) and name == "correlate"):
         raise ShapeError(f"{name} takes vectors, got an array of shape {shape_of(x)}")
     return lax.reshape(x, (1,)) if not shape_of(x) else x
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from functrans import lax
 from functrans.core.avals import aval_of
-from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.indexing import take_along
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axes, operand, shape_of, unsupported
@@ -69,7 +69,7 @@ class _Slices:
 
     def __init__(self, name: str, a: Any, axis: Any, ignore_nan: bool):
         self.a = operand(name, a)
-        if dtype_of(self.a).kind == "c":
+        if dtype_of(self.a).kind == "c" and "median" not in name:
             raise DTypeError(f"{name} takes real numbers, got {aval_of(self.a)}")
         self.shape = shape_of(self.a)
         self.axes = normalize_axes(axis, len(self.shape))
@@ -77,7 +77,7 @@ class _Slices:
         self.rest = tuple(self.shape[i] for i in self.kept)
         self.x = self.in_front(self.a)
         self.total = shape_of(self.x)[0]
-        self.ignore_nan = ignore_nan and dtype_of(self.a).kind == "f"
+        self.ignore_nan = ignore_nan and dtype_of(self.a).kind in "fc"
 
     def in_front(self, a: Any) -> Any:
         """The axes of the quantiles as one axis, in front of the others."""
@@ -91,7 +91,7 @@ class _Slices:
         if self.ignore_nan:
             n = lax.reduce_sum(lax.convert_element_type(lax.eq(sorted_, sorted_), np.int64), (0,))
             return n, lax.eq(n, 0)
-        return self.total, lax.ne(sorted_[-1], sorted_[-1]) if dtype_of(sorted_).kind == "f" else None
+        return self.total, lax.ne(sorted_[-1], sorted_[-1]) if dtype_of(sorted_).kind in "fc" else None
 
     def read(self, sorted_: Any, place: Any, n: Any) -> Any:
         """The elements at places of shape `(Q, ...)`, the last for places beyond the end."""
@@ -130,11 +130,14 @@ def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any,
     q_shape = shape_of(q)
     if weights is not None:
         return _weighted(name, slices, q, method, keepdims, weights)
+    if not slices.total and not ignore_nan:
+        raise IndexOutOfBoundsError(f"{name} of no elements: the array has shape {slices.shape}")
     if not slices.total:
         nothing = lax.full((aval_of(q).size, *slices.rest), np.nan, own if own.kind == "f" else np.float64)
         return slices.finish(nothing, None, q_shape, keepdims)
     x = lax.sort(slices.x, 0)
     n, bad = slices.count(x)
+    n = lax.convert_element_type(n, dtype_of(q)) if slices.ignore_nan else n
     q = lax.reshape(q, (aval_of(q).size, *[1] * len(slices.rest)))
     if method in _DISCRETE:
         return slices.finish(slices.read(x, _DISCRETE[method](n, q), n), bad, q_shape, keepdims)
@@ -179,7 +182,7 @@ def _middle(name: str, a: Any, axis: Any, keepdims: Any, ignore_nan: bool) -> An
     """The mean of the two elements in the middle, or the one."""
     slices = _Slices(name, a, axis, ignore_nan)
     own = dtype_of(slices.a)
-    wide = own if own.kind == "f" else np.dtype(np.float64)
+    wide = own if own.kind in "fc" else np.dtype(np.float64)
     if not slices.total:
         return slices.finish(lax.full((1, *slices.rest), np.nan, wide), None, (), keepdims)
     x = lax.sort(slices.x, 0)

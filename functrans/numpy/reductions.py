@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of
-from functrans.errors import ArgumentError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew, reductions as red
 from functrans.lax.broadcasting import reduce_sum_p
 from functrans.numpy.dispatch import (
@@ -18,10 +17,11 @@ from functrans.numpy.dispatch import (
     normalize_axes,
     normalize_axis,
     operand,
+    reduced_axes,
     shape_of,
     unsupported,
 )
-from functrans.numpy.manipulation import broadcast_to, concatenate, moveaxis, ravel
+from functrans.numpy.manipulation import broadcast_to, ravel
 from functrans.numpy.ufuncs import where as _where
 
 # ---------------------------------------------------------------- what they share
@@ -44,11 +44,9 @@ def _accumulated(a: Any, dtype: Any, promote_integers: bool) -> Any:
 
 def _reduce(name: str, primitive: Any, a: Any, axis: Any, keepdims: Any, where: Any, neutral: Any, initial: Any) -> Any:
     shape = shape_of(a)
-    axes = normalize_axes(axis, len(shape))
+    axes = reduced_axes(axis, len(shape))
     if where is not None and where is not True:
-        a = _where(where, a, neutral)
-        shape = shape_of(a)
-        axes = normalize_axes(axis, len(shape))
+        a = _where(broadcast_to(where, shape), a, neutral)
     if initial is not None and 0 in shape:
         out = lax.full(tuple(n for i, n in enumerate(shape) if i not in axes), neutral, dtype_of(a))
     else:
@@ -99,7 +97,7 @@ def _extremum(name: str, primitive: Any, combine: Any, neutral: Any) -> Any:
         if where is not None and where is not True and initial is None:
             raise ArgumentError(f"{name} with where= needs initial=, the value of an empty selection")
         value = _reduce(name, primitive, a, axis, keepdims, where, neutral(dtype_of(a)), initial)
-        return value if initial is None else combine(value, initial)
+        return value if initial is None else combine(value, lax.convert_element_type(initial, dtype_of(value)))
 
     reduce.__name__ = reduce.__qualname__ = name
     return reduce
@@ -137,7 +135,7 @@ def _arg(name: str, function: Any) -> Any:
         unsupported(name, out=out)
         a = operand(name, a)
         shape = shape_of(a)
-        if axis is None:
+        if axis is None or (not shape and axis in (0, -1)):
             found = function(ravel(a), 0)
             return _keep(found, shape, tuple(range(len(shape)))) if keepdims else found
         axis = normalize_axis(axis, len(shape))
@@ -192,11 +190,13 @@ def var(
     unsupported("var", out=out)
     a = _inexact(operand("var", a), dtype)
     own = dtype_of(a)
+    if correction is not None and ddof:
+        raise ArgumentError("var: ddof and correction cannot be given together")
     ddof = ddof if correction is None else correction
     if own == np.float16:
         wide = var(lax.convert_element_type(a, np.float32), axis, ddof=ddof, keepdims=keepdims, where=where)
         return lax.convert_element_type(wide, own)
-    n = _count(a, axis, where, own, keepdims)
+    n = _count(a, axis, where, np.empty(0, own).real.dtype, keepdims)
     center = _mean_of(a, axis, where) if mean is None else mean
     centered = a - center
     squares = lax.real(centered * lax.conj(centered)) if own.kind == "c" else centered * centered
@@ -219,30 +219,35 @@ def std(
 @implements(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
     a = operand("average", a)
+    shape = shape_of(a)
+    axes = normalize_axes(axis, len(shape))
     if weights is None:
         out = mean(a, axis, keepdims=keepdims)
         total: Any = lax.full(shape_of(out), _count(a, axis, None, None, False), dtype_of(out))
         return (out, total) if returned else out
     weights = operand("average", weights)
-    if shape_of(weights) != shape_of(a):
-        if axis is None or shape_of(weights) != (shape_of(a)[axis],):
-            raise ShapeError(f"average: weights of shape {shape_of(weights)} for an array of shape {shape_of(a)}")
-        own = [1] * len(shape_of(a))
-        own[axis] = shape_of(weights)[0]
-        weights = broadcast_to(lax.reshape(weights, own), shape_of(a))
+    if shape_of(weights) != shape:
+        if axis is None:
+            raise DTypeError("average: axis must be given when the shapes of a and weights differ")
+        if shape_of(weights) != tuple(shape[i] for i in axes):
+            raise ShapeError(f"average: weights of shape {shape_of(weights)} for axes {axes} of shape {shape}")
+        order = sorted(range(len(axes)), key=lambda i: axes[i])
+        weights = lax.broadcast_in_dim(lax.transpose(weights, order), shape, sorted(axes))
+    dtype = np.result_type(dtype_of(a), dtype_of(weights), np.float64 if dtype_of(a).kind in "biu" else dtype_of(a))
+    weights = lax.convert_element_type(weights, dtype)
     total = sum(weights, axis, keepdims=keepdims)
-    out = sum(_inexact(a, None) * weights, axis, keepdims=keepdims) / total
+    out = sum(lax.convert_element_type(a, dtype) * weights, axis, keepdims=keepdims) / total
     return (out, broadcast_to(total, shape_of(out))) if returned else out
 
 
-# ---------------------------------------------------------------- cumulative, differences
+# ---------------------------------------------------------------- cumulative
 
 
 def _cumulative(name: str, function: Any) -> Any:
     def cumulative(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         unsupported(name, out=out)
         a = operand(name, a)
-        if axis is None:
+        if axis is None or (not shape_of(a) and axis in (0, -1)):
             a, axis = ravel(a), 0
         a = lax.convert_element_type(a, _accumulator(dtype_of(a)) if dtype is None else dtype)
         return function(a, normalize_axis(axis, len(shape_of(a))))
@@ -260,6 +265,7 @@ def _array_api_cumulative(name: str, function: Any, neutral: int) -> Any:
         x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
     ) -> Any:
         x = operand(name, x)
+        x = x if shape_of(x) else lax.reshape(x, (1,))
         if axis is None and len(shape_of(x)) != 1:
             raise ArgumentError(f"{name} of an array of {len(shape_of(x))} axes needs an axis")
         axis = normalize_axis(0 if axis is None else axis, len(shape_of(x)))
@@ -275,108 +281,3 @@ def _array_api_cumulative(name: str, function: Any, neutral: int) -> Any:
 
 cumulative_sum = implements(np.cumulative_sum)(_array_api_cumulative("cumulative_sum", cumsum, 0))
 cumulative_prod = implements(np.cumulative_prod)(_array_api_cumulative("cumulative_prod", cumprod, 1))
-
-
-@implements(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    a = operand("diff", a)
-    axis = normalize_axis(axis, len(shape_of(a)))
-    ends = []
-    for value in (prepend, append):
-        if value is np._NoValue:
-            value = None
-        if value is not None:
-            value = operand("diff", value)
-            if not shape_of(value):
-                value = broadcast_to(value, (*shape_of(a)[:axis], 1, *shape_of(a)[axis + 1 :]))
-        ends.append(value)
-    parts = [p for p in (ends[0], a, ends[1]) if p is not None]
-    a = concatenate(parts, axis) if len(parts) > 1 else a
-    for _ in range(n):
-        m = shape_of(a)[axis]
-        high, low = lax.slice_in_dim(a, 1, m, axis=axis), lax.slice_in_dim(a, 0, builtins.max(m - 1, 0), axis=axis)
-        a = lax.ne(high, low) if dtype_of(a).kind == "b" else high - low
-    return a
-
-
-@implements(np.ediff1d)
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    parts = [None if to_begin is None else ravel(operand("ediff1d", to_begin)), diff(ravel(operand("ediff1d", ary))),
-             None if to_end is None else ravel(operand("ediff1d", to_end))]  # fmt: skip
-    return concatenate([p for p in parts if p is not None])
-
-
-@implements(np.gradient)
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    f = _inexact(operand("gradient", f), None)
-    axes = normalize_axes(axis, len(shape_of(f)))
-    steps = varargs or (1.0,)
-    steps = steps * len(axes) if len(steps) == 1 else steps
-    if edge_order != 1:
-        raise ArgumentError("gradient of a traced array takes edge_order=1")
-    out = []
-    for i, h in zip(axes, steps):
-        n = shape_of(f)[i]
-        cut = lambda a, b, i=i: lax.slice_in_dim(f, a, b, axis=i)
-        if len(shape_of(operand("gradient", h))):
-            x = operand("gradient", h)
-            d = x[1:] - x[:-1]
-            own = [1] * len(shape_of(f))
-            own[i] = n - 2
-            d1, d2 = lax.reshape(d[:-1], own), lax.reshape(d[1:], own)
-            inner = (
-                cut(0, n - 2) * (-d2 / (d1 * (d1 + d2)))
-                + cut(1, n - 1) * ((d2 - d1) / (d1 * d2))
-                + cut(2, n) * (d1 / (d2 * (d1 + d2)))
-            )
-            first, last = (cut(1, 2) - cut(0, 1)) / d[0], (cut(n - 1, n) - cut(n - 2, n - 1)) / d[-1]
-        else:
-            inner = (cut(2, n) - cut(0, n - 2)) / (2.0 * h)
-            first, last = (cut(1, 2) - cut(0, 1)) / h, (cut(n - 1, n) - cut(n - 2, n - 1)) / h
-        out.append(lax.concatenate([first, inner, last], i))
-    return out[0] if len(out) == 1 else tuple(out)
-
-
-@implements(np.trapezoid)
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    y = moveaxis(_inexact(operand("trapezoid", y), None), axis, -1)
-    if x is not None:
-        x = operand("trapezoid", x)
-        dx = diff(x) if len(shape_of(x)) == 1 else diff(moveaxis(x, axis, -1))
-    return sum((y[..., 1:] + y[..., :-1]) * 0.5 * dx, -1)
-
-
-# ---------------------------------------------------------------- covariances
-
-
-@implements(np.cov)
-def cov(
-    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
-    aweights: Any = None, *, dtype: Any = None,
-) -> Any:  # fmt: skip
-    from functrans.lax.contraction import matmul
-    from functrans.numpy.manipulation import atleast_2d
-
-    unsupported("cov", fweights=fweights, aweights=aweights)
-    x = atleast_2d(_inexact(operand("cov", m), dtype))
-    if not rowvar and shape_of(x)[0] != 1:
-        x = lax.transpose(x, (1, 0))
-    if y is not None:
-        other = atleast_2d(_inexact(operand("cov", y), dtype))
-        x = concatenate([x, lax.transpose(other, (1, 0)) if not rowvar and shape_of(other)[0] != 1 else other])
-    ddof = (0 if bias else 1) if ddof is None else ddof
-    n = shape_of(x)[1]
-    x = x - mean(x, 1, keepdims=True)
-    out = matmul(x, lax.conj(lax.transpose(x, (1, 0)))) / builtins.max(n - ddof, 0)
-    return lax.reshape(out, ()) if aval_of(out).size == 1 else out
-
-
-@implements(np.corrcoef)
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
-    from functrans.numpy.indexing import diagonal
-
-    c = cov(x, y, rowvar, dtype=dtype)
-    if not shape_of(c):
-        return c / c
-    scale = ew.sqrt(lax.real(diagonal(c)))
-    return c / lax.reshape(scale, (shape_of(scale)[0], 1)) / scale

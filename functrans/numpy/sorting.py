@@ -11,6 +11,7 @@ from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.lax import elementwise as ew
 from functrans.lax.elementwise import to_common_dtype
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axis, operand, shape_of, sized
 from functrans.numpy.manipulation import ravel
@@ -45,6 +46,9 @@ def argsort(
         descending: the largest first, equal elements in their order; as in JAX.
         dtype: of the indices; int64 by default.
     """
+    a = operand("argsort", a)
+    if not shape_of(a) and axis in (0, -1):
+        return lax.full((1,), 0, np.int64 if dtype is None else dtype)
     a, axis = _sortable("argsort", a, axis, order)
     if descending:
         n = shape_of(a)[axis]
@@ -79,7 +83,7 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
     if not keys:
         raise ArgumentError("lexsort needs at least one key")
     if not shape_of(keys[0]):
-        return np.int64(0) + lax.full((), 0, np.int64)
+        return lax.full((), 0, np.int64)
     axis = normalize_axis(axis, len(shape_of(keys[0])))
     places = lax.broadcasted_iota(np.int64, shape_of(keys[0]), axis)
     return lax.sort((*reversed(keys), places), axis, num_keys=len(keys))[-1]
@@ -102,7 +106,7 @@ def _check_kth(name: str, a: Any, kth: Any, axis: Any) -> None:
     n = aval_of(a).size if axis is None else shape[normalize_axis(axis, len(shape))]
     if isinstance(kth, Tracer):
         kth.__index__()
-    for k in np.atleast_1d(kth).tolist():
+    for k in np.atleast_1d(kth).tolist() if n else ():
         if not -n <= k < n:
             raise ArgumentError(f"{name}: kth(={k}) out of bounds ({n})")
 
@@ -137,6 +141,13 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
 
 def _less(x: Any, y: Any) -> Any:
     """`x < y` in the order of sorting, where NaN is greatest."""
+    if dtype_of(x).kind == "c":  # R + Rj, R + nanj, nan + Rj, nan + nanj
+        x, y = ([v.real, v.imag] for v in (x, y))
+        keys = [[ew.isnan(v[0]), ew.isnan(v[1]), *(where(ew.isnan(p), 0.0, p) for p in v)] for v in (x, y)]
+        out = None
+        for a, b in reversed(list(zip(*keys))):
+            out = ew.lt(a, b) if out is None else ew.lt(a, b) | (ew.eq(a, b) & out)
+        return out
     if dtype_of(x).kind != "f":
         return x < y
     return (x < y) | (lax.ne(y, y) & lax.eq(x, x))
@@ -149,15 +160,18 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: Any = None) -> A
         method: accepted for programs of JAX; it is always a binary search.
     """
     x, bins = operand("digitize", x), operand("digitize", bins)
-    if len(shape_of(bins)) != 1:
-        raise ShapeError(f"digitize takes a vector of bins, got shape {shape_of(bins)}")
     if dtype_of(x).kind == "c":
         raise DTypeError("digitize: x may not be complex")
+    if len(shape_of(bins)) != 1:
+        raise ShapeError(f"digitize takes a vector of bins, got shape {shape_of(bins)}")
+    steps = None if known(bins) is None else np.diff(np.asarray(known(bins), np.float64))
+    if steps is not None and (steps < 0).any() and (steps > 0).any():
+        raise ArgumentError("digitize: bins must be monotonically increasing or decreasing")
     n = shape_of(bins)[0]
     if n == 0:
         return lax.full(shape_of(x), 0, np.int64)
     up = searchsorted(bins, x, side="left" if right else "right")
-    down = n - searchsorted(lax.rev(bins, (0,)), x, side="right" if right else "left")
+    down = n - searchsorted(lax.rev(bins, (0,)), x, side="left" if right else "right")
     return where(bins[-1] >= bins[0], up, down)
 
 
@@ -179,7 +193,9 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0, *, length: int 
     Array([0, 2, 0])
     """
     x = operand("bincount", x)
-    if len(shape_of(x)) != 1 or dtype_of(x).kind not in "biu":
+    if len(shape_of(x)) != 1:
+        raise ShapeError(f"bincount takes a vector, got an array of shape {shape_of(x)}")
+    if dtype_of(x).kind not in "biu":
         raise DTypeError(f"bincount takes a vector of integers, got {aval_of(x)}")
     if weights is not None and shape_of(operand("bincount", weights)) != shape_of(x):
         raise ShapeError(f"bincount: weights of shape {shape_of(weights)} for an array of shape {shape_of(x)}")

@@ -192,6 +192,8 @@ def clip(a: Any, /, min: Any = None, max: Any = None, out: Any = None, *, a_min:
     """The limits are `min` and `max`, or by NumPy's older names `a_min` and `a_max`; `None` stands for no limit."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = operand("clip", a)
+    if low is None and high is None:
+        return ew.positive(a)
     if low is not None:
         a = ew.max(a, low)
     return a if high is None else ew.min(a, high)
@@ -200,16 +202,21 @@ def clip(a: Any, /, min: Any = None, max: Any = None, out: Any = None, *, a_min:
 @implements(np.round)
 def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     a = operand("round", a)
-    kind = dtype_of(a).kind
-    if kind in "biu":
-        if decimals >= 0 and kind != "b":
+    own = dtype_of(a)
+    if own.kind == "c":
+        return lax.complex(round(lax.real(a), decimals), round(lax.imag(a), decimals))
+    if own.kind == "b":
+        if decimals:
+            raise DTypeError("round of booleans takes no decimals")
+        return lax.convert_element_type(a, np.float16)
+    if own.kind in "iu":
+        if decimals >= 0:
             return a
-        a = lax.convert_element_type(a, np.float16 if kind == "b" else np.float64)
+        return lax.convert_element_type(round(lax.convert_element_type(a, np.float64), decimals), own)
     if decimals == 0:
-        return ew.rint(a) if kind != "c" else lax.complex(ew.rint(lax.real(a)), ew.rint(lax.imag(a)))
-    factor = dtype_of(a).type(10.0 ** builtins.abs(decimals))
-    out_ = ew.rint(a * factor) / factor if decimals > 0 else ew.rint(a / factor) * factor
-    return out_
+        return ew.rint(a)
+    factor = own.type(10.0 ** builtins.abs(decimals))
+    return ew.rint(a * factor) / factor if decimals > 0 else ew.rint(a / factor) * factor
 
 
 around = round
@@ -247,6 +254,7 @@ def imag(val: Any) -> Any:
 @implements(np.angle)
 def angle(z: Any, deg: bool = False) -> Any:
     z = operand("angle", z)
+    z = lax.convert_element_type(z, np.float64) if dtype_of(z).kind == "b" else z
     out = ew.atan2(lax.imag(z), lax.real(z))
     return ew.rad2deg(out) if deg else out
 
@@ -312,12 +320,19 @@ def real_if_close(a: Any, tol: Any = 100) -> Any:
 
 @implements(np.isposinf)
 def isposinf(x: Any, out: Any = None) -> Any:
-    return ew.eq(x, np.inf)
+    return ew.eq(_ordered("isposinf", x), np.inf)
 
 
 @implements(np.isneginf)
 def isneginf(x: Any, out: Any = None) -> Any:
-    return ew.eq(x, -np.inf)
+    return ew.eq(_ordered("isneginf", x), -np.inf)
+
+
+def _ordered(name: str, x: Any) -> Any:
+    x = operand(name, x)
+    if dtype_of(x).kind == "c":
+        raise DTypeError(f"{name} is not defined for complex numbers, got {aval_of(x)}")
+    return x
 
 
 @implements(np.isreal)
@@ -328,50 +343,3 @@ def isreal(x: Any) -> Any:
 @implements(np.iscomplex)
 def iscomplex(x: Any) -> Any:
     return ew.ne(imag(x), 0)
-
-
-@implements(np.interp)
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    from functrans.lax.indexing import gather
-
-    x, xp, fp = (operand("interp", v) for v in (x, xp, fp))
-    if period is not None:
-        from functrans.numpy.manipulation import concatenate
-        from functrans.numpy.sorting import argsort
-
-        x, xp = x % period, xp % period
-        order = argsort(xp)
-        xp, fp = gather(xp, [order], [0]), gather(fp, [order], [0])
-        xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
-        fp = concatenate([fp[-1:], fp, fp[:1]])
-        left = right = None
-    n = aval_of(xp).shape[0]
-    if n == 0:
-        raise DTypeError("interp needs at least one point")
-    from functrans.numpy.sorting import searchsorted
-
-    high = clip(searchsorted(xp, x, side="right"), 1, builtins.max(n - 1, 1))
-    read = lambda a, i: gather(a, [i], [0], mode="clip")
-    x0, x1, f0, f1 = read(xp, high - 1), read(xp, high), read(fp, high - 1), read(fp, high)
-    width = x1 - x0
-    slope = ew.where(ew.eq(width, 0), 0.0, (f1 - f0) / ew.where(ew.eq(width, 0), 1.0, width))
-    out = f0 + (x - x0) * slope
-    out = ew.where(ew.lt(x, xp[0]), fp[0] if left is None else left, out)
-    return ew.where(ew.gt(x, xp[-1]), fp[-1] if right is None else right, out)
-
-
-@implements(np.unwrap)
-def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
-    from functrans.numpy.reductions import cumsum, diff
-
-    p = _float(operand("unwrap", p))
-    jumps = diff(p, axis=axis)
-    low = -period / 2
-    wrapped = (jumps - low) % period + low
-    wrapped = ew.where(ew.logical_and(ew.eq(wrapped, low), jumps > 0), -low, wrapped)
-    correction = wrapped - jumps
-    limit = period / 2 if discont is None else discont
-    correction = ew.where(ew.abs(jumps) < limit, 0.0, correction)
-    config = [(0, 0, 0)] * aval_of(p).ndim
-    config[axis] = (1, 0, 0)
-    return p + lax.pad(cumsum(correction, axis=axis), dtype_of(p).type(0), config)

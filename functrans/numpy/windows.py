@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
+from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
+from functrans.errors import DTypeError
 from functrans.lax import elementwise as ew, special
 from functrans.numpy.dispatch import creates, dtype_of, implements, operand
 from functrans.numpy.ufuncs import where
@@ -16,7 +18,10 @@ from functrans.numpy.ufuncs import where
 @implements(np.i0)
 def i0(x: Any) -> Any:
     x = operand("i0", x)
-    return special.bessel_i0(x if dtype_of(x).kind == "f" else lax.convert_element_type(x, np.float64))
+    if dtype_of(x).kind == "c":
+        raise DTypeError(f"i0 is not defined for complex numbers, got {aval_of(x)}")
+    own = dtype_of(x) if dtype_of(x).kind == "f" else np.dtype(np.float64)
+    return lax.convert_element_type(special.bessel_i0(lax.convert_element_type(x, own)), own)
 
 
 def _counting(M: Any) -> Any:
