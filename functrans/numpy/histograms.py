@@ -11,11 +11,11 @@ from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.elementwise import to_common_dtype
 from functrans.numpy.creation import linspace
+from functrans.numpy.datatypes import result_type
 from functrans.numpy.differences import diff
 from functrans.numpy.dispatch import dtype_of, implements, known, operand, shape_of
 from functrans.numpy.manipulation import ravel
 from functrans.numpy.reductions import max, min, sum
-from functrans.numpy.shapes import result_type
 from functrans.numpy.sorting import searchsorted
 from functrans.numpy.ufuncs import where
 

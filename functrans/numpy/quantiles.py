@@ -98,7 +98,7 @@ class _Slices:
         place = lax.convert_element_type(ew.max(ew.min(place, n - 1), 0), np.int64)
         if self.ignore_nan:
             return take_along(sorted_, broadcast_to(place, (shape_of(place)[0], *self.rest)), 0, "clip")
-        return lax.gather(sorted_, [lax.reshape(place, (shape_of(place)[0],))], [0], "clip")
+        return lax.gather(sorted_, [lax.reshape(place, (shape_of(place)[0],))], [0], mode="clip")
 
     def finish(self, value: Any, bad: Any, q_shape: tuple[int, ...], keepdims: bool) -> Any:
         if bad is not None:
