@@ -8,8 +8,10 @@ from functrans.api import (
     block_until_ready,
     cache_info,
     checkpoint,
+    default_device,
     device_get,
     device_put,
+    devices,
     disable_jit,
     ensure_compile_time_eval,
     eval_shape,
@@ -62,9 +64,9 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "checkpoint_name",
-    "closure_convert", "custom_gradient", "custom_jvp", "custom_vjp", "device_get", "device_put", "disable_jit",
-    "ensure_compile_time_eval", "errors", "eval_shape", "explain", "float0", "grad", "hessian", "hvp",
+    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "checkpoint_name", "closure_convert",
+    "custom_gradient", "custom_jvp", "custom_vjp", "default_device", "device_get", "device_put", "devices",
+    "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape", "explain", "float0", "grad", "hessian", "hvp",
     "io_callback", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize", "load",
     "make_jaxpr", "named_call", "numpy", "profile", "pure_callback", "remat", "save", "stop_gradient", "tree",
     "tree_util", "value_and_grad", "visualize", "vjp", "vmap",

@@ -109,5 +109,17 @@ class FileFormatError(FunctransError, ValueError):
     """A file that cannot be read: damaged, or of another format."""
 
 
+class DeviceError(FunctransError, RuntimeError):
+    """There is no such device, or what is needed to use it is not installed."""
+
+
+class MixedDevicesError(DeviceError, ValueError):
+    """Operands of one operation lie on different devices."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device has not enough memory for an operation."""
+
+
 class JaxprError(FunctransError, AssertionError):
     """An ill-formed jaxpr: a bug of a transformation or of a primitive's rule, not of the user."""

@@ -1,6 +1,7 @@
 """The public transformations, a file for each kind: differentiation, vectorization, compilation, staging."""
 
 from functrans.api.compilation import Compiled, Jitted, Lowered, Traced, cache_info, disable_jit, jit
+from functrans.api.devices import Device, default_device, device_get, device_put, devices
 from functrans.api.differentiation import (
     grad,
     hessian,
@@ -19,8 +20,6 @@ from functrans.api.profiling import Profile, profile
 from functrans.api.staging import (
     block_until_ready,
     checkpoint,
-    device_get,
-    device_put,
     ensure_compile_time_eval,
     eval_shape,
     make_jaxpr,
@@ -31,8 +30,8 @@ from functrans.api.vectorization import vmap
 from functrans.lax.arrangement import stop_gradient
 
 __all__ = [
-    "Compiled", "Jitted", "Lowered", "Profile", "Traced", "block_until_ready", "cache_info", "checkpoint", "device_get",
-    "device_put", "disable_jit", "ensure_compile_time_eval", "eval_shape", "explain", "grad", "hessian", "hvp",
-    "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "make_jaxpr", "named_call",
-    "profile", "remat", "stop_gradient", "value_and_grad", "vjp", "vmap",
+    "Compiled", "Device", "Jitted", "Lowered", "Profile", "Traced", "block_until_ready", "cache_info", "checkpoint",
+    "default_device", "device_get", "device_put", "devices", "disable_jit", "ensure_compile_time_eval", "eval_shape",
+    "explain", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize",
+    "make_jaxpr", "named_call", "profile", "remat", "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any, overload
 import numpy as np
 
 from functrans import config
+from functrans.api import devices
 from functrans.api.flattening import Flat, any_tracer, argument_names, check_leaf, name_of
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct
@@ -73,6 +74,7 @@ def jit(
     donate_argnames: str | Sequence[str] | None = None,
     inline: bool = False,
     keep_unused: bool = False,
+    device: Any = None,
 ) -> Jitted: ...
 def jit(fun: Fun | None = None, **options: Any) -> Any:
     """A function that is traced and compiled on its first call for each set of shapes and dtypes.
@@ -85,6 +87,8 @@ def jit(fun: Fun | None = None, **options: Any) -> Any:
             and updates such as `x.at[i].set(v)` then happen in place; their contents are undefined after the call.
         inline: accepted; inner calls of `jit` are always inlined when a program is compiled.
         keep_unused: accepted.
+        device: `cpu` or `cuda`, or one of `devices()`: where the function runs; arguments are copied there where they
+            are not there yet. Without it, it runs where its arrays are.
 
     Returns:
         A `Jitted` function; it has `trace`, `lower` and `clear_cache` besides.
@@ -125,6 +129,7 @@ class Jitted:
         donate_argnames: Any = None,
         inline: bool = False,
         keep_unused: bool = False,
+        device: Any = None,
     ):
         if not callable(fun):
             raise ArgumentError(f"jit takes a function, got {fun!r:.60} of type {type(fun).__name__}")
@@ -136,6 +141,7 @@ class Jitted:
         both = {*self._static_nums} & {*self._donated_nums} or self._static_names & self._donated_names
         if both:
             raise ArgumentError(f"jit({self._name}) cannot donate static arguments; {min(both)!r} is named as both")
+        self._device = None if device is None else devices.platform_of(device)
         self._has_static = bool(self._static_nums or self._static_names)
         self._by_signature: dict[Any, _Entry] = {}
         self._by_arrays: dict[Any, _Entry] = {}
@@ -144,7 +150,8 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not _state.disabled and not self._has_static:  # the fast paths: arrays of types seen before
+        if not _state.disabled and not self._has_static and devices.default_platform() is None:
+            # the fast paths: arrays of types seen before
             if not kwargs:
                 entry = self._by_arrays.get(_types_of(args))
                 if entry is not None:
@@ -165,6 +172,9 @@ class Jitted:
         if collective or effect or any_tracer(leaves) or any_tracer(entry.closed.consts):
             outs = jit_p.bind(*entry.closed.consts, *leaves, jaxpr=entry.callee, name=self._name)
             return unflatten(entry.out_tree, outs)
+        if devices.placement(self._device, self._name, leaves, entry.closed.consts) == "cuda":
+            return entry.run_on_gpu(leaves)
+        leaves = [devices.device_get(x) if isinstance(x, Tracer) else x for x in leaves]  # for device="cpu"
         types = _types_of(leaves)
         if types is not None and not self._has_static and not bound_axes() and not jaxpr_has_effect(entry.callee):
             flat = not kwargs and len(leaves) == len(args) and all(x is a for x, a in zip(leaves, args))
@@ -250,8 +260,8 @@ class Jitted:
     @api_boundary
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """Trace for these arguments (arrays, or `ShapeDtypeStruct` for each) without compiling."""
-        entry, _ = self._entry(args, kwargs)
-        return Traced(entry)
+        entry, leaves = self._entry(args, kwargs)
+        return Traced(entry, devices.placement(self._device, self._name, leaves, entry.closed.consts))
 
     @api_boundary
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
@@ -303,8 +313,8 @@ class _Entry:
     """One trace of a function, and, once it has run, its program."""
 
     __slots__ = (
-        "callee", "closed", "compiled", "compiling", "donated", "in_tree", "kernels", "name", "names", "out_tree",
-        "single", "tracing",
+        "callee", "closed", "compiled", "compiling", "donated", "in_tree", "kernels", "name", "names", "on_gpu",
+        "out_tree", "single", "tracing",
     )  # fmt: skip
 
     def __init__(self, closed: ClosedJaxpr, in_tree: PyTreeDef, out_tree: PyTreeDef, name: str):
@@ -316,6 +326,7 @@ class _Entry:
         self.single = out_tree.is_leaf()
         self.donated: tuple[int, ...] = ()
         self.compiled: Any = None
+        self.on_gpu: Any = None
         self.names: Sequence[str] = ()
         self.tracing = self.compiling = 0.0  # seconds
         self.kernels: tuple[int, int, int] | None = None  # compiled, loaded and reused for the first run
@@ -328,9 +339,21 @@ class _Entry:
             check_compiled(self.name, self.closed.jaxpr, self.closed.consts, arrays, outs)
         return outs[0] if self.single else unflatten(self.out_tree, outs)
 
+    def run_on_gpu(self, leaves: Sequence[Any]) -> Any:
+        closed = self.closed
+        if self.on_gpu is None:
+            self.on_gpu = devices.cuda.compile(closed.jaxpr, closed.consts)
+        outs = devices.cuda.call(self.on_gpu, closed.jaxpr.in_avals, leaves)
+        if config.watched:
+            host = devices.device_get
+            consts, arrays = list(map(host, closed.consts)), list(map(host, leaves))
+            check_compiled(self.name, closed.jaxpr, consts, arrays, list(map(host, outs)))
+        return outs[0] if self.single else unflatten(self.out_tree, outs)
+
     def compile(self) -> None:
         before, start = program.cache_info(), time.perf_counter()
-        self.compiled = program.compile(self.closed.jaxpr, self.closed.consts, self.donated).native
+        consts = [devices.cuda.to_host(c) if isinstance(c, Tracer) else c for c in self.closed.consts]
+        self.compiled = program.compile(self.closed.jaxpr, consts, self.donated).native
         after, self.compiling = program.cache_info(), time.perf_counter() - start
         self.kernels = (
             after.kernels_compiled - before.kernels_compiled,
@@ -345,8 +368,9 @@ class _Entry:
 class Traced:
     """A traced function: its jaxpr and the structure of its results."""
 
-    def __init__(self, entry: _Entry):
+    def __init__(self, entry: _Entry, platform: str = "cpu"):
         self._entry = entry
+        self._platform = platform
 
     @property
     def jaxpr(self) -> ClosedJaxpr:
@@ -364,6 +388,8 @@ class Traced:
         if any_tracer(self._entry.closed.consts):
             raise ArgumentError(f"{self._entry.name} captures traced arrays; lower the outermost function instead")
         closed = self._entry.closed
+        if self._platform == "cuda":
+            return Lowered(self._entry, devices.cuda.lower(closed.jaxpr, closed.consts))
         return Lowered(self._entry, program.lower(closed.jaxpr, closed.consts, self._entry.donated))
 
 
@@ -410,7 +436,7 @@ class Compiled:
             aval = check_leaf(x, f"an argument of the compiled {self._entry.name}")
             if aval.shape != v.aval.shape or (aval.dtype != v.aval.dtype and not aval.weak):
                 raise ShapeError(f"{self._entry.name} was compiled for {v.aval}, and called with {aval}")
-            arrays.append(np.asarray(x, v.aval.dtype))
+            arrays.append(x if isinstance(x, Tracer) else np.asarray(x, v.aval.dtype))
         outs = self._compiled(*arrays)
         if config.watched:
             check_compiled(self._entry.name, self._entry.closed.jaxpr, self._entry.closed.consts, arrays, outs)

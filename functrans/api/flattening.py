@@ -140,5 +140,5 @@ def check_leaf(value: Any, what: str) -> ShapedArray:
 
 
 def any_tracer(values: Sequence[Any]) -> bool:
-    """Whether any of the values is traced."""
-    return any(isinstance(v, Tracer) for v in values)
+    """Whether any of the values is traced, and has no value yet."""
+    return any(isinstance(v, Tracer) and not v.has_value for v in values)

@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from functrans.api.flattening import Flat, argument_names, check_leaf, name_of
-from functrans.core.array import wrap
 from functrans.core.avals import ShapeDtypeStruct
 from functrans.core.jaxpr import ClosedJaxpr, convert_constvars
 from functrans.core.pytree import flatten, unflatten
-from functrans.core.trace import StagedTracer, Tracer, stage, staging_into
+from functrans.core.trace import StagedTracer, stage, staging_into
 from functrans.core.tracebacks import api_boundary
 from functrans.lax.calls import checkpoint_p, jit_p
 
@@ -161,25 +158,3 @@ def named_call(fun: Fun, *, name: str | None = None) -> Fun:
 def block_until_ready(x: Any) -> Any:
     """`x`: results are ready when they are returned."""
     return x
-
-
-def device_put(x: Any, device: Any = None) -> Any:
-    """A pytree with each leaf an `Array`.
-
-    >>> import functrans as ft
-    >>> ft.device_put({"a": [1, 2.0]})
-    {'a': [Array(1), Array(2.)]}
-    """
-    leaves, tree = flatten(x)
-    return unflatten(tree, [v if isinstance(v, Tracer) else wrap(np.asarray(v)) for v in leaves])
-
-
-def device_get(x: Any) -> Any:
-    """A pytree with each leaf a plain `np.ndarray`.
-
-    >>> import functrans as ft, functrans.numpy as fnp
-    >>> ft.device_get((fnp.zeros(2), 1.0))
-    (array([0., 0.]), array(1.))
-    """
-    leaves, tree = flatten(x)
-    return unflatten(tree, [np.asarray(v) for v in leaves])

@@ -162,12 +162,13 @@ def loop_in_place(p: Planner, eqn: Eqn) -> list[bool]:
 # ------------------------------------------------------------------ scan
 
 
-def emit_scan(p: Planner, eqn: Eqn) -> bool:
+def emit_scan(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
+    """A `scan`: as a kernel where that is allowed and its body is scalars, over lanes, or as a loop of instructions."""
     params = eqn.params
     body: Jaxpr = params["jaxpr"]
     n_consts, n_carry, length = params["num_consts"], params["num_carry"], params["length"]
     consts, init, xs = _split(eqn.inputs, n_consts, n_carry)
-    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) if length else None
+    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) if length and as_kernel else None
     if kernel is not None:
         return call_loop(p, eqn, kernel)
     if length == 0:
@@ -177,7 +178,7 @@ def emit_scan(p: Planner, eqn: Eqn) -> bool:
             p.write(var)
         return True
     read = [p.read(a) for a in consts]
-    lane_loop = lane_scan(p, body, n_consts, n_carry, length) if n_carry else None
+    lane_loop = lane_scan(p, body, n_consts, n_carry, length) if n_carry and as_kernel else None
     body = lane_loop.body if lane_loop else body
     arguments = body.invars[n_consts : n_consts + n_carry]
     in_place = carries_in_place(p, body, arguments, body.outvars[:n_carry])
@@ -263,17 +264,18 @@ def _split(items: Sequence[Atom], *sizes: int) -> list[Sequence[Atom]]:
 # ------------------------------------------------------------------ while
 
 
-def emit_while(p: Planner, eqn: Eqn) -> bool:
+def emit_while(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
+    """A `while`, as `emit_scan`."""
     params = eqn.params
     cond: Jaxpr = params["cond_jaxpr"]
     body: Jaxpr = params["body_jaxpr"]
     cond_consts, body_consts, init = _split(eqn.inputs, params["cond_nconsts"], params["body_nconsts"])
-    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e))
+    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) if as_kernel else None
     if kernel is not None:
         return call_loop(p, eqn, kernel)
     cond_places = [p.read(a) for a in cond_consts]
     body_places = [p.read(a) for a in body_consts]
-    lane_loop = lane_while(p, cond, len(cond_consts), body, len(body_consts))
+    lane_loop = lane_while(p, cond, len(cond_consts), body, len(body_consts)) if as_kernel else None
     if lane_loop:
         cond, body = lane_loop.cond or cond, lane_loop.body
     arguments = body.invars[len(body_consts) :]

@@ -44,12 +44,32 @@ MOST_SCALARS = 600
 MOST_OPERANDS = 12
 #: Operations for which one kernel alone is fast enough on one thread.
 SMALL = 1 << 15
-#: What memory costs in operations: for each element, and for one more kernel.
-MEMORY_COST, KERNEL_COST = 6, 2000
 #: Elements in one part of a reduction in parts; rows in a part of a reduction over leading axes.
 PART, PART_ROWS = 1 << 14, 64
 #: From so many columns on a reduction over leading axes is split by columns; so many rows are added up without parts.
 BLOCKED_COLUMNS, ROWS_AT_ONCE = 2048, 1024
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a reduction is done in parts."""
+
+    elements: int  # how many of the reduced elements (or rows) make one; 0: by blocks of columns
+    column: bool  # the last axis is kept, so results accumulate in memory row by row
+    dtype: np.dtype  # of partial results
+
+
+@dataclass(frozen=True)
+class Target:
+    """What fusion has to know of a machine.
+
+    Costs of memory are in operations: for each element, and for one more kernel. `parts(eqn, axes)` says how a
+    reduction is done in parts, if it is.
+    """
+
+    memory_cost: int
+    kernel_cost: int
+    parts: Callable[[Eqn, tuple[int, ...]], Parts | None]
 
 
 @dataclass(eq=False)
@@ -218,11 +238,12 @@ def _probed(eqn: Eqn) -> tuple[list[list[Map]], int] | None:
         return probe(eqn)
 
 
-def items_of(jaxpr: Jaxpr) -> list[Item]:
+def items_of(jaxpr: Jaxpr, target: Target | None = None) -> list[Item]:
+    target = target or CPU
     items: list[Item] = []
     trees: dict[Var, float] = {}
     for eqn in jaxpr.eqns:
-        for item in _items_of_eqn(eqn, len(items)):
+        for item in _items_of_eqn(eqn, len(items), target):
             if item.kind == "map":
                 reads = sum(
                     max(len(at), 1) * min(trees.get(a, 1), 1000) if isinstance(a, Var) else 0
@@ -234,7 +255,7 @@ def items_of(jaxpr: Jaxpr) -> list[Item]:
     return items
 
 
-def _items_of_eqn(eqn: Eqn, position: int) -> list[Item]:
+def _items_of_eqn(eqn: Eqn, position: int, target: Target) -> list[Item]:
     p = eqn.primitive
     if (
         p.effect
@@ -246,7 +267,7 @@ def _items_of_eqn(eqn: Eqn, position: int) -> list[Item]:
     if len(eqn.inputs) > MOST_OPERANDS and eqn.outvars[0].aval.size > UNROLL_LIMIT:
         return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
     if p.reduction is not None and "axes" in eqn.params and len(eqn.inputs) == 1 and isinstance(eqn.inputs[0], Var):
-        return _reduction_items(eqn, position)
+        return _reduction_items(eqn, position, target)
     probed = _probed(eqn) if p.lower is not None else None
     if probed is None:
         return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
@@ -257,42 +278,50 @@ def _supported(aval: ShapedArray) -> bool:
     return (aval.dtype.kind in "biuf" and aval.dtype.itemsize <= 8) or aval.dtype in (np.complex64, np.complex128)
 
 
-def _reduction_items(eqn: Eqn, position: int) -> list[Item]:
+def _reduction_items(eqn: Eqn, position: int, target: Target) -> list[Item]:
     """A reduction as one item, or as two: parts of it, and the reduction of their results."""
-    operand, out = eqn.inputs[0], eqn.outvars[0]
+    operand = eqn.inputs[0]
     axes = tuple(sorted(a % operand.aval.ndim for a in eqn.params["axes"]))
-    shape = operand.aval.shape
-    whole = Item(position, "reduce", eqn, eqn.inputs, eqn.outvars, axes=axes, tree=math.inf)
-    kept_shape = tuple(n for d, n in enumerate(shape) if d not in axes)
-    total, kept = operand.aval.size, math.prod(kept_shape)
-    reduced = total // max(kept, 1)
-    real = [d for d, n in enumerate(shape) if n != 1]
-    if total <= PART or reduced <= 1:
-        return [whole]
-    column = real[-1] not in axes
-    if column:
-        if kept >= BLOCKED_COLUMNS and (reduced <= ROWS_AT_ONCE or out.aval.dtype.itemsize >= 8):
-            return [Item(position, "part", eqn, eqn.inputs, eqn.outvars, axes=axes, column=True, tree=math.inf)]
-        elements = max(PART_ROWS, PART // max(kept, 1))
-        if reduced <= UNROLL_LIMIT and kept > SMALL:
-            return [whole]
-    else:
-        elements = PART
-        if kept >= 64 or (reduced <= 4 * PART and kept > 1):
-            return [whole]
-    wide = _wide(out.aval.dtype) if eqn.primitive.reduction.combine == "add" else out.aval.dtype  # type: ignore[union-attr]
-    parts = max(-(-reduced // elements), UNROLL_LIMIT + 1)  # their number is a run-time size
-    elements = -(-reduced // parts)
-    partial = Var(ShapedArray((parts, *kept_shape), wide))
+    parts = target.parts(eqn, axes)
+    if parts is None:
+        return [Item(position, "reduce", eqn, eqn.inputs, eqn.outvars, axes=axes, tree=math.inf)]
+    if not parts.elements:
+        return [Item(position, "part", eqn, eqn.inputs, eqn.outvars, axes=axes, column=True, tree=math.inf)]
+    kept_shape = tuple(n for d, n in enumerate(operand.aval.shape) if d not in axes)
+    reduced = operand.aval.size // max(math.prod(kept_shape), 1)
+    number = max(-(-reduced // parts.elements), UNROLL_LIMIT + 1)  # their number is a run-time size
+    elements = -(-reduced // (8 * number)) * 8  # parts begin where vectors do; the last ones may be empty
+    partial = Var(ShapedArray((number, *kept_shape), parts.dtype))
     first = Item(
-        position, "part", eqn, eqn.inputs, [partial], axes=axes, elements=elements, column=column, tree=math.inf
+        position, "part", eqn, eqn.inputs, [partial], axes=axes, elements=elements, column=parts.column, tree=math.inf
     )
     second = Item(position + 1, "reduce", eqn, [partial], eqn.outvars, axes=(0,), tree=math.inf)
     return [first, second]
 
 
+def _parts_on_cpu(eqn: Eqn, axes: tuple[int, ...]) -> Parts | None:
+    operand, out = eqn.inputs[0], eqn.outvars[0]
+    shape = operand.aval.shape
+    total, kept = operand.aval.size, math.prod(n for d, n in enumerate(shape) if d not in axes)
+    reduced = total // max(kept, 1)
+    if total <= PART or reduced <= 1:
+        return None
+    wide = _wide(out.aval.dtype) if eqn.primitive.reduction.combine == "add" else out.aval.dtype  # type: ignore[union-attr]
+    column = [d for d, n in enumerate(shape) if n != 1][-1] not in axes
+    if not column:
+        return None if kept >= 64 or (reduced <= 4 * PART and kept > 1) else Parts(PART, False, wide)
+    if kept >= BLOCKED_COLUMNS and (reduced <= ROWS_AT_ONCE or out.aval.dtype.itemsize >= 8):
+        return Parts(0, True, out.aval.dtype)
+    if reduced <= UNROLL_LIMIT and kept > SMALL:
+        return None
+    return Parts(max(PART_ROWS, PART // max(kept, 1)), True, wide)
+
+
 def _wide(dtype: np.dtype) -> np.dtype:
     return np.dtype({"f": np.float64, "c": np.complex128}.get(dtype.kind, dtype))
+
+
+CPU = Target(memory_cost=6, kernel_cost=2000, parts=_parts_on_cpu)
 
 
 # ---------------------------------------------------------------- the graph of clusters
@@ -301,8 +330,9 @@ def _wide(dtype: np.dtype) -> np.dtype:
 class Fusion:
     """Builds the clusters of a program."""
 
-    def __init__(self, jaxpr: Jaxpr):
-        self.items = items_of(jaxpr)
+    def __init__(self, jaxpr: Jaxpr, target: Target = CPU):
+        self.target = target
+        self.items = items_of(jaxpr, target)
         self.stored: set[Var] = {v for v in jaxpr.outvars if isinstance(v, Var)}
         self.why: dict[Var, str] = dict.fromkeys(self.stored, "a result")  # why a value is stored in memory
         self.uses: dict[Var, list[tuple[Cluster, Map]]] = {}
@@ -387,7 +417,7 @@ class Fusion:
         times = sum(c.times(maps, item.out.aval.shape) for c, maps in uses.items())
         if item.kind == "reduce":
             return times <= size
-        return times * (item.tree - 1) <= size * (item.tree + MEMORY_COST) + KERNEL_COST
+        return times * (item.tree - 1) <= size * (item.tree + self.target.memory_cost) + self.target.kernel_cost
 
     def worth_unrolling(self, item: Item, uses: dict[Cluster, list[Map]]) -> bool:
         """Whether writing out the short axes of the one cluster that reads a result makes computing it there right."""

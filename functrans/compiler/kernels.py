@@ -92,7 +92,7 @@ def _obtain(source: str) -> int:
     compiled = _cfunc(source, key)
     _stats.compiled += 1
     if path is not None:
-        _write(path, _pack(key, compiled._wrapper_name, compiled._library.serialize_using_object_code()))
+        keep_file(path, _pack(key, compiled._wrapper_name, compiled._library.serialize_using_object_code()))
     return compiled.address
 
 
@@ -106,8 +106,8 @@ if hasattr(os, "register_at_fork"):
 
 def _key(source: str) -> str:
     parts = [_ABI, *_environment(), source]
-    for module in _modules(source):
-        parts += [module, _content(module)]
+    for module in modules_of(source):
+        parts += [module, content_of(module)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -128,7 +128,7 @@ def _environment() -> list[str]:
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(functrans[\w.]*)", re.MULTILINE)
 
 
-def _modules(source: str) -> list[str]:
+def modules_of(source: str) -> list[str]:
     """The modules of functrans that a text imports, and those that they import."""
     found: set[str] = set()
     new = set(_IMPORT.findall(source))
@@ -145,7 +145,7 @@ def _text(module: str) -> bytes:
 
 
 @cache
-def _content(module: str) -> str:
+def content_of(module: str) -> str:
     return hashlib.sha256(_text(module)).hexdigest()
 
 
@@ -233,7 +233,8 @@ def _from_file(path: Path, key: str) -> int:
     return address
 
 
-def _write(path: Path, content: bytes) -> None:
+def keep_file(path: Path, content: bytes) -> None:
+    """Write a file of the folder, for other processes either whole or not there."""
     folder = path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -76,7 +76,7 @@ def in_sequence(
 
 def kernel_of(clusters: Sequence[Cluster], why: dict[Var, str]) -> Kernel:
     """The kernel of a cluster, or of several that run one after another on one thread."""
-    nests = [_LOWERINGS[c.kind](c) for c in clusters]
+    nests = [LOWERINGS[c.kind](c) for c in clusters]
     if len(nests) > 1:
         for nest in nests:
             nest.serial = True
@@ -430,6 +430,16 @@ def _part_store(low: Lowering, c: Cluster, v: Var, part: Node | None, reduced: t
 
 _COMBINE_BOOL = {**_COMBINE, **dict.fromkeys(("add", "max"), "{0} | {1}"), **dict.fromkeys(("mul", "min"), "{0} & {1}")}
 
-_LOWERINGS = {"map": lower_map, "tiny": lower_tiny, "part": lower_part}
+LOWERINGS = {"map": lower_map, "tiny": lower_tiny, "part": lower_part}
 
-__all__ = ["Kernel", "Opaque", "ShapedArray", "schedule"]
+__all__ = [
+    "LOWERINGS",
+    "Kernel",
+    "Opaque",
+    "ShapedArray",
+    "comments",
+    "in_program_order",
+    "note",
+    "schedule",
+    "work_of",
+]

@@ -287,18 +287,33 @@ class Plan:
 #: How a native form adds the instructions of an equation to a plan; false: it has none for these operands.
 Emitter = Callable[["Planner", Eqn], bool]
 
+#: Adds the instructions of an equation that is not a kernel, whatever it is.
+EquationEmitter = Callable[["Planner", Eqn], None]
+
 #: The steps of a jaxpr; the flag asks for a kernel for each loop nest.
 Scheduler = Callable[[Jaxpr, bool], Sequence[Step]]
 
 
-def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Scheduler, donated: Sequence[int] = ()) -> Plan:
+def _emit_for_cpu(p: Planner, eqn: Eqn) -> None:
+    from functrans.compiler.library import emit_equation
+
+    emit_equation(p, eqn)
+
+
+def make_plan(
+    jaxpr: Jaxpr,
+    constants: Sequence[np.ndarray],
+    schedule: Scheduler,
+    donated: Sequence[int] = (),
+    emit_equation: EquationEmitter | None = None,
+) -> Plan:
     """The plan of a program (closed: no constvars but those for `constants`).
 
     Results may take the memory of the arguments that are donated, given by their numbers.
     """
     from functrans.compiler.donation import assign_donations
 
-    planner = Planner(schedule)
+    planner = Planner(schedule, emit_equation)
     env: dict[Var, Place] = {}
     inputs = []
     for i, var in enumerate(jaxpr.invars):
@@ -324,8 +339,9 @@ def make_plan(jaxpr: Jaxpr, constants: Sequence[np.ndarray], schedule: Scheduler
 class Planner:
     """A plan under construction: emits instructions and records when each buffer is alive."""
 
-    def __init__(self, schedule: Scheduler):
+    def __init__(self, schedule: Scheduler, emit_equation: EquationEmitter | None = None):
         self.schedule = schedule
+        self.emit_equation = emit_equation or _emit_for_cpu
         self.lanes = 0  # how many lanes the instructions are for that are being added; 0: for all at once
         self.instructions: list[Instruction] = []
         self.slots: list[Buffer | None] = [None]  # slot 0 is the machine's status word
@@ -511,9 +527,7 @@ class Planner:
         if alias is not None:
             self.define(alias[0], self.read(alias[1]))
         elif isinstance(step, Opaque):
-            from functrans.compiler.library import emit_equation
-
-            emit_equation(self, step.eqn)
+            self.emit_equation(self, step.eqn)
         else:
             self.call(step)
 

@@ -33,8 +33,13 @@ def compile(jaxpr: Jaxpr, consts: Sequence[Any], donated: Sequence[int] = ()) ->
 
 def lower(jaxpr: Jaxpr, consts: Sequence[Any], donated: Sequence[int] = ()) -> Lowered:
     """All stages before native code; results may take the memory of donated arguments, given by their numbers."""
-    simplified, constants = _with_constants_apart(simplify(close_over(jaxpr, [_own(c) for c in consts])))
+    simplified, constants = simplified_with_constants(jaxpr, consts)
     return Lowered(jaxpr, simplified, make_plan(simplified, constants, schedule_block, donated))
+
+
+def simplified_with_constants(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[Jaxpr, list[np.ndarray]]:
+    """A simplified jaxpr and the values of its constvars."""
+    return _with_constants_apart(simplify(close_over(jaxpr, [_own(c) for c in consts])))
 
 
 def _own(value: Any) -> np.ndarray:

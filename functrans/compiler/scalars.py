@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, register_jitable
 
+from functrans.compiler.llvm import call as _call, remainder_of
 from functrans.core import threefry
 
 # ---------------------------------------------------------------- building blocks
@@ -24,12 +25,6 @@ def _is_float(t: Any) -> bool:
 
 def _signed(t: Any) -> bool:
     return isinstance(t, types.Integer) and t.signed
-
-
-def _call(builder: Any, name: str, type_: Any, *args: Any) -> Any:
-    """Call an LLVM intrinsic overloaded on `type_`."""
-    function = builder.module.declare_intrinsic(name, (type_,), ir.FunctionType(type_, [a.type for a in args]))
-    return builder.call(function, args)
 
 
 def _is_nan(builder: Any, x: Any) -> Any:
@@ -240,8 +235,9 @@ def _passing_nan(operator: str) -> Any:
     return emit
 
 
-maximum = _binary("maximum", _same, _extremum(">", "llvm.maximum"))
-minimum = _binary("minimum", _same, _extremum("<", "llvm.minimum"))
+emit_maximum, emit_minimum = _extremum(">", "llvm.maximum"), _extremum("<", "llvm.minimum")
+maximum = _binary("maximum", _same, emit_maximum)
+minimum = _binary("minimum", _same, emit_minimum)
 fmax = _binary("fmax", _same, _passing_nan(">"))
 fmin = _binary("fmin", _same, _passing_nan("<"))
 
@@ -373,7 +369,7 @@ def _fmod_integers(context: Any, builder: Any, t: Any, x: Any, y: Any) -> Any:
 
 
 _fmod_integer = _binary("_fmod_integer", _same, _fmod_integers)
-_fmod_float = _binary("_fmod_float", _same, lambda c, b, t, x, y: b.frem(x, y))
+_fmod_float = _binary("_fmod_float", _same, lambda c, b, t, x, y: remainder_of(b, x, y))
 for _width in (8, 16, 32, 64):
     for _kind in "iu":
         globals()[f"floor_divide_{_kind}{_width}"] = _floor_divide_integer

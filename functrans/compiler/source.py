@@ -10,7 +10,7 @@ not need each other share it, and so do stores.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +23,6 @@ from functrans.core.jaxpr import Var
 
 #: Elements that one partial sum adds up before it goes to the next level: keeps sums as exact as pairwise ones.
 SUM_BLOCK = 1024
-#: From this cost on a value that two loops over a row need is kept in the output's row between them.
-WORTH_KEEPING = 8
 
 
 @dataclass(eq=False)
@@ -71,6 +69,7 @@ class Scope:
     lines: list[str] = field(default_factory=list)
     names: dict[Node, str] = field(default_factory=dict)
     branch: bool = False
+    spread: bool = False  # a loop that threads share (on a GPU)
 
 
 @dataclass
@@ -115,9 +114,15 @@ def assemble(tables: Tables, lines: Sequence[str], comments: Sequence[str]) -> s
         for code in range(1, len(tables.checks) + 1):
             body += [f"    if bad{code}:", f"        status[0] = {code}"]
     text = "\n".join(head + body)
-    top = [f"# {c}" for c in comments]
-    for module in sorted(tables.imports):
-        names = sorted(tables.imports[module])
+    top = [*(f"# {c}" for c in comments), *imports_of(tables.imports, text)]
+    return "\n".join([*top, "", "", "def kernel(buffers, sizes, lo, hi):", text, ""])
+
+
+def imports_of(imports: dict[str, set[str]], text: str) -> list[str]:
+    """The lines that import what a kernel's text uses."""
+    top = []
+    for module in sorted(imports):
+        names = sorted(imports[module])
         if module in ("math", "cmath"):
             top += [f"from {module} import {n} as {module}_{n}" for n in names]
         elif names:
@@ -127,11 +132,14 @@ def assemble(tables: Tables, lines: Sequence[str], comments: Sequence[str]) -> s
         top.append(f"from math import {', '.join(sorted(words & {'inf', 'nan'}))}")
     if words & _TOKENS:
         top.append(f"from numba.types import {', '.join(sorted(words & _TOKENS))}")
-    return "\n".join([*top, "", "", "def kernel(buffers, sizes, lo, hi):", text, ""])
+    return top
 
 
 class Writer:
     """Writes one nest."""
+
+    #: From this cost on a value that two loops over a row need is kept in the output's row between them.
+    worth_keeping = 8
 
     def __init__(self, nest: Nest, tables: Tables):
         self.nest = nest
@@ -154,6 +162,14 @@ class Writer:
     # ---------------------------------------------------------------- the whole
 
     def write(self) -> list[str]:
+        order = self.prepare()
+        outermost = {s.loops[0] if s.loops else None for s in self.pending}
+        self.first = order[0] if order and not self.nest.serial and outermost == {order[0]} else None
+        self.block(list(self.pending), 0)
+        return self.scopes[0].lines
+
+    def prepare(self) -> list[Node]:
+        """Find the loops that run as one, and what is to be stored; the loops that are left, outermost first."""
         self.nodes = reachable([n for s in self.nest.stores for n in (s.offset, s.value)])
         self.merge_loops()
         for node in self.nodes:
@@ -164,10 +180,7 @@ class Writer:
             s.loops = tuple(v for v in s.loops if v not in self.merged)
             s.reduced = tuple(v for v in s.reduced if v not in self.merged)
         self.pending = self.keep_rows(list(self.nest.stores))
-        outermost = {s.loops[0] if s.loops else None for s in self.pending}
-        self.first = order[0] if order and not self.nest.serial and outermost == {order[0]} else None
-        self.block(list(self.pending), 0)
-        return self.scopes[0].lines
+        return order
 
     # ---------------------------------------------------------------- loops that run as one
 
@@ -312,9 +325,19 @@ class Writer:
             self.name(node)  # reductions may take stores along
         inner = [s for s in inner if s in self.pending]
         if inner:
-            start, stop = self.range_of(variable)
-            with self.opened(variable, f"for {self.loop_name(variable)} in range({start}, {stop}):"):
-                self.block(inner, depth + 1)
+            self.run(variable, inner, depth)
+
+    def run(self, variable: Node, inner: list[Store], depth: int) -> None:
+        """Write the loop over a variable with stores that stand in it."""
+        with self.loop(variable):
+            self.block(inner, depth + 1)
+
+    @contextmanager
+    def loop(self, variable: Node) -> Iterator[None]:
+        """A loop over all of a variable's range."""
+        start, stop = self.range_of(variable)
+        with self.opened(variable, f"for {self.loop_name(variable)} in range({start}, {stop}):"):
+            yield
 
     def needed_here(self, stores: list[Store], depth: int) -> list[Node]:
         """The reductions that stores in a deeper loop need, and that belong to the scopes that are open."""
@@ -334,10 +357,8 @@ class Writer:
         if not variables:
             yield
             return
-        start, stop = self.range_of(variables[0])
-        with self.opened(variables[0], f"for {self.loop_name(variables[0])} in range({start}, {stop}):"):
-            with self.loops(variables[1:]):
-                yield
+        with self.loop(variables[0]), self.loops(variables[1:]):
+            yield
 
     def line(self, text: str) -> None:
         self.scopes[-1].lines.append(text)
@@ -345,6 +366,10 @@ class Writer:
     def store(self, s: Store) -> None:
         self.pending.remove(s)
         value = self.name(s.value)
+        self.put(s, value)
+
+    def put(self, s: Store, value: str) -> None:
+        """Write the store of a value that has a name."""
         target = f"{self.buffer(s.var)}[{self.index_text(s.offset)}]"
         dtype = s.var.aval.dtype
         if s.combine:
@@ -506,7 +531,7 @@ class Writer:
         group, variables = self.groups[key], key[1]
         path = tuple(s.variable for s in self.scopes if s.variable is not None) + tuple(variables)
         taken = [s for s in self.pending if s.rank < node.rank and same(s.loops, path) and not s.combine]
-        totals = [Accumulator(self, n) for n in group]
+        totals = [self.accumulator(n) for n in group]
         for total in totals:
             total.begin()
         self.reduce_loops(list(variables), totals, taken)
@@ -515,11 +540,13 @@ class Writer:
         self.scopes = saved
         return self.known(node)  # type: ignore[return-value]
 
+    def accumulator(self, node: Node) -> Accumulator:
+        return Accumulator(self, node)
+
     def reduce_loops(self, variables: list[Node], totals: list[Accumulator], taken: list[Store]) -> None:
         variable, rest = variables[0], variables[1:]
-        name, (start, stop) = self.loop_name(variable), self.range_of(variable)
         if rest:
-            with self.opened(variable, f"for {name} in range({start}, {stop}):"):
+            with self.loop(variable):
                 self.reduce_loops(rest, totals, taken)
             return
 
@@ -529,11 +556,16 @@ class Writer:
             for total in totals:
                 total.add()
 
+        self.reduce_loop(variable, totals, body)
+
+    def reduce_loop(self, variable: Node, totals: list[Accumulator], body: Callable[[], None]) -> None:
+        """The innermost loop of reductions; long sums in blocks."""
         blocked = any(t.blocked for t in totals) and (self.extents[variable] > UNROLL_LIMIT)
         if not blocked:
-            with self.opened(variable, f"for {name} in range({start}, {stop}):"):
+            with self.loop(variable):
                 body()
             return
+        name, (start, stop) = self.loop_name(variable), self.range_of(variable)
         if not stop.isidentifier():
             end = f"{name}_end"
             self.line(f"{end} = {stop}")
@@ -559,7 +591,7 @@ class Writer:
                 n
                 for n in needed
                 if n.kind == "op"
-                and n.cost >= WORTH_KEEPING
+                and n.cost >= self.worth_keeping
                 and n.rank < s.rank
                 and n.dtype == s.var.aval.dtype
                 and self.deps(n) == set(s.loops)

@@ -159,4 +159,4 @@ def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
             return f"{left} = NumPy {ins.name}({right})" + (f"  # at {ins.source}" if ins.source else "")
         case CallLibrary(routine, slots, integers):
             return f"{routine}({', '.join(f'%{s}' for s in slots)}; {', '.join(map(str, integers))})"
-    return repr(ins)
+    return str(ins)

@@ -52,6 +52,7 @@ class Tracer:
 
     _trace: Trace
     aval: ShapedArray
+    has_value = False  # true of arrays on another device: their trace is the device
 
     def concrete(self, error: type[errors.ConcretizationError], need: str) -> Any:
         """The plain value of this tracer, or the error that Python's need for it deserves."""

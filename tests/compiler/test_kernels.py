@@ -259,19 +259,19 @@ def test_old_files_go(folder):
 
 def test_the_key_has_all_that_decides_the_meaning(monkeypatch):
     source = "from functrans.compiler.fortran import call_trsm\n" + ADD.format(tag="key")
-    assert {"functrans.compiler.fortran", "functrans.compiler.intrinsics"} <= set(kernels._modules(source))
+    assert {"functrans.compiler.fortran", "functrans.compiler.intrinsics"} <= set(kernels.modules_of(source))
     keys = {kernels._key(source), kernels._key(source + "\n")}
-    content, environment = kernels._content, kernels._environment()
-    for module in kernels._modules(source):
-        monkeypatch.setattr(kernels, "_content", lambda m, module=module: "changed" if m == module else content(m))
+    content, environment = kernels.content_of, kernels._environment()
+    for module in kernels.modules_of(source):
+        monkeypatch.setattr(kernels, "content_of", lambda m, module=module: "changed" if m == module else content(m))
         keys.add(kernels._key(source))
-    monkeypatch.setattr(kernels, "_content", content)
+    monkeypatch.setattr(kernels, "content_of", content)
     for i in range(len(environment)):
         changed = [*environment[:i], "changed", *environment[i + 1 :]]
         monkeypatch.setattr(kernels, "_environment", lambda changed=changed: changed)
         keys.add(kernels._key(source))
-    assert len(keys) == 2 + len(kernels._modules(source)) + len(environment)
-    assert "functrans.compiler.fortran" not in kernels._modules(ADD)
+    assert len(keys) == 2 + len(kernels.modules_of(source)) + len(environment)
+    assert "functrans.compiler.fortran" not in kernels.modules_of(ADD)
 
 
 def test_threads_that_load_at_once(folder, counts):

@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
+from functrans.compiler.llvm import call, is_gpu
 from functrans.compiler.mathematics.values import Operand, where
 
 _I32 = ir.IntType(32)
@@ -24,9 +25,22 @@ def rarely(condition: Any, name: str, x: Any, otherwise: Any) -> Any:
     """The C library's function `name` of `x` where the condition holds, else `otherwise`; it does not hold for 0."""
     if not isinstance(x, Operand):
         return where(condition, getattr(np, name)(x), otherwise)
+    if is_gpu(x.builder):
+        return _in_a_branch(condition, name, x, otherwise)
     wanted = where(condition, x, 0.0)
     result = x.like(x.builder.call(_function(x.builder.module, name, x.llvm.type), [wanted.llvm]))
     return where(condition, result, otherwise)
+
+
+def _in_a_branch(condition: Any, name: str, x: Any, otherwise: Any) -> Any:
+    """On a GPU threads branch together, and seldom."""
+    builder, before = x.builder, x.builder.block
+    with builder.if_then(condition.llvm, likely=False):
+        value, rare = call(builder, f"llvm.{name}", x.llvm.type, x.llvm), builder.block
+    result = builder.phi(x.llvm.type)
+    result.add_incoming(x.of(otherwise), before)
+    result.add_incoming(value, rare)
+    return x.like(result)
 
 
 def _function(module: Any, name: str, scalar: Any) -> Any:

@@ -22,6 +22,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from functrans.compiler.llvm import call, is_gpu, negative
+
 _F64, _F32, _I1 = ir.DoubleType(), ir.FloatType(), ir.IntType(1)
 _INT = {_F64: ir.IntType(64), _F32: ir.IntType(32)}
 _FLOAT = {64: _F64, 32: _F32}
@@ -88,7 +90,7 @@ class Operand:
         return self._binary(other, "fdiv", "", swapped=True)
 
     def __neg__(self) -> Operand:
-        return self.like(self.builder.fneg(self.llvm) if self.is_float else self.builder.neg(self.llvm))
+        return self.like(negative(self.builder, self.llvm) if self.is_float else self.builder.neg(self.llvm))
 
     def __lshift__(self, n: int) -> Operand:
         return self._binary(n, "", "shl")
@@ -127,10 +129,7 @@ class Operand:
 
     def call(self, name: str, *others: Any) -> Operand:
         """Call an LLVM intrinsic on values of this type."""
-        t = self.llvm.type
-        args = [self.llvm, *map(self.of, others)]
-        function = self.builder.module.declare_intrinsic(name, (t,), ir.FunctionType(t, [t] * len(args)))
-        return self.like(self.builder.call(function, args))
+        return self.like(call(self.builder, name, self.llvm.type, self.llvm, *map(self.of, others)))
 
 
 def is_double(x: Any) -> bool:
@@ -337,7 +336,7 @@ def _compiled(text: Callable[..., Any], type_: Any, intrinsic: Any) -> Any:
     count = text.__code__.co_argcount
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        fuses = _fuses(context)
+        fuses = is_gpu(builder) or _fuses(context)
         return text(*(Operand(builder, a, fuses) for a in args)).llvm
 
     def one(typingctx: Any, x: Any) -> Any:

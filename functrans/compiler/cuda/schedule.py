@@ -1,0 +1,209 @@
+"""Schedules for a GPU: from a jaxpr to kernels and opaque steps.
+
+Fusion and lowering are those of the CPU. What a machine with many threads wants otherwise: reductions in more and
+smaller parts, memory dearer against arithmetic, and a kernel for each loop nest, whose loops are laid over threads as
+its reads and reductions suggest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from functrans.compiler.cuda.source import GridWriter, Shape, Text, rows_of, write
+from functrans.compiler.fusion import Cluster, Fusion, Item, Parts, Target
+from functrans.compiler.loops import LOWERINGS, comments, in_program_order, note, work_of
+from functrans.compiler.nodes import UNROLL_LIMIT, Node
+from functrans.compiler.source import Nest, Tables, reachable
+from functrans.compiler.steps import Kernel, Opaque
+from functrans.compiler.templates import compute_dtype
+from functrans.core.jaxpr import Eqn, Jaxpr
+from functrans.errors import IndexOutOfBoundsError
+
+#: Elements of one part of a reduction, and rows of one that is over leading axes (a thread adds them up).
+PART, PART_ROWS = 1 << 14, 256
+#: So many results of a reduction keep a GPU busy: each by a block, or each by a thread.
+ENOUGH_BLOCKS, ENOUGH_THREADS = 512, 1 << 16
+#: Rows up to this length belong to a warp, longer ones to a block.
+WARP_ROW = 1024
+#: Most lines of a kernel whose bodies are written for each element of a vector.
+MOST_LINES = 700
+
+
+@dataclass(frozen=True)
+class GridKernel(Kernel):
+    """A kernel for a GPU: how its loops lie over threads, and the same without vectors."""
+
+    mode: str = "map"
+    rows_count: int = 1
+    columns: int = 1
+    width: int = 1
+    vectors: frozenset[int] = frozenset()  # the buffers that must be aligned to 16 bytes
+    plain: GridKernel | None = None  # for those that are not
+    threads: int = 0  # in a block, where the text says so
+    blocks: int = 0  # likewise
+
+
+def _parts(eqn: Eqn, axes: tuple[int, ...]) -> Parts | None:
+    operand, out = eqn.inputs[0], eqn.outvars[0]
+    shape = operand.aval.shape
+    kept = math.prod(n for d, n in enumerate(shape) if d not in axes)
+    reduced = operand.aval.size // max(kept, 1)
+    if operand.aval.size <= PART or reduced <= UNROLL_LIMIT:
+        return None
+    dtype = compute_dtype(out.aval.dtype)
+    column = [d for d, n in enumerate(shape) if n != 1][-1] not in axes
+    if column:
+        wanted = -(-ENOUGH_THREADS // kept)  # parts, for all threads to have something to do
+        rows = max(-(-reduced // wanted), min(PART_ROWS, -(-reduced // (UNROLL_LIMIT + 1))), 32)
+        return None if rows * 2 > reduced else Parts(rows, False, dtype)
+    if kept >= ENOUGH_BLOCKS or reduced <= 4 * PART:
+        return None
+    return Parts(PART, False, dtype)
+
+
+GPU = Target(memory_cost=30, kernel_cost=1 << 20, parts=_parts)
+
+
+def schedule(jaxpr: Jaxpr, apart: bool = False) -> list[Kernel | Opaque]:
+    """The steps of a program, in execution order."""
+    steps: list[Kernel | Opaque] = []
+    for vertex in Fusion(jaxpr, GPU).run():
+        if isinstance(vertex, Item):
+            steps.append(Opaque(vertex.eqn))
+        elif any(v.aval.size for v in vertex.roots):
+            steps.append(kernel_of(vertex))
+    return steps
+
+
+def kernel_of(c: Cluster) -> GridKernel:
+    """The kernel of a cluster."""
+    eqns = tuple(dict.fromkeys(i.eqn for i in in_program_order(c)))
+    operations, accesses = work_of(c)
+    return kernel_for(lambda: LOWERINGS[c.kind](c), eqns, note(c), operations + accesses)
+
+
+def kernel_for(make_nest: Callable[[], Nest], eqns: tuple[Eqn, ...], about: str, work: int) -> GridKernel:
+    """The kernel of a nest, which is made anew for each way that is tried to write it."""
+    nest = make_nest()
+    stored = [s.var.aval.dtype.itemsize for s in nest.stores]
+    width = next((w for w in (4, 2) if w * max(stored) <= 16), 1)
+    if width == 4 and max(stored) == 8:
+        width = 2
+    narrow = _is_narrow(nest)
+    mode, rows, columns = mode_of(make_nest())
+    lines = comments(eqns)
+    plain = _kernel(write(nest, Shape(mode, 1, narrow), lines), mode, rows, columns, 1, eqns, about, work)
+    if width == 1 or mode == "thread" or columns < 2 * width:
+        return plain
+    text = write(make_nest(), Shape(mode, width, narrow), lines)
+    if text.is_misaligned or not text.vectors or text.lines > MOST_LINES:
+        return plain
+    return _kernel(text, mode, rows, columns, width, eqns, about, work, plain)
+
+
+def _kernel(
+    text: Text,
+    mode: str,
+    rows: int,
+    columns: int,
+    width: int,
+    eqns: tuple[Eqn, ...],
+    about: str,
+    work: int,
+    plain: GridKernel | None = None,
+) -> GridKernel:
+    return GridKernel(
+        source=text.source, buffers=text.buffers, writes=text.writes, sizes=text.sizes, extent=rows * columns,
+        parallel=True, work=work, checks=text.checks, eqns=eqns, note=about, error=IndexOutOfBoundsError,
+        mode=mode, rows_count=rows, columns=columns, width=width, vectors=text.vectors, plain=plain,
+    )  # fmt: skip
+
+
+def _is_narrow(nest: Nest) -> bool:
+    """Whether all positions in memory and all numbers of turns fit into 31 bits."""
+    nodes = reachable([n for s in nest.stores for n in (s.offset, s.value)])
+    sizes = [n.args[0].aval.size for n in nodes if n.kind == "load"] + [s.var.aval.size for s in nest.stores]
+    return math.prod(v.args[0] for v in nest.order) < 1 << 31 and max(sizes, default=0) < 1 << 31
+
+
+# ---------------------------------------------------------------- how a nest lies over threads
+
+
+def mode_of(nest: Nest) -> tuple[str, int, int]:
+    """The mode of a nest (`source.py`), its number of rows, and the length of what threads share in each."""
+    writer = GridWriter(nest, Tables(), Shape("warp"))
+    order = writer.prepare()
+    if not order:
+        return "map", 1, 1
+    reductions = [n for n in writer.nodes if n.kind == "reduce"]
+    if not reductions:
+        rows = rows_of(writer, "map")
+        inner = [math.prod(writer.extents[v] for v in s.loops[len(rows) :]) for s in writer.pending]
+        return "map", math.prod(writer.extents[v] for v in rows), max(inner, default=1)
+    rows = rows_of(writer, "warp")
+    count = math.prod(writer.extents[v] for v in rows)
+    lasts = {[v for v in n.args[3] if v not in writer.merged][-1] for n in reductions}
+    longest = max(writer.extents[v] for v in lasts)
+    inner = [writer.extents[s.loops[-1]] for s in writer.pending if len(s.loops) > len(rows)]
+    columns = max([longest, *inner])
+    if rows and (columns <= UNROLL_LIMIT or _steps_with_rows(writer, reductions, rows[-1], lasts)):
+        return "thread", count, columns
+    return "warp" if rows and columns <= WARP_ROW else "block", count, columns
+
+
+def _steps_with_rows(writer: GridWriter, reductions: Sequence[Node], row: Node, lasts: set[Node]) -> bool:
+    """Whether reads go through memory from row to row rather than within a row."""
+    score = 0
+    for node in reachable([n.args[2] for n in reductions]):
+        if node.kind == "load":
+            score += _has_step(writer, node.args[1], row) - any(_has_step(writer, node.args[1], v) for v in lasts)
+    return score > 0
+
+
+def _has_step(writer: GridWriter, offset: Node, variable: Node) -> bool:
+    terms = writer.k._terms(offset).values()
+    return any(c == 1 and len(factors) == 1 and factors[0] is variable for c, factors in terms)
+
+
+# ---------------------------------------------------------------- the grid
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many threads a block has, and how many blocks there are, at most."""
+
+    threads: int = 256
+    most_threads: int = 1024
+    warp: int = 32
+    blocks: int = 132 * 16
+
+
+def geometry(kernel: GridKernel, limits: Limits) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The grid and the block for a kernel."""
+    rows, steps = max(kernel.rows_count, 1), max(-(-kernel.columns // kernel.width), 1)
+    if kernel.threads:
+        return (min(kernel.blocks, 2**31 - 1), 1), (min(kernel.threads, limits.most_threads), 1)
+    if kernel.mode == "map":
+        x = min(_power(steps), limits.threads)
+        y = min(_power(rows), max(limits.threads // x, 1))
+        across = min(-(-steps // x), limits.blocks)
+        down = min(-(-rows // y), max(limits.blocks // across, 1), 65535)
+        return (across, down), (x, y)
+    if kernel.mode == "thread":
+        x = min(_power(rows), limits.threads)
+        return (min(-(-rows // x), limits.blocks * 4), 1), (x, 1)
+    if kernel.mode == "warp":
+        y = max(limits.threads // limits.warp, 1)
+        return (min(-(-rows // y), limits.blocks * 4), 1), (limits.warp, y)
+    x = min(max(_power(-(-steps // 4)), limits.warp), limits.most_threads)
+    return (min(rows, limits.blocks * 4), 1), (x, 1)
+
+
+def _power(n: int) -> int:
+    """The least power of two from `n` on."""
+    return 1 << max(n - 1, 0).bit_length()
+
+
+__all__ = ["GPU", "GridKernel", "Limits", "geometry", "kernel_for", "kernel_of", "schedule"]

@@ -1,0 +1,74 @@
+"""Functions whose programs are the kernel families of a GPU, with arguments: for PTX, the simulator and a real GPU."""
+
+import numpy as np
+
+import functrans as ft
+import functrans.numpy as fnp
+
+
+def _floats(*shape, dtype=np.float32, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def softmax(x):
+    e = fnp.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def layer_norm(x, scale, shift):
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / fnp.sqrt((centred**2).mean(-1, keepdims=True) + x.dtype.type(1e-5)) * scale + shift
+
+
+def black_scholes(spot, strike, years, rate, volatility):
+    root = volatility * fnp.sqrt(years)
+    d1 = (fnp.log(spot / strike) + (rate + 0.5 * volatility**2) * years) / root
+    cdf = lambda x: 0.5 * (1.0 + ft.scipy.special.erf(x * np.float32(0.7071067811865476)))
+    return spot * cdf(d1) - strike * fnp.exp(-rate * years) * cdf(d1 - root)
+
+
+OPTIONS = [np.float32(low) + np.float32(high - low) * np.abs(_floats(1003, seed=i)).clip(0, 1) for i, (low, high) in
+           enumerate([(80, 120), (90, 110), (0.1, 2), (0.01, 0.05), (0.1, 0.5)])]  # fmt: skip
+VECTOR, MATRIX, TALL = _floats(1003), _floats(20, 40), _floats(300, 5)
+
+#: By name: the function, its arguments, and the modes of the kernels that it should become.
+FAMILIES = {
+    "affine": (lambda x: x * 2 + 1, (VECTOR,), ["map"]),
+    "black_scholes": (black_scholes, OPTIONS, ["map"]),
+    "black_scholes_grad": (lambda *xs: ft.grad(lambda s, *r: black_scholes(s, *r).sum())(*xs), OPTIONS, ["map"]),
+    "rows_of_a_broadcast": (lambda x, row: x + row, (MATRIX, MATRIX[0]), ["map"]),
+    "odd_rows": (lambda x, row: x + row, (MATRIX[:, :37], MATRIX[0, :37]), ["map"]),
+    "several_axes": (lambda x: x.transpose(1, 0, 2) * 2, (_floats(3, 4, 24),), ["map"]),
+    "reversed": (lambda x: x[::-1] * 2, (VECTOR,), ["map"]),
+    "float64": (lambda x: fnp.tanh(x) * x, (VECTOR.astype(float),), ["map"]),
+    "float16": (lambda x: fnp.exp(x) + 1, (VECTOR.astype(np.float16),), ["map"]),
+    "bytes": (lambda x: x * np.uint8(3), (np.arange(100).astype(np.uint8),), ["map"]),
+    "bools": (lambda x: (x > 0) & (x < 1), (VECTOR,), ["map"]),
+    "complex": (lambda x: x * x + 1, ((VECTOR + 1j).astype(np.complex64),), ["map"]),
+    "choices": (lambda x: fnp.where(x > 0, fnp.log(x), -x), (VECTOR,), ["map"]),
+    "gather": (lambda x, i: x[i] * 2, (VECTOR, np.arange(-30, 37, 2)), ["map"]),
+    "padded": (lambda x: fnp.pad(x, ((1, 2), (3, 1))) + 1, (MATRIX,), ["map"]),
+    "sum": (lambda x: x.sum(), (VECTOR,), ["block"]),
+    "sum_in_parts": (lambda x: x.sum(), (_floats(70000),), ["block", "block"]),
+    "sums_of_rows": (lambda x: x.sum(1), (MATRIX,), ["warp"]),
+    "sums_of_long_rows": (lambda x: x.sum(1), (_floats(3, 1500),), ["block"]),
+    "sums_of_columns": (lambda x: x.sum(0), (TALL,), ["thread"]),
+    "sums_of_columns_in_parts": (lambda x: x.sum(0), (_floats(4000, 5),), ["thread", "thread"]),
+    "maximum": (lambda x: x.max(), (VECTOR,), ["block"]),
+    "any": (lambda x: (x > 1).any(1), (MATRIX,), ["warp"]),
+    "product": (lambda x: (1 + x / 10).prod(1), (MATRIX,), ["warp"]),
+    "integers": (lambda x: x.sum(1), (np.arange(800).reshape(20, 40),), ["warp"]),
+    "complex_sum": (lambda x: x.sum(1), ((MATRIX + 1j).astype(np.complex64),), ["warp"]),
+    "mean_and_variance": (lambda x: (x.mean(1), x.var(1)), (MATRIX,), ["warp"]),
+    "softmax": (softmax, (MATRIX,), ["warp"]),
+    "softmax_of_long_rows": (softmax, (_floats(2, 1501),), ["block"]),
+    "softmax_grad": (lambda x, ct: ft.vjp(softmax, x)[1](ct)[0], (MATRIX, MATRIX[::-1].copy()), ["warp"]),
+    "layer_norm": (layer_norm, (MATRIX, MATRIX[0], MATRIX[1]), ["warp"]),
+    "sum_of_squared_sums": (lambda x: (x.sum(2) ** 2).sum(1), (_floats(17, 5, 18),), ["warp", "thread"]),
+    "random_bits": (lambda key: ft.random.bits(key, (33,)), (ft.random.key(3),), None),
+    "random_normal": (lambda key: ft.random.normal(key, (33,), dtype=np.float32), (ft.random.key(3),), None),
+    "matmul": (lambda a, b: fnp.tanh(a @ b.T), (MATRIX, MATRIX), ["gemm", "map"]),
+}  # fmt: skip
+
+#: Families that hold float64.
+WITH_DOUBLES = frozenset({"float64"})

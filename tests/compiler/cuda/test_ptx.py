@@ -1,0 +1,99 @@
+"""The kernels of every family as PTX for two generations of GPUs: no GPU is needed to compile them."""
+
+import importlib.util
+import os
+import re
+
+import numpy as np
+import pytest
+from families import FAMILIES, WITH_DOUBLES
+
+import functrans as ft
+from functrans import config
+from functrans.compiler import plan as p
+from functrans.compiler.cuda import kernels
+from functrans.compiler.cuda.program import lower
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed"),
+    pytest.mark.skipif(os.environ.get("NUMBA_ENABLE_CUDASIM") == "1", reason="the simulator compiles nothing"),
+]
+
+CAPABILITIES = [(8, 0), (9, 0)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(tmp_path_factory):
+    with config.cache(tmp_path_factory.mktemp("kernels")):
+        yield
+
+
+def plan_of(function, args):
+    traced = ft.jit(function).trace(*args)
+    return lower(traced.jaxpr.jaxpr, traced.jaxpr.consts).plan
+
+
+def modes(plan):
+    kinds = {p.Gemm: lambda i: "gemm", p.CallKernel: lambda i: i.kernel.mode}
+    return [kinds[type(i)](i) for i in plan.instructions if type(i) in kinds]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_family(name):
+    function, args, wanted = FAMILIES[name]
+    plan = plan_of(function, args)
+    assert not [i for i in plan.instructions if isinstance(i, p.CallPython)]
+    assert wanted is None or modes(plan) == wanted
+    for kernel in plan.kernels:
+        for text in filter(None, (kernel, kernel.plain)):
+            for capability in CAPABILITIES:
+                ptx = kernels.ptx_of(text.source, capability).decode()
+                assert f".target sm_{capability[0]}{capability[1]}" in ptx
+                assert ".local" not in ptx
+                if name not in WITH_DOUBLES:
+                    assert not re.search(r"\.f64", ptx)
+                for access, word in (("ld", f"load{text.width}"), ("st", f"store{text.width}")):
+                    if f"{word}(" in text.source:
+                        assert re.search(rf"{access}\.global\.(v2|v4|b32)", ptx)
+
+
+@pytest.mark.parametrize("name", ["affine", "black_scholes", "rows_of_a_broadcast", "softmax", "layer_norm", "sum"])
+def test_memory_is_read_in_vectors_of_16_bytes(name):
+    function, args, _ = FAMILIES[name]
+    kernel, *_ = plan_of(function, args).kernels
+    assert kernel.width == 4
+    assert "ld.global.v4" in kernels.ptx_of(kernel.source, (9, 0)).decode()
+
+
+def test_a_new_size_is_the_same_kernel():
+    texts = {plan_of(FAMILIES["softmax"][0], (np.ones((n, m), np.float32),)).kernels[0].source
+             for n, m in ((20, 64), (33, 200), (100, 1000))}  # fmt: skip
+    assert len(texts) == 1
+
+
+def test_ptx_is_kept_on_disk(tmp_path):
+    source = plan_of(lambda x: x * 3 - 1, (np.ones(50, np.float32),)).kernels[0].source
+    with config.cache(tmp_path):
+        kernels._by_source.clear()
+        first = kernels.ptx_of(source, (9, 0))
+        (file,) = tmp_path.glob("*.ptx.kernel")
+        for change in (lambda content: content, lambda content: content[:-7], lambda content: b""):
+            file.write_bytes(change(file.read_bytes()))
+            kernels._by_source.clear()
+            before = kernels.stats().loaded
+            again = kernels.ptx_of(source, (9, 0))
+            assert kernels.entry_of(again)
+            assert (again == first) or change(b"12345678") != b"12345678"
+            assert kernels.stats().loaded - before == (change(b"12345678") == b"12345678")
+
+
+def test_functrans_imports_nothing_of_cuda():
+    import subprocess
+    import sys
+
+    text = (
+        "import sys, functrans as ft, numpy as np; ft.jit(ft.grad(lambda x: np.sin(x)))(1.0); ft.devices(); "
+        "print([m for m in sys.modules if m.startswith(('numba.cuda', 'cupy', 'functrans.compiler.cuda'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
