@@ -1,4 +1,4 @@
-"""A fit with SciPy's own optimizer, its gradient and Hessian by functrans: no array is converted anywhere.
+"""A fit with SciPy's own optimizer, its gradient and Hessian made and compiled by functrans.
 
 Logistic regression with a ridge penalty on scikit-learn's breast cancer data (569 real biopsies, 30 measurements), by
 Newton's method in a trust region.
@@ -10,7 +10,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
@@ -36,12 +35,10 @@ def main():
 
     start = np.zeros(features.shape[1] + 1)
     path = []
-    found = minimize(
-        ft.jit(objective),
+    found = ft.scipy.optimize.minimize(
+        objective,
         start,
         method="trust-exact",
-        jac=ft.jit(ft.grad(objective)),
-        hess=ft.jit(ft.hessian(objective)),
         callback=lambda x: path.append(float(objective(x))),
         options={"gtol": 1e-8},
     )

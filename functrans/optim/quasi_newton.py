@@ -15,6 +15,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api.differentiation import value_and_grad
+from functrans.core.avals import aval_of
 from functrans.core.pytree import leaves
 from functrans.errors import ArgumentError
 from functrans.flatten_util import ravel_pytree
@@ -30,6 +31,8 @@ from functrans.optim.base import (
     zeros_like,
 )
 from functrans.optim.scaling import scale_by_learning_rate
+from functrans.scipy.optimize.linesearch import zoom
+from functrans.scipy.optimize.memory import Memory, empty, inverse_hessian_times, remember
 
 __all__ = [
     "ScaleByBacktrackingLinesearchState", "ScaleByLBFGSState", "ScaleByZoomLinesearchState", "lbfgs",
@@ -78,40 +81,16 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> Gr
 
     def init(params: Any) -> Any:
         zeros, _ = ravel_pytree(zeros_like(name, params))
-        memory = fnp.zeros((memory_size, *zeros.shape), zeros.dtype)
-        weights = fnp.zeros(memory_size, zeros.dtype)
-        return ScaleByLBFGSState(fnp.zeros((), np.int64), zeros, zeros, memory, memory, weights)
+        memory = empty(memory_size, aval_of(zeros).size, aval_of(zeros).dtype)
+        return ScaleByLBFGSState(fnp.zeros((), np.int64), zeros, zeros, *memory)
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         x, _ = ravel_pytree(needed(name, params))
         g, unravel = ravel_pytree(updates)
         g = like(g, state.updates)
         s, y = like(x, g) - state.params, g - state.updates
-        product, square = fnp.dot(s, y), fnp.dot(y, y)
-        convex = (state.count > 0) & (product > np.finfo(g.dtype).eps * square) & (square > 0)
-        weight = 1 / fnp.where(convex, product, 1)
-        rows = [(state.diff_params, s[None]), (state.diff_updates, y[None]), (state.weights, weight[None])]
-        diff_params, diff_updates, weights = (
-            fnp.where(convex, fnp.concatenate([old[1:], new]), old) for old, new in rows
-        )
-
-        def newest_first(q: Any, row: Any) -> Any:
-            s, y, weight = row
-            alpha = weight * fnp.dot(s, q)
-            return q - alpha * y, alpha
-
-        def oldest_first(r: Any, row: Any) -> Any:
-            s, y, weight, alpha = row
-            return r + s * (alpha - weight * fnp.dot(y, r)), None
-
-        memory = (diff_params, diff_updates, weights)
-        q, alphas = lax.scan(newest_first, g, memory, reverse=True)
-        if scale_init_precond:
-            s, y = diff_params[-1], diff_updates[-1]
-            fitted = fnp.dot(s, y) / fnp.where(weights[-1] > 0, fnp.dot(y, y), 1)
-            first = 1 / fnp.sqrt(fnp.maximum(fnp.dot(g, g), 1))
-            q = fnp.where(weights[-1] > 0, fitted, first) * q
-        r, _ = lax.scan(oldest_first, q, (*memory, alphas))
+        memory = remember(Memory(state.diff_params, state.diff_updates, state.weights), s, y, state.count > 0)
+        r = inverse_hessian_times(g, memory, scale_init_precond)
         return unravel(r), ScaleByLBFGSState(state.count + 1, like(x, g), g, *memory)
 
     return GradientTransformation(init, update)
@@ -210,25 +189,6 @@ class ScaleByZoomLinesearchState(NamedTuple):
     grad: Any
 
 
-class _Point(NamedTuple):
-    """A factor `t`, the objective there, and its slope along the line."""
-
-    t: Any
-    value: Any
-    slope: Any
-
-
-class _Search(NamedTuple):
-    """The state of the search: `low` is the best point so far, `high` (infinite at first) the other end."""
-
-    count: Any
-    done: Any
-    t: Any
-    low: _Point
-    high: _Point
-    grad: Any
-
-
 def scale_by_zoom_linesearch(
     max_linesearch_steps: int = 20,
     max_learning_rate: float = np.inf,
@@ -279,54 +239,20 @@ def scale_by_zoom_linesearch(
     ) -> Any:  # fmt: skip
         start, slope, function = _line(name, updates, params, value, grad, value_fn)
 
-        def try_next(s: _Search) -> _Search:
-            reached, gradient = value_and_grad(function)(_moved(params, updates, s.t))
-            trial = _Point(s.t, fnp.asarray(reached).astype(np.float64), _inner(gradient, updates))
-            lower = (trial.value <= start + slope_rtol * s.t * slope) & (trial.value < s.low.value)
-            rounding = trial.value <= start + approx_dec_rtol * fnp.abs(start)
-            good = (lower | (rounding & (trial.slope <= (2 * slope_rtol - 1) * slope))) & fnp.isfinite(trial.slope)
-            accepted = good & (fnp.abs(trial.slope) <= -curv_rtol * slope)
-            behind = fnp.where(trial.slope > 0, s.high.t > s.low.t, s.high.t < s.low.t)
-            high = _choose(good, _choose(behind, s.low, s.high), trial)
-            low = _choose(good, trial, s.low)
-            at_end = good & ~fnp.isfinite(high.t) & (s.t >= max_learning_rate)
-            longer = fnp.minimum(increase_factor * s.t, max_learning_rate)
-            t = fnp.where(fnp.isfinite(high.t), _between(low, high), longer)
-            kept = each(name, lambda new, old: fnp.where(good, like(new, old), old), grad=gradient, state=s.grad)
-            return _Search(s.count + 1, accepted | at_end, t, low, high, kept)
+        kept = lambda grad: each(name, lambda g, old: like(fnp.asarray(g), old), grad=grad, state=state.grad)
 
-        zero, infinite = fnp.zeros(()), fnp.full((), np.inf)
-        grad = each(name, lambda g, old: like(fnp.asarray(g), old), grad=grad, state=state.grad)
-        first = fnp.minimum(fnp.ones(()), max_learning_rate)
-        search = _Search(
-            fnp.zeros((), np.int64),
-            ~(slope < 0),
-            first,
-            _Point(zero, start, slope),
-            _Point(infinite, infinite, zero),
-            grad,
-        )
-        search = lax.while_loop(lambda s: ~s.done & (s.count < max_linesearch_steps), try_next, search)
+        def at(t: Any) -> tuple[Any, Any, Any]:
+            reached, gradient = value_and_grad(function)(_moved(params, updates, t))
+            return fnp.asarray(reached).astype(np.float64), _inner(gradient, updates), kept(gradient)
+
+        search = zoom(
+            at, start, slope, kept(grad), max_steps=max_linesearch_steps, max_length=max_learning_rate,
+            increase=increase_factor, slope_rtol=slope_rtol, curv_rtol=curv_rtol, approx_dec_rtol=approx_dec_rtol,
+        )  # fmt: skip
         state = ScaleByZoomLinesearchState(search.low.t, search.low.value, search.grad)
         return _scaled(name, updates, search.low.t), state
 
     return GradientTransformationExtraArgs(init, update)
-
-
-def _between(a: _Point, b: _Point) -> Any:
-    """Where the cubic with these values and slopes has its minimum (3.59), kept away from both ends."""
-    usable = fnp.isfinite(b.t) & fnp.isfinite(b.value) & fnp.isfinite(b.slope)
-    b = _choose(usable, b, _Point(fnp.where(fnp.isfinite(b.t), b.t, a.t + 1), a.value, -a.slope))
-    width = b.t - a.t
-    d1 = a.slope + b.slope - 3 * (b.value - a.value) / width
-    d2 = fnp.sign(width) * fnp.sqrt(fnp.maximum(d1 * d1 - a.slope * b.slope, 0.0))
-    bottom = b.slope - a.slope + 2 * d2
-    part = 1 - (b.slope + d2 - d1) / fnp.where(bottom == 0, 1.0, bottom)
-    return a.t + fnp.where(usable & (bottom != 0), fnp.clip(part, 0.1, 0.9), 0.5) * width
-
-
-def _choose(condition: Any, a: _Point, b: _Point) -> _Point:
-    return _Point(*(fnp.where(condition, x, y) for x, y in zip(a, b)))
 
 
 def _line(name: str, updates: Any, params: Any, value: Any, grad: Any, value_fn: Any) -> tuple[Any, Any, Any]:
