@@ -75,6 +75,7 @@ class Primitive:
         self.taylor: Rule | None = None  # coefficients of power series; the jvp rule serves where there is none
         self.transpose: Rule = self._missing("transposition")
         self.batch: Rule = self._missing("batching")
+        self.guard: Rule | None = None  # the same without harm where it must not run (transforms/guarding.py)
         self.lower: Rule | None = None
         self.reduction: Reduction | None = None
         self.native: Rule | None = None

@@ -17,6 +17,7 @@ from functrans.core.watching import check_program
 from functrans.lax.conversion import optimization_barrier_p
 from functrans.lax.flat import live_values, spread
 from functrans.transforms.batching import batch_first, batch_jaxpr
+from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize, linearize_jaxpr
 from functrans.transforms.simplify import has_effect, remove_dead, without_displays
 from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
@@ -32,6 +33,13 @@ def _batch_call(primitive: Primitive) -> Any:
         return outs, [0 if b else None for b in out_batched]
 
     return batch
+
+
+def _guard_call(primitive: Primitive) -> Any:
+    def guard(active: Any, *args: Any, jaxpr: Jaxpr, **params: Any) -> Any:
+        return primitive.bind(active, *args, jaxpr=guarded(jaxpr), **params)
+
+    return guard
 
 
 def _jvp_call(primitive: Primitive) -> Any:
@@ -99,6 +107,7 @@ jit_p.taylor = _taylor_call(jit_p)
 jit_p.linearize = _jit_linearize
 jit_p.transpose = _jit_transpose
 jit_p.batch = _batch_call(jit_p)
+jit_p.guard = _guard_call(jit_p)
 
 # ---------------------------------------------------------------- checkpoint
 
@@ -197,3 +206,4 @@ checkpoint_p.taylor = _taylor_call(checkpoint_p)
 checkpoint_p.linearize = _checkpoint_linearize
 checkpoint_p.transpose = _checkpoint_transpose
 checkpoint_p.batch = _batch_call(checkpoint_p)
+checkpoint_p.guard = _guard_call(checkpoint_p)

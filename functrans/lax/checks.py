@@ -17,6 +17,7 @@ from functrans.core.primitive import Axis, Primitive
 from functrans.core.pytree import PyTreeDef, unflatten
 from functrans.core.source import Source
 from functrans.errors import CheckError
+from functrans.lax import elementwise as ew
 from functrans.transforms.batching import batch_first
 
 
@@ -72,4 +73,7 @@ check_p.impl = _impl
 check_p.abstract_eval = _abstract
 check_p.jvp = _jvp
 check_p.batch = _batch
+check_p.guard = lambda active, pred, *payload, message: check_p.bind(
+    ew.bitwise_or(pred, ew.bitwise_not(active)), *payload, message=message
+)
 check_p.effect = True

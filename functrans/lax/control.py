@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from functrans.compiler.cost import jaxpr_cost
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Jaxpr, axis_names, evaluate, jaxpr_has_effect
@@ -18,9 +19,11 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import check_results, common_consts, function_name, spread, stage_function, takes_weak
+from functrans.lax.reductions import reduce_or
 from functrans.lax.scans import one_by_one
 from functrans.lax.structural import reshape
 from functrans.transforms.batching import batch_first, batch_jaxpr
+from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import close_over, jvp_jaxpr, linearize_jaxpr, tangent_aval
 from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
 from functrans.transforms.transpose import is_linear, transpose_jaxpr_full
@@ -36,8 +39,9 @@ def cond(
     """`true_fun(*operands)` where the scalar `pred` holds, `false_fun(*operands)` otherwise; only one of them runs.
 
     Both must return the same structure, shapes and dtypes. A single operand may be given by name (`operand=`). Under
-    `vmap` with a batched `pred` both run, and results are selected; where they have effects (`debug.print`,
-    `io_callback`), the chosen one runs for one example after another.
+    `vmap` with a batched `pred` a branch with much to do runs if some example takes it, one with little always, and
+    results are selected. Examples that do not take a branch raise no errors in it and take no turns of its loops. Where
+    branches have effects (`debug.print`, `io_callback`), the chosen one runs for one example after another.
 
     >>> import functrans as ft
     >>> ft.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 1.0)
@@ -243,13 +247,37 @@ def _batch(axis: Axis, args: list[Any], dims: list[Any], *, branches: Branches) 
         return cond_p.bind(index, *operands, branches=inner), [0 if f else None for f in force]
     if any(map(jaxpr_has_effect, branches)) and axis.name not in axis_names(cond_p, {"branches": branches}):
         return one_by_one(cond_p, axis, args, dims, branches=branches)
-    force = [True] * len(branches[0].outvars)
-    results = [evaluate(batch_jaxpr(b, axis, batched, force)[0], (), operands, sources=True) for b in branches]
-    index = batch_first(axis, index, dims[0])
+    index, last = batch_first(axis, index, dims[0]), len(branches) - 1
+    if not last:  # everybody takes it
+        return cond_p.batch(axis, [0, *operands], [None, *(0 if b else None for b in batched)], branches=branches)
+    # below the first is the first, beyond the last the last
+    masks = [ew.le(index, 0), *(ew.eq(index, i) for i in range(1, last)), ew.ge(index, last)]
+    results = [_taken(axis, mask, b, batched, operands) for mask, b in zip(masks, branches)]
     outs = results[-1]
-    for number in range(len(branches) - 2, -1, -1):  # below the first is the first, beyond the last the last
-        outs = [_select(ew.le(index, number), a, b) for a, b in zip(results[number], outs)]
+    for mask, result in zip(masks[-2::-1], results[-2::-1]):
+        outs = [_select(mask, a, b) for a, b in zip(result, outs)]
     return outs, [0] * len(outs)
+
+
+#: Operations of one example from which on it pays to ask whether any example takes a branch.
+MANY = 200
+
+
+def _taken(axis: Axis, active: Any, branch: Jaxpr, batched: Sequence[bool], operands: Sequence[Any]) -> list[Any]:
+    """The results of a branch for the examples that take it; what the others get is of no matter, nor are warnings."""
+    force = [True] * len(branch.outvars)
+    jaxpr, _ = batch_jaxpr(guarded(branch), axis, [True, *batched], force)
+    if jaxpr_cost(branch).flops < MANY or axis.name in axis_names(cond_p, {"branches": (branch,)}):
+        with np.errstate(all="ignore"):
+            return evaluate(jaxpr, (), [active, *operands], sources=True)
+    nobody = close_over(*stage(lambda *_: [zeros(a.strong()) for a in jaxpr.out_avals], jaxpr.in_avals))
+    some = convert_element_type(reduce_or(active, (0,)), np.int64)
+    with np.errstate(all="ignore"):
+        return cond_p.bind(some, active, *operands, branches=(nobody, jaxpr))
+
+
+def _guard(active: Any, index: Any, *operands: Any, branches: Branches) -> Any:
+    return cond_p.bind(index, active, *operands, branches=tuple(map(guarded, branches)))
 
 
 def _select(mask: Any, x: Any, y: Any) -> Any:
@@ -266,3 +294,4 @@ cond_p.taylor = _taylor
 cond_p.linearize = _linearize
 cond_p.transpose = _transpose
 cond_p.batch = _batch
+cond_p.guard = _guard

@@ -23,6 +23,7 @@ from functrans.errors import ArgumentError, NotDifferentiableError, ShapeError, 
 from functrans.lax.broadcasting import reduce_sum_p
 from functrans.lax.flat import live_values, spread
 from functrans.transforms.batching import batch_evaluate, batch_first, batch_jaxpr
+from functrans.transforms.guarding import guarded, guarded_evaluate
 from functrans.transforms.jvp import has_tangent, instantiate, jvp, tangent_aval
 from functrans.transforms.transpose import Linear, backward_pass, is_linear, transpose_jaxpr
 
@@ -187,6 +188,19 @@ def _batched_rule(axis: Axis, rule: Any, batched: Sequence[bool], args: Sequence
     return [batch_first(axis, o, d) for o, d in zip(outs, dims)]
 
 
+def _guarded_rule(active: Any, rule: Any, args: Sequence[Any]) -> list[Any]:
+    """Run a flat rule where `active` holds, and without harm where it does not."""
+    jaxpr, consts = stage(rule, [aval_of(a) for a in args])
+    return guarded_evaluate(convert_constvars(jaxpr), active, [*consts, *args])
+
+
+def _guarded_call(active: Any, args: Sequence[Any], jaxpr: Jaxpr, num_consts: int) -> tuple[list[Any], Jaxpr]:
+    """The operands and the jaxpr of a call with `active` as its first argument behind the captured ones."""
+    inner = guarded(jaxpr)
+    order = [*inner.invars[1 : 1 + num_consts], inner.invars[0], *inner.invars[1 + num_consts :]]
+    return [*args[:num_consts], active, *args[num_consts:]], Jaxpr((), order, inner.eqns, inner.outvars)
+
+
 # ---------------------------------------------------------------- custom_jvp
 
 
@@ -321,6 +335,24 @@ def _custom_jvp_batch(
     return outs, [0] * len(outs)
 
 
+def _custom_jvp_guard(active: Any, *args: Any, jaxpr: Jaxpr, jvp: Any, name: str, num_consts: int) -> Any:
+    def guarded_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        active, *primals = primals
+        given = [t is not None for t in tangents[1:]]
+        found: list[bool] = []
+
+        def rule(*flat: Any) -> list[Any]:
+            outs, out_tangents = jvp(flat[: len(given)], spread(flat[len(given) :], given))
+            found[:] = [t is not None for t in out_tangents]
+            return [*outs, *live_values(out_tangents)]
+
+        flat = _guarded_rule(active, rule, [*primals, *live_values(tangents[1:])])
+        return flat[: len(found)], spread(flat[len(found) :], found)
+
+    operands, inner = _guarded_call(active, args, jaxpr, num_consts)
+    return custom_jvp_call_p.bind(*operands, jaxpr=inner, jvp=guarded_jvp, name=name, num_consts=num_consts)
+
+
 custom_jvp_call_p = Primitive("custom_jvp_call", multiple_results=True)
 custom_jvp_call_p.impl = _run
 custom_jvp_call_p.abstract_eval = lambda *avals, jaxpr, **params: jaxpr.out_avals
@@ -328,6 +360,7 @@ custom_jvp_call_p.stage = _stage_call(custom_jvp_call_p)
 custom_jvp_call_p.jvp = _custom_jvp_jvp
 custom_jvp_call_p.transpose = _transpose
 custom_jvp_call_p.batch = _custom_jvp_batch
+custom_jvp_call_p.guard = _custom_jvp_guard
 custom_jvp_call_p.calls_user_rule = True
 
 # ---------------------------------------------------------------- custom_vjp
@@ -583,6 +616,39 @@ def _custom_vjp_batch(
     return outs, [0] * len(outs)
 
 
+def _custom_vjp_guard(
+    active: Any, *args: Any, jaxpr: Jaxpr, fwd: Any, bwd: Any, name: str, num_consts: int, **params: Any
+) -> Any:
+    def guarded_fwd(primals: Sequence[Any], perturbed: Sequence[bool]) -> tuple[list[Any], list[Any]]:
+        active, *primals = primals
+        counts: list[int] = []
+
+        def rule(*flat: Any) -> list[Any]:
+            outs, residuals = fwd(flat, perturbed[1:])
+            counts[:] = [len(outs)]
+            return [*outs, *residuals]
+
+        flat = _guarded_rule(active, rule, primals)
+        return flat[: counts[0]], [active, *flat[counts[0] :]]
+
+    def guarded_bwd(residuals: Sequence[Any], cts: Sequence[Any], out_avals: Sequence[ShapedArray]) -> list[Any]:
+        active, *residuals = residuals
+        given = [ct is not None for ct in cts]
+        present: list[bool] = []
+
+        def rule(*flat: Any) -> list[Any]:
+            found = bwd(flat[: len(residuals)], spread(flat[len(residuals) :], given), out_avals)
+            present[:] = [ct is not None for ct in found]
+            return live_values(found)
+
+        return [None, *spread(_guarded_rule(active, rule, [*residuals, *live_values(cts)]), present)]
+
+    operands, inner = _guarded_call(active, args, jaxpr, num_consts)
+    return custom_vjp_call_p.bind(
+        *operands, jaxpr=inner, fwd=guarded_fwd, bwd=guarded_bwd, name=name, num_consts=num_consts, **params
+    )
+
+
 custom_vjp_call_p = Primitive("custom_vjp_call", multiple_results=True)
 custom_vjp_call_p.impl = _run
 custom_vjp_call_p.abstract_eval = lambda *avals, jaxpr, **params: jaxpr.out_avals
@@ -591,6 +657,7 @@ custom_vjp_call_p.jvp = _custom_vjp_jvp
 custom_vjp_call_p.linearize = _custom_vjp_linearize
 custom_vjp_call_p.transpose = _transpose
 custom_vjp_call_p.batch = _custom_vjp_batch
+custom_vjp_call_p.guard = _custom_vjp_guard
 custom_vjp_call_p.calls_user_rule = True
 
 

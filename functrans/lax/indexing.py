@@ -211,6 +211,15 @@ def _gather_taylor(k: int, y: Series, x: Series, *indices: Series, axes: Axes, m
     return gather_p.bind(x[k], *(i[0] for i in indices), axes=axes, mode=mode, fill_value=zero)
 
 
+def harmless_indices(active: Any, indices: Sequence[Any], mode: str) -> list[Any]:
+    """The indices where `active` holds; elsewhere ones that raise no error."""
+    return [ew.where(active, i, aval_of(i).dtype.type(0)) if mode == "raise" else i for i in indices]
+
+
+def _gather_guard(active: Any, x: Any, *indices: Any, mode: str, **params: Any) -> Any:
+    return gather_p.bind(x, *harmless_indices(active, indices, mode), mode=mode, **params)
+
+
 gather_p = Primitive("gather")
 gather_p.impl = _gather_impl
 gather_p.abstract_eval = _gather_abstract
@@ -218,6 +227,7 @@ gather_p.jvp = _gather_jvp
 gather_p.transpose = _gather_transpose
 gather_p.taylor = _gather_taylor
 gather_p.batch = _gather_batch
+gather_p.guard = _gather_guard
 gather_p.lower = _gather_lower
 
 
@@ -288,7 +298,10 @@ def _scatter_primitive(name: str, combine: Any) -> Primitive:
             return p.bind(x, updates, number, *_as_int64(indices), axes=(0, *moved), mode=mode), 0
         return p.bind(x, move_axis(updates, 0, aval_of(indices[0]).ndim), *indices, axes=moved, mode=mode), 0
 
-    p.impl, p.abstract_eval, p.batch = impl, abstract_eval, batch
+    def guard(active: Any, x: Any, updates: Any, *indices: Any, axes: Axes, mode: str) -> Any:
+        return p.bind(x, updates, *harmless_indices(active, indices, mode), axes=axes, mode=mode)
+
+    p.impl, p.abstract_eval, p.batch, p.guard = impl, abstract_eval, batch, guard
     return p
 
 

@@ -32,6 +32,7 @@ from functrans.lax.reductions import reduce_or
 from functrans.lax.scans import depends_on, known_part, one_by_one, scan, scan_p
 from functrans.lax.tape import tape_p, where_lane
 from functrans.transforms.batching import batch_first, batch_jaxpr
+from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
 from functrans.transforms.simplify import without_displays
 from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
@@ -326,7 +327,10 @@ def _batch(
     if b_pred:
         b_carry = [True] * len(b_carry)
         cond, _ = batch_jaxpr(cond_jaxpr, axis, [*b_cond, *b_carry], [True])
-    body, _ = batch_jaxpr(body_jaxpr, axis, [*b_body, *b_carry], b_carry)
+    if b_pred:
+        body, _ = batch_jaxpr(guarded(body_jaxpr), axis, [True, *b_body, *b_carry], b_carry)
+    else:
+        body, _ = batch_jaxpr(body_jaxpr, axis, [*b_body, *b_carry], b_carry)
     pairs = list(zip(args, dims))
     cond_consts, body_consts, carry = split_list(pairs, cond_nconsts, body_nconsts)
     operands = [
@@ -348,15 +352,31 @@ def _batch(
     def lanes(*xs: Any) -> list[Any]:
         own_cond, own_body, values = split_list(xs, n_cond, n_body)
         running = evaluate(cond, (), [*own_cond, *values])[0]
-        new = evaluate(body, (), [*own_body, *values])
+        new = evaluate(body, (), [running, *own_body, *values])
         return [where_lane(running, n, v) for n, v in zip(new, values)]
 
     outs = while_p.bind(
         *operands[:n_cond], *operands, cond_nconsts=n_cond, cond_jaxpr=close_over(*stage(any_lane, cond.in_avals)),
         body_nconsts=n_cond + n_body,
-        body_jaxpr=close_over(*stage(lanes, [*c_avals, *body.in_avals[:n_body], *r_avals])),
+        body_jaxpr=close_over(*stage(lanes, [*c_avals, *body.in_avals[1 : n_body + 1], *r_avals])),
     )  # fmt: skip
     return outs, out_dims
+
+
+def goes_on(cond: Jaxpr) -> Jaxpr:
+    """The condition of a loop with `active` as first argument: a loop that is not active takes no turn."""
+    inner = guarded(cond)
+    fun = lambda active, *xs: [ew.bitwise_and(active, *evaluate(inner, (), [active, *xs]))]
+    return cond.memoize("goes on", lambda: close_over(*stage(fun, inner.in_avals)))
+
+
+def _guard(
+    active: Any, *operands: Any, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr
+) -> Any:
+    return while_p.bind(
+        active, *operands[:cond_nconsts], active, *operands[cond_nconsts:], cond_nconsts=cond_nconsts + 1,
+        cond_jaxpr=goes_on(cond_jaxpr), body_nconsts=body_nconsts + 1, body_jaxpr=guarded(body_jaxpr),
+    )  # fmt: skip
 
 
 while_p = Primitive("while", multiple_results=True)
@@ -367,3 +387,4 @@ while_p.taylor = _taylor
 while_p.linearize = _linearize
 while_p.transpose = _transpose
 while_p.batch = _batch
+while_p.guard = _guard

@@ -25,6 +25,7 @@ from functrans.lax.carry import carry_tangents, check_structure, fixed_point, le
 from functrans.lax.flat import function_name, live_values, split_list, spread, stage_function
 from functrans.lax.structural import canonical_axis, concatenate, reshape, rev, slice_in_dim
 from functrans.transforms.batching import batch_evaluate, batch_first, batch_jaxpr, move_axis
+from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import LinearizedJaxpr, close_over, jvp_jaxpr, linearize_jaxpr
 from functrans.transforms.simplify import free_of_failure, has_effect, remove_dead
 from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
@@ -427,6 +428,10 @@ def one_by_one(primitive: Primitive, axis: Axis, args: Sequence[Any], dims: Sequ
     return outs, [0] * len(outs)
 
 
+def _guard(active: Any, *operands: Any, num_consts: int, jaxpr: Jaxpr, **params: Any) -> Any:
+    return scan_p.bind(active, *operands, num_consts=num_consts + 1, jaxpr=guarded(jaxpr), **params)
+
+
 scan_p = Primitive("scan", multiple_results=True)
 scan_p.impl = _impl
 scan_p.abstract_eval = _abstract
@@ -435,6 +440,7 @@ scan_p.taylor = _taylor
 scan_p.linearize = _linearize
 scan_p.transpose = _transpose
 scan_p.batch = _batch
+scan_p.guard = _guard
 
 # ---------------------------------------------------------------- map, associative_scan
 

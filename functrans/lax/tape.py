@@ -25,6 +25,7 @@ from functrans.lax.flat import live_values, split_list, spread
 from functrans.lax.indexing import dynamic_index_in_dim, dynamic_update_index_in_dim
 from functrans.lax.structural import reshape
 from functrans.transforms.batching import batch_first, batch_jaxpr
+from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
 from functrans.transforms.transpose import Linear, backward_pass, is_linear
 
@@ -210,8 +211,11 @@ def _batch(
     if b_pred:
         b_back = [True] * len(b_back)
     cond, _ = batch_jaxpr(cond_jaxpr, axis, [*b_cond, *b_carry], [b_pred])
-    body, _ = batch_jaxpr(body_jaxpr, axis, [*b_consts, *b_carry], b_carry)
-    step, _ = batch_jaxpr(back_jaxpr, axis, [*b_consts, *b_carry, *b_back], b_back)
+    running = [True] if b_pred else []
+    if b_pred:
+        body_jaxpr, back_jaxpr = guarded(body_jaxpr), guarded(back_jaxpr)
+    body, _ = batch_jaxpr(body_jaxpr, axis, [*running, *b_consts, *b_carry], b_carry)
+    step, _ = batch_jaxpr(back_jaxpr, axis, [*running, *b_consts, *b_carry, *b_back], b_back)
     operands = [
         batch_first(axis, x, d) if b else x
         for x, d, b in zip(args, dims, [d is not None for d in dims[: cond_nconsts + nconsts]] + b_carry + b_back)
@@ -231,7 +235,10 @@ def _batch(
 
 
 def _masked(n_cond: int, cond: Jaxpr, nconsts: int, body: Jaxpr, step: Jaxpr) -> dict[str, Any]:
-    """The params of a tape whose condition holds for some lanes; the constants of the condition are constants too."""
+    """The params of a tape whose condition holds for some lanes; the constants of the condition are constants too.
+
+    `body` and `step` are guarded: they take first whether each lane is running.
+    """
     from functrans.lax.reductions import reduce_or
 
     n_carry = len(body.outvars)
@@ -242,19 +249,19 @@ def _masked(n_cond: int, cond: Jaxpr, nconsts: int, body: Jaxpr, step: Jaxpr) ->
     def turn(*xs: Any) -> list[Any]:
         own_cond, own, carry = split_list(xs, n_cond, nconsts)
         running = evaluate(cond, (), [*own_cond, *carry])[0]
-        return [where_lane(running, n, c) for n, c in zip(evaluate(body, (), [*own, *carry]), carry)]
+        return [where_lane(running, n, c) for n, c in zip(evaluate(body, (), [running, *own, *carry]), carry)]
 
     def back(*xs: Any) -> list[Any]:
         own_cond, own, carry, back = split_list(xs, n_cond, nconsts, n_carry)
         running = evaluate(cond, (), [*own_cond, *carry])[0]
-        return [where_lane(running, n, b) for n, b in zip(evaluate(step, (), [*own, *carry, *back]), back)]
+        return [where_lane(running, n, b) for n, b in zip(evaluate(step, (), [running, *own, *carry, *back]), back)]
 
     c_avals = cond.in_avals[:n_cond]
     return {
         "nconsts": n_cond + nconsts,
         "cond_jaxpr": close_over(*stage(any_lane, cond.in_avals)),
-        "body_jaxpr": close_over(*stage(turn, [*c_avals, *body.in_avals])),
-        "back_jaxpr": close_over(*stage(back, [*c_avals, *step.in_avals])),
+        "body_jaxpr": close_over(*stage(turn, [*c_avals, *body.in_avals[1:]])),
+        "back_jaxpr": close_over(*stage(back, [*c_avals, *step.in_avals[1:]])),
     }
 
 
@@ -264,6 +271,19 @@ def where_lane(running: Any, new: Any, old: Any) -> Any:
     return ew.select_n.bind(mask, old, new)
 
 
+def _guard(
+    active: Any, *operands: Any, cond_nconsts: int, cond_jaxpr: Jaxpr, nconsts: int, body_jaxpr: Jaxpr,
+    back_jaxpr: Jaxpr,
+) -> Any:  # fmt: skip
+    from functrans.lax.loops import goes_on
+
+    return tape_p.bind(
+        active, *operands[:cond_nconsts], active, *operands[cond_nconsts:], cond_nconsts=cond_nconsts + 1,
+        cond_jaxpr=goes_on(cond_jaxpr), nconsts=nconsts + 1, body_jaxpr=guarded(body_jaxpr),
+        back_jaxpr=guarded(back_jaxpr),
+    )  # fmt: skip
+
+
 tape_p = Primitive("tape", multiple_results=True)
 tape_p.impl = _impl
 tape_p.abstract_eval = _abstract
@@ -271,3 +291,4 @@ tape_p.native = _native
 tape_p.jvp = _jvp
 tape_p.transpose = _transpose
 tape_p.batch = _batch
+tape_p.guard = _guard

@@ -32,6 +32,7 @@ from functrans.lax.linalg.matrices import (
     diagonal_mask,
     diagonals,
     eye,
+    guard_matrix,
     half_diagonal,
     hermitian,
     lower_triangle,
@@ -64,6 +65,7 @@ cholesky_p.impl = lambda a: wrap(np.linalg.cholesky(a))
 cholesky_p.abstract_eval = _cholesky_abstract
 cholesky_p.jvp = _cholesky_jvp
 cholesky_p.batch = batch_all(cholesky_p)
+cholesky_p.guard = guard_matrix(cholesky_p)
 
 
 def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:

@@ -118,6 +118,19 @@ def check_dtype(name: str, a: ShapedArray) -> None:
         raise DTypeError(f"{name} takes float32, float64 or complex matrices, got {a.dtype}")
 
 
+def guard_matrix(primitive: Primitive) -> Any:
+    """For primitives that raise LinAlgError: where they must not run, the first operand is an identity matrix."""
+
+    def guard(active: Any, a: Any, *operands: Any, **params: Any) -> Any:
+        aval = aval_of(a)
+        row, column = (broadcasted_iota(np.int64, aval.shape[-2:], i) for i in range(2))
+        return primitive.bind(
+            ew.where(active, a, convert_element_type(ew.eq(row, column), aval.dtype)), *operands, **params
+        )
+
+    return guard
+
+
 def batch_all(primitive: Primitive) -> Any:
     """For primitives that batch over leading axes by themselves."""
 

@@ -31,6 +31,7 @@ from functrans.lax.linalg.matrices import (
     diagonal_mask,
     diagonals,
     eye,
+    guard_matrix,
     hermitian,
     inverse_gaps,
     real_dtype,
@@ -62,6 +63,7 @@ eigh_p.impl = lambda a: [wrap(x) for x in np.linalg.eigh(a)]
 eigh_p.abstract_eval = _eigh_abstract
 eigh_p.jvp = _eigh_jvp
 eigh_p.batch = batch_all(eigh_p)
+eigh_p.guard = guard_matrix(eigh_p)
 
 
 def eigh(
@@ -133,6 +135,7 @@ eig_p.impl = _eig_impl
 eig_p.abstract_eval = _eig_abstract
 eig_p.jvp = _eig_jvp
 eig_p.batch = batch_all(eig_p)
+eig_p.guard = guard_matrix(eig_p)
 
 
 def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True) -> tuple[Any, ...]:
@@ -225,6 +228,7 @@ svd_p.impl = _svd_impl
 svd_p.abstract_eval = _svd_abstract
 svd_p.jvp = _svd_jvp
 svd_p.batch = batch_all(svd_p)
+svd_p.guard = guard_matrix(svd_p)
 
 
 def svd(

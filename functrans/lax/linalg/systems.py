@@ -17,7 +17,16 @@ from functrans.errors import DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_to, unbroadcast
 from functrans.lax.contraction import matmul
-from functrans.lax.linalg.matrices import as_column, batch_solver, check_dtype, check_square, eye, lower_triangle, mT
+from functrans.lax.linalg.matrices import (
+    as_column,
+    batch_solver,
+    check_dtype,
+    check_square,
+    eye,
+    guard_matrix,
+    lower_triangle,
+    mT,
+)
 from functrans.lax.structural import pad, reshape
 
 # ---------------------------------------------------------------- triangular_solve
@@ -157,6 +166,7 @@ solve_p.abstract_eval = _solve_abstract
 solve_p.jvp = _solve_jvp
 solve_p.transpose = lambda ct, a, b: [None, unbroadcast(solve_p.bind(mT(a), ct), b.aval)]
 solve_p.batch = batch_solver(solve_p)
+solve_p.guard = guard_matrix(solve_p)
 
 
 def inv(a: Any) -> Any:
