@@ -39,7 +39,7 @@ def lane_scan(p: Planner, body: Jaxpr, n_consts: int, n_carry: int, length: int)
     carries = body.invars[n_consts : n_consts + n_carry]
     lanes = _lanes(carries)
     apart = _copy(body, body.outvars)
-    by_lane = _by_lane(apart, carries) if lanes else None
+    by_lane = by_lane_values(apart, carries, lanes) if lanes else None
     if by_lane is None or not by_lane.issuperset(apart.outvars):
         return None
     return _loop(p, lanes, length, apart, None, by_lane)
@@ -58,7 +58,8 @@ def lane_while(p: Planner, cond: Jaxpr, cond_consts: int, body: Jaxpr, body_cons
         return None
     cond = _copy(cond, [goes_on], without=test)
     apart = _copy(body, body.outvars)
-    tested, by_lane = _by_lane(cond, cond.invars[cond_consts:]), _by_lane(apart, carries)
+    tested = by_lane_values(cond, cond.invars[cond_consts:], lanes)
+    by_lane = by_lane_values(apart, carries, lanes)
     if tested is None or by_lane is None:
         return None
     if not tested.issuperset(cond.outvars) or not by_lane.issuperset(apart.outvars):
@@ -79,9 +80,8 @@ def _copy(jaxpr: Jaxpr, outvars: Sequence[Atom], without: object = None) -> Jaxp
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, outvars)
 
 
-def _by_lane(jaxpr: Jaxpr, carries: Sequence[Var]) -> set[Atom] | None:
+def by_lane_values(jaxpr: Jaxpr, carries: Sequence[Var], lanes: int) -> set[Atom] | None:
     """What depends on the carries, if all of it keeps their first axis, and reads of such values its own row only."""
-    lanes = carries[0].aval.shape[0]
     by_lane: set[Atom] = set(carries)
     for item in items_of(jaxpr):
         if item.kind == "opaque":

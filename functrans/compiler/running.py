@@ -24,18 +24,24 @@ _COMBINE = {
     "cumlogsumexp": "logaddexp({0}, {1})",
 }
 _COMBINE_BOOL = {"cumsum": "{0} | {1}", "cumprod": "{0} & {1}", "cummax": "{0} | {1}", "cummin": "{0} & {1}"}
-_COMPLEX = ("cumsum", "cumprod")
+COMPLEX_CUMULATIVE = ("cumsum", "cumprod")
 
 #: Elements from which on more threads are worth their start.
 PARALLEL = 1 << 15
+
+
+def cumulative_template(name: str, dtype: np.dtype) -> str | None:
+    """How a cumulative operation combines the total with the next element."""
+    return (_COMBINE_BOOL if dtype.kind == "b" else _COMBINE).get(name)
 
 
 def emit_cumulative(p: Planner, eqn: Eqn) -> bool:
     """A running sum, product, maximum, minimum or log-sum-exp."""
     (x,), (out,) = eqn.inputs, eqn.outvars
     name, dtype = eqn.primitive.name, x.aval.dtype
-    combine = (_COMBINE_BOOL if dtype.kind == "b" else _COMBINE).get(name)
-    known = dtype.kind in "biu" or dtype in (np.float32, np.float64) or (dtype.kind == "c" and name in _COMPLEX)
+    combine = cumulative_template(name, dtype)
+    complex_too = dtype.kind == "c" and name in COMPLEX_CUMULATIVE
+    known = dtype.kind in "biu" or dtype in (np.float32, np.float64) or complex_too
     if type(x) is not Var or combine is None or not known or dtype.itemsize > 16:
         return False
     axis, shape = eqn.params["axis"], x.aval.shape

@@ -181,3 +181,100 @@ def _over_a_warp(combine: str) -> Any:
 
 warp_add, warp_mul, warp_max, warp_min = map(_over_a_warp, ("add", "mul", "max", "min"))
 warp_and, warp_or, warp_xor = map(_over_a_warp, ("and", "or", "xor"))
+
+
+# ---------------------------------------------------------------- atomic updates
+
+
+def _combined_atomically(builder: Any, address: Any, combine: Any) -> None:
+    """`address[0] = combine(address[0])`, tried until no other thread comes between reading and writing.
+
+    Elements of fewer than 32 bits are changed within their word, which is compared and swapped as a whole.
+    """
+    element = address.type.pointee
+    bits = 64 if isinstance(element, (ir.DoubleType, ir.LiteralStructType)) else 32
+    if isinstance(element, ir.IntType):
+        bits = element.width
+    word = ir.IntType(max(bits, 32))
+    whole = builder.ptrtoint(address, ir.IntType(64))
+    shift: Any = None
+    if bits < 32:
+        offset = builder.and_(whole, whole.type(3))
+        shift = builder.trunc(builder.shl(offset, whole.type(3)), word)
+        whole = builder.sub(whole, offset)
+    pointer = builder.inttoptr(whole, word.as_pointer())
+    before = builder.block
+    first = builder.load(pointer)
+    again, done = builder.append_basic_block("again"), builder.append_basic_block("done")
+    builder.branch(again)
+    builder.position_at_end(again)
+    old = builder.phi(word)
+    old.add_incoming(first, before)
+    if shift is None:
+        new = _as_word(builder, combine(_from_word(builder, old, element)), word)
+    else:
+        part = builder.trunc(builder.lshr(old, shift), element)
+        changed = builder.shl(builder.zext(combine(part), word), shift)
+        mask = builder.shl(word((1 << bits) - 1), shift)
+        new = builder.or_(builder.and_(old, builder.not_(mask)), changed)
+    swapped = builder.cmpxchg(pointer, old, new, "monotonic", "monotonic")
+    old.add_incoming(builder.extract_value(swapped, 0), builder.block)
+    builder.cbranch(builder.extract_value(swapped, 1), done, again)
+    builder.position_at_end(done)
+
+
+def _from_word(builder: Any, word: Any, element: Any) -> Any:
+    if not isinstance(element, ir.LiteralStructType):
+        return builder.bitcast(word, element)
+    half, (real, imag) = ir.IntType(32), element.elements
+    parts = builder.trunc(word, half), builder.trunc(builder.lshr(word, word.type(32)), half)
+    value = ir.Constant(element, ir.Undefined)
+    for i, (part, type_) in enumerate(zip(parts, (real, imag))):
+        value = builder.insert_value(value, builder.bitcast(part, type_), i)
+    return value
+
+
+def _as_word(builder: Any, value: Any, word: Any) -> Any:
+    if not isinstance(value.type, ir.LiteralStructType):
+        return builder.bitcast(value, word)
+    low, high = (builder.zext(builder.bitcast(builder.extract_value(value, i), ir.IntType(32)), word) for i in (0, 1))
+    return builder.or_(low, builder.shl(high, word(32)))
+
+
+def _atomic(name: str) -> Any:
+    def atomic(typingctx: Any, pointer: Any, index: Any, value: Any) -> Any:
+        element = pointer.dtype
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = context.cast(builder, args[1], signature.args[1], types.int64)
+            given = context.cast(builder, args[2], signature.args[2], element)
+            address = builder.gep(args[0], [place])
+            if isinstance(element, types.Complex) and name == "add":
+                for i in (0, 1):
+                    part = builder.gep(address, [_I32(0), _I32(i)])
+                    _add_float(builder, part, builder.extract_value(given, i))
+            elif isinstance(element, types.Float) and name == "add":
+                _add_float(builder, address, given)
+            else:
+                combine = lambda old: _COMBINE[name](context, builder, element, old, given)
+                _combined_atomically(builder, address, combine)
+            return context.get_dummy_value()
+
+        return types.void(pointer, index, value), codegen
+
+    atomic.__name__ = atomic.__qualname__ = f"atomic_{name}"
+    atomic.__doc__ = f"Combine an element with a value by `{name}`, whatever other threads do meanwhile."
+    return intrinsic(atomic)
+
+
+def _add_float(builder: Any, address: Any, value: Any) -> None:
+    """One instruction of the GPU."""
+    kind = "f32" if isinstance(value.type, ir.FloatType) else "f64"
+    symbol = f"llvm.nvvm.atomic.load.add.{kind}.p0{kind}"
+    function = builder.module.globals.get(symbol)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(value.type, [address.type, value.type]), symbol)
+    builder.call(function, [address, value])
+
+
+atomic_add, atomic_mul, atomic_max, atomic_min = map(_atomic, ("add", "mul", "max", "min"))

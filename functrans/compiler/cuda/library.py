@@ -8,6 +8,8 @@ from typing import Any
 
 from functrans.compiler.contractions import emit_accumulation, emit_contraction
 from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
+from functrans.compiler.cuda.families import EMITTERS
+from functrans.compiler.cuda.lanes import emit_lanes
 from functrans.compiler.library import call_numpy, emit_concatenation, emit_constant
 from functrans.compiler.plan import Emitter, Instruction, Operand, Planner
 from functrans.core.jaxpr import Eqn
@@ -52,11 +54,12 @@ def call_device(p: Planner, eqn: Eqn, function: Callable[..., Sequence[Any]]) ->
 
 
 NATIVE: dict[str, Emitter] = {
-    "scan": lambda p, eqn: emit_scan(p, eqn, as_kernel=False),
-    "while": lambda p, eqn: emit_while(p, eqn, as_kernel=False),
+    "scan": lambda p, eqn: emit_lanes(p, eqn) or emit_scan(p, eqn, as_kernel=False),
+    "while": lambda p, eqn: emit_lanes(p, eqn) or emit_while(p, eqn, as_kernel=False),
     "cond": emit_cond,
     "dot_general": emit_contraction,
     "dot_general_add": emit_accumulation,
     "constant": emit_constant,
+    **EMITTERS,
     "concatenate": emit_concatenation,
 }

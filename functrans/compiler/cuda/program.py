@@ -17,10 +17,11 @@ from functrans.compiler import plan as p
 from functrans.compiler.contractions import with_accumulation, with_loops
 from functrans.compiler.convolution import with_expansions
 from functrans.compiler.cuda import schedule as grid
+from functrans.compiler.cuda.families import is_for_tiles
 from functrans.compiler.cuda.library import CallDevice, emit_equation
 from functrans.compiler.cuda.runtime import Runtime, runtime
 from functrans.compiler.program import Compiled, Lowered, simplified_with_constants
-from functrans.compiler.rewriting import with_effects_marked, with_updates_apart
+from functrans.compiler.rewriting import Variant, with_effects_marked, with_updates_apart
 from functrans.compiler.steps import Kernel, Step
 from functrans.core.jaxpr import Jaxpr
 
@@ -30,7 +31,7 @@ _ALIGNMENT = 256
 
 def schedule_block(jaxpr: Jaxpr, apart: bool = False) -> Sequence[Step]:
     """The steps of a program, or of the body of a loop or branch in it."""
-    for rewrite in (with_expansions, with_accumulation, with_loops, with_updates_apart, with_effects_marked):
+    for rewrite in _REWRITES:
         jaxpr = rewrite(jaxpr)
     return grid.schedule(jaxpr, apart)
 
@@ -41,6 +42,19 @@ def lower(jaxpr: Jaxpr, consts: Sequence[Any]) -> DeviceLowered:
     return DeviceLowered(
         jaxpr, simplified, p.make_plan(simplified, values, schedule_block, emit_equation=emit_equation)
     )
+
+
+def with_transposes_apart(jaxpr: Jaxpr) -> Jaxpr:
+    """The program with large transposes as equations that no kernel takes in: they go through shared memory."""
+    if not any(map(is_for_tiles, jaxpr.eqns)):
+        return jaxpr
+    eqns = [e.replace(primitive=Variant(e.primitive, lower=None)) if is_for_tiles(e) else e for e in jaxpr.eqns]
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
+
+
+_REWRITES = (
+    with_expansions, with_accumulation, with_loops, with_updates_apart, with_effects_marked, with_transposes_apart,
+)  # fmt: skip
 
 
 class DeviceLowered(Lowered):

@@ -41,8 +41,7 @@ class GridKernel(Kernel):
     width: int = 1
     vectors: frozenset[int] = frozenset()  # the buffers that must be aligned to 16 bytes
     plain: GridKernel | None = None  # for those that are not
-    threads: int = 0  # in a block, where the text says so
-    blocks: int = 0  # likewise
+    block: tuple[int, int] | None = None  # threads of a block, where that is fixed: a block for each row then
 
 
 def _parts(eqn: Eqn, axes: tuple[int, ...]) -> Parts | None:
@@ -183,8 +182,9 @@ class Limits:
 def geometry(kernel: GridKernel, limits: Limits) -> tuple[tuple[int, int], tuple[int, int]]:
     """The grid and the block for a kernel."""
     rows, steps = max(kernel.rows_count, 1), max(-(-kernel.columns // kernel.width), 1)
-    if kernel.threads:
-        return (min(kernel.blocks, 2**31 - 1), 1), (min(kernel.threads, limits.most_threads), 1)
+    if kernel.block is not None:
+        x = min(kernel.block[0], limits.most_threads)
+        return (min(rows, limits.blocks * 4), 1), (x, min(kernel.block[1], max(limits.most_threads // x, 1)))
     if kernel.mode == "map":
         x = min(_power(steps), limits.threads)
         y = min(_power(rows), max(limits.threads // x, 1))

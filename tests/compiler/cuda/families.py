@@ -27,8 +27,26 @@ def black_scholes(spot, strike, years, rate, volatility):
     return spot * cdf(d1) - strike * fnp.exp(-rate * years) * cdf(d1 - root)
 
 
+def lorenz(state):
+    def step(s, _):
+        x, y, z = s[0], s[1], s[2]
+        change = fnp.stack([10 * (y - x), x * (28 - z) - y, x * y - np.float32(8 / 3) * z])
+        return s + np.float32(0.01) * change, x
+
+    return ft.lax.scan(step, state, None, length=20)
+
+
+def affine_scan(xs):
+    return ft.lax.scan(lambda c, x: (c * x + 1, c), np.float32(0), xs, reverse=True)
+
+
+def newton(x):
+    return ft.lax.while_loop(lambda s: fnp.abs(s * s - 2) > 1e-5, lambda s: (s + 2 / s) / 2, x)
+
+
 OPTIONS = [np.float32(low) + np.float32(high - low) * np.abs(_floats(1003, seed=i)).clip(0, 1) for i, (low, high) in
            enumerate([(80, 120), (90, 110), (0.1, 2), (0.01, 0.05), (0.1, 0.5)])]  # fmt: skip
+INDICES = np.random.default_rng(0).integers(-100, 100, 30)
 VECTOR, MATRIX, TALL = _floats(1003), _floats(20, 40), _floats(300, 5)
 
 #: By name: the function, its arguments, and the modes of the kernels that it should become.
@@ -67,6 +85,27 @@ FAMILIES = {
     "sum_of_squared_sums": (lambda x: (x.sum(2) ** 2).sum(1), (_floats(17, 5, 18),), ["warp", "thread"]),
     "random_bits": (lambda key: ft.random.bits(key, (33,)), (ft.random.key(3),), None),
     "random_normal": (lambda key: ft.random.normal(key, (33,), dtype=np.float32), (ft.random.key(3),), None),
+    "scatter": (lambda x, i: x.at[i].set(i.astype(np.float32)), (VECTOR, INDICES), None),
+    "scatter_rows": (lambda x, i: x.at[i % 20].set(1), (MATRIX, INDICES), None),
+    "scatter_add": (lambda x, i: x.at[i].add(x[:30]), (VECTOR, INDICES), None),
+    "scatter_mul": (lambda x, i: x.at[i].multiply(np.float32(2)), (VECTOR, INDICES), None),
+    "scatter_max": (lambda x, i: x.at[i].max(np.float32(0)), (VECTOR, INDICES), None),
+    "scatter_add_of_integers": (lambda x, i: x.at[i].add(1), (np.arange(100), INDICES), None),
+    "scatter_add_of_bytes": (lambda x, i: x.at[i].add(np.uint8(3)), (np.arange(100).astype(np.uint8), INDICES), None),
+    "scatter_add_complex": (lambda x, i: x.at[i].add(np.complex64(1j)), (VECTOR.astype(np.complex64), INDICES), None),
+    "gather_grad": (lambda x, i: ft.grad(lambda x: (x[i] ** 2).sum())(x), (VECTOR, INDICES), None),
+    "slice_update": (lambda x, i: ft.lax.dynamic_update_slice(x, x[:2, :3] * 2, (i, i)), (MATRIX, np.int64(7)), None),
+    "cumsum": (lambda x: fnp.cumsum(x, 1), (MATRIX[:3],), ["block"]),
+    "cumsum_of_columns": (lambda x: fnp.cumsum(x, 0), (MATRIX,), ["thread"]),
+    "cummax": (lambda x: ft.lax.cummax(x, 1, reverse=True), (MATRIX[:3],), ["block"]),
+    "cumprod_complex": (lambda x: ft.lax.cumprod(x, 0), ((MATRIX + 1j).astype(np.complex64),), ["thread"]),
+    "argmax": (lambda x: fnp.argmax(x, 1), (MATRIX.round(),), ["warp"]),
+    "argmin_of_columns": (lambda x: fnp.argmin(x, 0), (MATRIX.round(),), ["thread"]),
+    "transpose": (lambda x: fnp.transpose(x, (0, 2, 1)) * 2, (_floats(2, 33, 40),), ["block", "map"]),
+    "lorenz_vmap": (ft.vmap(lorenz), (_floats(19, 3),), ["thread", "map"]),
+    "lorenz_grad": (ft.grad(lambda s: ft.vmap(lorenz)(s)[1].sum()), (_floats(5, 3),), None),
+    "newton_vmap": (ft.vmap(newton), (np.linspace(1, 90, 19, dtype=np.float32),), ["thread"]),
+    "scan_of_scalars": (affine_scan, (VECTOR[:40],), ["thread"]),
     "matmul": (lambda a, b: fnp.tanh(a @ b.T), (MATRIX, MATRIX), ["gemm", "map"]),
 }  # fmt: skip
 
