@@ -352,6 +352,7 @@ def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
         raise ShapeError(
             f"{name}: what is true and what was predicted must have one shape, got {aval_of(true).shape} and "
             f"{aval_of(predicted).shape}"
+            + ("; of scores for classes take the highest, .argmax(-1)" if name == "accuracy" else "")
         )
     return true, predicted
 

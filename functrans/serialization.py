@@ -110,6 +110,8 @@ def _write(path: Path, content: bytes) -> None:
 def load(path: str | os.PathLike[str], like: Any = None) -> Any:
     """Read a pytree from a file that `save` wrote, or any file in the safetensors format.
 
+    Arrays of bfloat16 become float32.
+
     Args:
         path: the file's name.
         like: a pytree of the structure that was saved, whose leaves (arrays, numbers, or `ShapeDtypeStruct`) tell
@@ -163,24 +165,42 @@ def read_metadata(path: str | os.PathLike[str]) -> Any:
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
     """The leaves of a file by key path, and the user's metadata."""
     from safetensors import SafetensorError, safe_open
-    from safetensors.numpy import load_file
 
     with open(path, "rb"):  # the operating system's error for a file that cannot be read
         pass
     try:
-        arrays = load_file(path)
         with safe_open(os.fspath(path), framework="np") as file:
             own = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+            names = list(file.keys())
+            brain = [name for name in names if file.get_slice(name).get_dtype() == "BF16"]
+            arrays = {name: file.get_tensor(name) for name in names if name not in brain}
+        arrays.update(_brain_floats(path, brain))
         numbers, complexes = own.get("numbers", {}), own.get("complex", [])
         out: dict[str, Any] = {}
         for name in sorted(arrays):
             array = arrays[name]
             if name in complexes:
+                if array.dtype.kind != "f" or array.shape[-1:] != (2,):
+                    raise ValueError(f"{name} is {array.dtype}{list(array.shape)}, which holds no complex numbers")
                 array = np.ascontiguousarray(array).view(f"c{2 * array.dtype.itemsize}")[..., 0]
             out[name] = _NUMBERS[numbers[name]](array[()]) if name in numbers else wrap(array)
         return out, own.get("metadata")
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+    except (SafetensorError, *_DAMAGE) as error:
         raise FileFormatError(f"{os.fspath(path)} is damaged, or no file in the safetensors format: {error}") from None
+
+
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+
+
+def _brain_floats(path: str | os.PathLike[str], names: list[str]) -> dict[str, np.ndarray]:
+    """Arrays of bfloat16, which NumPy lacks, as float32, of which they are the first half."""
+    if not names:
+        return {}
+    from safetensors import deserialize
+
+    found = dict(deserialize(Path(path).read_bytes()))
+    halves = {name: np.frombuffer(found[name]["data"], "<u2").astype(np.uint32) for name in names}
+    return {name: (half << 16).view(np.float32).reshape(found[name]["shape"]) for name, half in halves.items()}
 
 
 def _named_leaves(tree: Any) -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 """What is saved comes back to the bit; what is damaged is an error; and nothing is half-written."""
 
+import json
 import os
 import stat
 import struct
@@ -250,3 +251,47 @@ def test_hostile_metadata(tmp_path, own):
         assert_same(ft.load(tmp_path / "x")["a"], ft.numpy.arange(3))
     except FileFormatError:
         pass
+
+
+def written(folder, header, content=b""):
+    """A file with such a header, which need not be true."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path = folder / "hostile.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + content)
+    return path
+
+
+TENSOR = {"dtype": "I32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"a": TENSOR, "b": TENSOR},
+        {"a": {**TENSOR, "shape": [2**40], "data_offsets": [0, 2**42]}},
+        {"a": {**TENSOR, "shape": [-2]}},
+        {"a": TENSOR, "__metadata__": {"functrans": '{"numbers": {"a": "eval"}}'}},
+        {"a": TENSOR, "__metadata__": {"functrans": '{"complex": ["a"]}'}},
+        {"a": TENSOR, "__metadata__": {"functrans": "[1]"}},
+        {"a": TENSOR, "__metadata__": {"functrans": "[" * 100_000}},
+        b"not JSON",
+    ],
+)
+def test_hostile_headers(tmp_path, header):
+    with pytest.raises(FileFormatError, match="is damaged, or no file in the safetensors format"):
+        ft.load(written(tmp_path, header, bytes(8)))
+
+
+def test_brain_floats(tmp_path):
+    """Numbers of eight significant bits, as published weights often are, come as float32."""
+    values = np.array([[1.0, -2.5], [3.0e38, np.inf]], np.float32)
+    half = (values.view(np.uint32) >> 16).astype("<u2")
+    content = half.tobytes() + np.float32(7).tobytes()
+    tensors = {
+        "w": {"dtype": "BF16", "shape": [2, 2], "data_offsets": [0, 8]},
+        "b": {"dtype": "F32", "shape": [], "data_offsets": [8, 12]},
+    }
+    found = ft.load(written(tmp_path, tensors, content))
+    assert found["w"].dtype == np.float32
+    np.testing.assert_allclose(found["w"], values, rtol=2**-8)
+    assert found["b"] == 7

@@ -19,7 +19,17 @@ from functrans.errors import ArgumentError
 from functrans.nn.initializers import Initializer
 from functrans.nn.linear import kernel, offsets
 from functrans.nn.module import Module, static
-from functrans.nn.spatial import Ints, Pads, checked_format, each_axis, images, in_one_batch, pads, resolved
+from functrans.nn.spatial import (
+    Ints,
+    Pads,
+    check_reach,
+    checked_format,
+    each_axis,
+    images,
+    in_one_batch,
+    pads,
+    resolved,
+)
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
@@ -107,6 +117,7 @@ class _Conv(_Convolution):
         x, sizes = images(name, x, n, self.data_format == "channels_last", self.in_channels)
         reach = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation)]
         padding = resolved(self.padding, sizes, reach, self.stride)
+        check_reach(type(self).__name__, sizes, reach, padding)
         return self._convolve(x, self.weight, self.stride, padding, (1,) * n)
 
 

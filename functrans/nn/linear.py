@@ -135,6 +135,10 @@ def bounded(key: Any, shape: Sequence[int], dtype: Any, fan_in: int) -> Any:
 
 def kernel(key: Any, shape: Sequence[int], dtype: Any, fan_in: int, init: Initializer | None) -> Any:
     """Weights `(out, in, *spatial)`, where initializers are called with `shape`, `(*spatial, in, out)`."""
+    if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
+        raise ArgumentError(
+            f"the sizes of a layer are integers that are not negative, got {', '.join(map(str, shape))}"
+        )
     *spatial, n_in, n_out = shape
     if init is None:
         return bounded(key, (n_out, n_in, *spatial), dtype, fan_in)

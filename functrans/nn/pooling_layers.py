@@ -16,7 +16,7 @@ from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, DTypeError
 from functrans.nn.module import Module, static
-from functrans.nn.spatial import Ints, Pads, checked_format, each_axis, images, pads, resolved
+from functrans.nn.spatial import Ints, Pads, check_reach, checked_format, each_axis, images, pads, resolved
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "MaxPool1d",
@@ -45,10 +45,11 @@ class _Pool(Module):
         reach = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation)]
         rest = aval_of(x).ndim - self.dimensions - channels_last
         full = lambda values, other: (*[other] * rest, *values, *[other] * channels_last)
+        padding = resolved(self.padding, sizes, reach, self.stride)
+        check_reach(type(self).__name__, sizes, reach, padding)
         return reduce(
-            x, full(self.kernel_size, 1), full(self.stride, 1),
-            full(resolved(self.padding, sizes, reach, self.stride), (0, 0)), None, full(self.dilation, 1),
-        )  # fmt: skip
+            x, full(self.kernel_size, 1), full(self.stride, 1), full(padding, (0, 0)), None, full(self.dilation, 1)
+        )
 
 
 class _MaxPool(_Pool):

@@ -55,6 +55,16 @@ def resolved(padding: str | Pads, sizes: Sequence[int], windows: Sequence[int], 
     return tuple(padtype_to_pads(sizes, windows, strides, padding)) if isinstance(padding, str) else padding
 
 
+def check_reach(what: str, sizes: Sequence[int], reach: Sequence[int], padding: Pads) -> None:
+    """The error for inputs that are smaller than the window, padding included."""
+    padded = tuple(n + lo + hi for n, (lo, hi) in zip(sizes, padding))
+    if any(n < r for n, r in zip(padded, reach)):
+        raise ShapeError(
+            f"{what}: the window reaches over {tuple(reach)}, more than the input of spatial sizes {tuple(sizes)} has, "
+            f"with padding {padded}"
+        )
+
+
 def images(name: str, x: Any, n: int, channels_last: bool, channels: int | None = None) -> tuple[Any, Ints]:
     """The input as an operand, and its spatial sizes."""
     x = as_operand(name, x)

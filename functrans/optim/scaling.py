@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import functrans.numpy as fnp
+from functrans.core.avals import is_array_like
+from functrans.errors import ArgumentError
 from functrans.optim.base import (
     GradientTransformation,
     Mask,
@@ -88,6 +90,8 @@ def scale_by_learning_rate(learning_rate: ScalarOrSchedule) -> GradientTransform
     """
     if callable(learning_rate):
         return scale_by_schedule(lambda count: -learning_rate(count))
+    if not is_array_like(learning_rate):
+        raise ArgumentError(f"a learning rate is a number, an array or a schedule, got {learning_rate!r:.60}")
     return scale(-learning_rate)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -40,6 +41,16 @@ class Trained(NamedTuple):
     def model(self) -> Any:
         """The trained model."""
         return self.state.model
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values)
+        return f"Trained({type(self.model).__name__}, {last}{', interrupted' if self.interrupted else ''})"
+
+
+_NOT_FINITE = (
+    "the loss is {} in epoch {}. Cross-entropies take probabilities unless from_logits=True; a smaller learning rate "
+    "or optim.clip_by_global_norm may help; functrans.config.debug_nans finds the line."
+)
 
 
 def fit(
@@ -123,7 +134,7 @@ def fit(
     for callback in calls:
         callback.begin(state)
 
-    interrupted = False
+    interrupted = warned = False
     try:
         while state.epoch < epochs:
             start = time.perf_counter()
@@ -146,6 +157,9 @@ def fit(
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 state = state._replace(epoch=state.epoch + 1, batch=0)
                 history.append(state.epoch, logs)
+                if tally.weight and not warned and not np.isfinite(logs["loss"]):
+                    warned = True
+                    warnings.warn(_NOT_FINITE.format(logs["loss"], state.epoch), RuntimeWarning, stacklevel=2)
                 shown.finish(logs, time.perf_counter() - start)
             answers = [callback.epoch_end(Epoch(state.epoch, logs, state)) for callback in calls]
             if any(answer is True for answer in answers):

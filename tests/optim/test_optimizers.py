@@ -373,6 +373,11 @@ def test_integer_parameters():
         optim.adam(0.1).init({"w": np.arange(2)})
 
 
+def test_learning_rate():
+    with pytest.raises(errors.ArgumentError, match="a number, an array or a schedule, got '0.1'"):
+        optim.adam("0.1")
+
+
 def test_state_of_another_chain():
     with pytest.raises(errors.ArgumentError, match="chain: the state must be that of its 2 transformations"):
         optim.adam(0.1).update(start(), optim.sgd(0.1).init(start()))

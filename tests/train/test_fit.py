@@ -347,6 +347,20 @@ def test_progress(capsys, monkeypatch):
     assert capsys.readouterr().err == ""
 
 
+def test_a_loss_that_is_not_finite_is_told_once():
+    logarithm_of_negatives = lambda predictions, targets: np.log(predictions.min() - 100)
+    with pytest.warns(RuntimeWarning, match="the loss is nan in epoch 1. .* from_logits=True") as told:
+        trained = fit(mlp(), (X, CLASSES), logarithm_of_negatives, epochs=3)
+    assert len(told) == 1
+    assert trained.history["epoch"] == [1, 2, 3]
+
+
+def test_printed_in_a_line():
+    trained = fit(mlp(), (X, CLASSES), metrics=["accuracy"])
+    loss, accuracy = trained.history["loss"][0], trained.history["accuracy"][0]
+    assert repr(trained) == f"Trained(MLP, epoch=1, loss={loss:.4g}, accuracy={accuracy:.4g})"
+
+
 def test_history(tmp_path):
     trained = fit(mlp(), (X, CLASSES), epochs=3, metrics=["accuracy"], validation_data=(X, CLASSES))
     figure = trained.history.plot(tmp_path / "curves.png")
