@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from functrans.compiler.lanes import LaneLoop, lane_scan, lane_while
+from functrans.compiler.lanes import HAS_MASK, LaneLoop, lane_branch, lane_scan, lane_while
 from functrans.compiler.plan import (
     UPDATES,
     AddCounter,
@@ -168,7 +168,8 @@ def emit_scan(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
     body: Jaxpr = params["jaxpr"]
     n_consts, n_carry, length = params["num_consts"], params["num_carry"], params["length"]
     consts, init, xs = _split(eqn.inputs, n_consts, n_carry)
-    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) if length and as_kernel else None
+    alone = as_kernel and not p.lanes
+    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) if length and alone else None
     if kernel is not None:
         return call_loop(p, eqn, kernel)
     if length == 0:
@@ -178,7 +179,7 @@ def emit_scan(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
             p.write(var)
         return True
     read = [p.read(a) for a in consts]
-    lane_loop = lane_scan(p, body, n_consts, n_carry, length) if n_carry and as_kernel else None
+    lane_loop = lane_scan(p, body, n_consts, n_carry, length) if n_carry and alone else None
     body = lane_loop.body if lane_loop else body
     arguments = body.invars[n_consts : n_consts + n_carry]
     in_place = carries_in_place(p, body, arguments, body.outvars[:n_carry])
@@ -270,12 +271,13 @@ def emit_while(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
     cond: Jaxpr = params["cond_jaxpr"]
     body: Jaxpr = params["body_jaxpr"]
     cond_consts, body_consts, init = _split(eqn.inputs, params["cond_nconsts"], params["body_nconsts"])
-    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) if as_kernel else None
+    alone = as_kernel and not p.lanes
+    kernel = loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) if alone else None
     if kernel is not None:
         return call_loop(p, eqn, kernel)
     cond_places = [p.read(a) for a in cond_consts]
     body_places = [p.read(a) for a in body_consts]
-    lane_loop = lane_while(p, cond, len(cond_consts), body, len(body_consts)) if as_kernel else None
+    lane_loop = lane_while(p, cond, len(cond_consts), body, len(body_consts)) if alone else None
     if lane_loop:
         cond, body = lane_loop.cond or cond, lane_loop.body
     arguments = body.invars[len(body_consts) :]
@@ -287,8 +289,8 @@ def emit_while(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
     p.enter_loop()
     p.emit(Mark(top))
     (test,) = p.block(cond, dict(zip(cond.invars, [*cond_places, *now])), [None])
-    if lane_loop:
-        p.emit(JumpIfNone(test.slot, nbytes(cond.outvars[0].aval) // lane_loop.lanes, end), test)
+    if p.lanes:
+        p.emit(JumpIfNone(test.slot, nbytes(cond.outvars[0].aval) // p.lanes, end), test)
     else:
         p.emit(JumpIfFalse(test.slot, end), test)
     owned = [a for a, flag in zip(arguments, in_place) if flag]
@@ -310,6 +312,8 @@ def emit_while(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
 
 
 def emit_cond(p: Planner, eqn: Eqn) -> bool:
+    if HAS_MASK in eqn.params:
+        return emit_lane_cond(p, eqn)
     index, *operands = eqn.inputs
     branches: Sequence[Jaxpr] = eqn.params["branches"]
     if type(index) is Literal:
@@ -330,4 +334,26 @@ def emit_cond(p: Planner, eqn: Eqn) -> bool:
         p.block(branch, dict(zip(branch.invars, places)), targets)
         p.emit(Jump(end))
     p.emit(Mark(end))
+    return True
+
+
+def emit_lane_cond(p: Planner, eqn: Eqn) -> bool:
+    """The second branch for each block with lanes that take it, the first for the others."""
+    mask, *operands = eqn.inputs
+    nobody, somebody = eqn.params["branches"]
+    test, places = p.read(mask), [p.read(a) for a in operands]
+    targets = [p.write(v) for v in eqn.outvars]
+    lane_loop = lane_branch(p, nobody, somebody) if not p.lanes else None
+    if lane_loop is not None:
+        nobody, somebody = lane_loop.cond or nobody, lane_loop.body
+        entered = p.enter_lanes(lane_loop.lanes, lane_loop.block, lane_loop.parallel)
+    other, end = p.label(), p.label()
+    p.emit(JumpIfNone(test.slot, nbytes(mask.aval) // p.lanes, other), test, *targets)
+    p.block(somebody, dict(zip(somebody.invars, places)), targets)
+    p.emit(Jump(end))
+    p.emit(Mark(other))
+    p.block(nobody, dict(zip(nobody.invars, places)), targets)
+    p.emit(Mark(end))
+    if lane_loop is not None:
+        p.leave_lanes(entered)
     return True

@@ -141,35 +141,35 @@ def _converted(jaxpr: Jaxpr, wanted: Sequence[ShapedArray]) -> Jaxpr:
 # ---------------------------------------------------------------- rules
 
 
-def _impl(index: Any, *operands: Any, branches: Branches) -> list[Any]:
+def _impl(index: Any, *operands: Any, branches: Branches, by_lane: bool = False) -> list[Any]:
     return evaluate(branches[min(max(int(index), 0), len(branches) - 1)], (), operands)
 
 
-def _abstract(index: ShapedArray, *avals: ShapedArray, branches: Branches) -> list[ShapedArray]:
+def _abstract(index: ShapedArray, *avals: ShapedArray, branches: Branches, by_lane: bool = False) -> list[ShapedArray]:
     return branches[0].out_avals
 
 
-def _jvp(primals: Any, tangents: Any, *, branches: Branches) -> Any:
+def _jvp(primals: Any, tangents: Any, *, branches: Branches, **mark: bool) -> Any:
     nonzero = [t is not None for t in tangents[1:]]
     lives = [jvp_jaxpr(b, nonzero)[1] for b in branches]
     force = [any(live[i] for live in lives) for i in range(len(branches[0].outvars))]
     inner = tuple(jvp_jaxpr(b, nonzero, force)[0] for b in branches)
-    outs = cond_p.bind(*primals, *(t for t in tangents[1:] if t is not None), branches=inner)
+    outs = cond_p.bind(*primals, *(t for t in tangents[1:] if t is not None), branches=inner, **mark)
     n = len(branches[0].outvars)
     return outs[:n], spread(outs[n:], force)
 
 
-def _taylor(order: int, primals: Any, series: Any, *, branches: Branches) -> Any:
+def _taylor(order: int, primals: Any, series: Any, *, branches: Branches, **mark: bool) -> Any:
     live = [s is not None for s in series[1:]]
     lives = [taylor_jaxpr(b, order, live)[1] for b in branches]
     force = [any(live[i] for live in lives) for i in range(len(branches[0].outvars))]
     inner = tuple(taylor_jaxpr(b, order, live, force)[0] for b in branches)
-    outs = cond_p.bind(*primals, *flattened(series[1:], primals[1:]), branches=inner)
+    outs = cond_p.bind(*primals, *flattened(series[1:], primals[1:]), branches=inner, **mark)
     n = len(branches[0].outvars)
     return outs[:n], grouped(outs[n:], order, force)
 
 
-def _linearize(primals: Any, tangents: Any, *, branches: Branches) -> Any:
+def _linearize(primals: Any, tangents: Any, *, branches: Branches, **mark: bool) -> Any:
     """The branch that runs saves its residuals; places for those of the others are filled with zeros."""
     index, *operands = primals
     nonzero = [t is not None for t in tangents[1:]]
@@ -201,10 +201,10 @@ def _linearize(primals: Any, tangents: Any, *, branches: Branches) -> Any:
         tangent_avals = [tangent_aval(v) for v, nz in zip(branches[number].invars, nonzero) if nz]
         return close_over(*stage(fun, [*slots, *branches[number].in_avals, *tangent_avals]))
 
-    outs = cond_p.bind(index, *operands, branches=tuple(forward(i) for i in range(len(branches))))
+    outs = cond_p.bind(index, *operands, branches=tuple(forward(i) for i in range(len(branches))), **mark)
     out_tangents = cond_p.bind(
         index, *outs[n_outs:], *operands, *(t for t in tangents[1:] if t is not None),
-        branches=tuple(linear(i) for i in range(len(branches))),
+        branches=tuple(linear(i) for i in range(len(branches))), **mark,
     )  # fmt: skip
     return outs[:n_outs], spread(out_tangents, force)
 
@@ -228,15 +228,15 @@ def _residual_slots(residuals: Sequence[Sequence[ShapedArray]]) -> tuple[list[Sh
     return slots, places
 
 
-def _transpose(cts: Sequence[Any], index: Any, *operands: Any, branches: Branches) -> list[Any]:
+def _transpose(cts: Sequence[Any], index: Any, *operands: Any, branches: Branches, **mark: bool) -> list[Any]:
     linear = [is_linear(x) for x in operands]
     filled = [zeros(a.strong()) if ct is None else ct for ct, a in zip(cts, branches[0].out_avals)]
     inner = tuple(transpose_jaxpr_full(b, linear) for b in branches)
-    outs = cond_p.bind(index, *(x for x in operands if not is_linear(x)), *filled, branches=inner)
+    outs = cond_p.bind(index, *(x for x in operands if not is_linear(x)), *filled, branches=inner, **mark)
     return [None, *spread(outs, linear)]
 
 
-def _batch(axis: Axis, args: list[Any], dims: list[Any], *, branches: Branches) -> Any:
+def _batch(axis: Axis, args: list[Any], dims: list[Any], *, branches: Branches, by_lane: bool = False) -> Any:
     index, *operands = args
     batched = [d is not None for d in dims[1:]]
     operands = [batch_first(axis, x, d) if d is not None else x for x, d in zip(operands, dims[1:])]
@@ -264,7 +264,10 @@ MANY = 200
 
 
 def _taken(axis: Axis, active: Any, branch: Jaxpr, batched: Sequence[bool], operands: Sequence[Any]) -> list[Any]:
-    """The results of a branch for the examples that take it; what the others get is of no matter, nor are warnings."""
+    """The results of a branch for the examples that take it; what the others get is of no matter, nor are warnings.
+
+    The param `by_lane` tells the compiler so: it may take the branch for some lanes and pass it over for others.
+    """
     force = [True] * len(branch.outvars)
     jaxpr, _ = batch_jaxpr(guarded(branch), axis, [True, *batched], force)
     if jaxpr_cost(branch).flops < MANY or axis.name in axis_names(cond_p, {"branches": (branch,)}):
@@ -273,11 +276,11 @@ def _taken(axis: Axis, active: Any, branch: Jaxpr, batched: Sequence[bool], oper
     nobody = close_over(*stage(lambda *_: [zeros(a.strong()) for a in jaxpr.out_avals], jaxpr.in_avals))
     some = convert_element_type(reduce_or(active, (0,)), np.int64)
     with np.errstate(all="ignore"):
-        return cond_p.bind(some, active, *operands, branches=(nobody, jaxpr))
+        return cond_p.bind(some, active, *operands, branches=(nobody, jaxpr), by_lane=True)
 
 
-def _guard(active: Any, index: Any, *operands: Any, branches: Branches) -> Any:
-    return cond_p.bind(index, active, *operands, branches=tuple(map(guarded, branches)))
+def _guard(active: Any, index: Any, *operands: Any, branches: Branches, **mark: bool) -> Any:
+    return cond_p.bind(index, active, *operands, branches=tuple(map(guarded, branches)), **mark)
 
 
 def _select(mask: Any, x: Any, y: Any) -> Any:

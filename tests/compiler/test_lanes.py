@@ -141,3 +141,79 @@ def test_values_for_all_lanes_that_are_read_across_them():
 
     f = lambda carry, xs: lax.scan(body, carry, xs)
     check(f, carry, xs, by_lane=is_by_lane(f, carry, xs))
+
+
+# ---------------------------------------------------------------- loops and branches inside
+
+
+def wave(n):
+    return lambda x: lax.fori_loop(0, n, lambda i, y: fnp.sin(y) + 0.1, x)
+
+
+def root(a):
+    return lax.while_loop(lambda x: fnp.abs(x * x - a) > 1e-9 * a, lambda x: 0.5 * (x + a / x), a)
+
+
+def roots_of_roots(x):
+    turn = lambda c: (root(c[0]) + 0.5 * x, c[1] + 1)
+    return lax.while_loop(lambda c: (c[1] < 6) & (c[0] > 0.3), turn, (x, 0))
+
+
+def rows_of_rows(x):
+    def outer(c, t):
+        inner, ys = lax.scan(lambda c, u: (fnp.cos(c) + u * t, fnp.sum(c) * c), c, np.arange(3.0))
+        return inner, (c, ys)
+
+    return lax.scan(outer, x * np.ones(2), np.linspace(0, 1, 4))
+
+
+def a_branch_in_a_loop(x):
+    turn = lambda c, _: (lax.cond(c > 0.8, wave(120), lambda c: c + 0.1, c), None)
+    return lax.scan(turn, x, None, length=5)[0]
+
+
+def a_loop_in_a_branch_in_a_branch(x):
+    return lax.cond(x > 0.2, lambda x: lax.cond(x < 0.5, wave(200), root, x), lambda x: -x, x)
+
+
+INSIDE = {f.__name__: f for f in (roots_of_roots, rows_of_rows, a_branch_in_a_loop, a_loop_in_a_branch_in_a_branch)}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("lanes", [64, 333])
+def test_loops_and_branches_inside(name, lanes):
+    x = np.random.default_rng(lanes).uniform(0.01, 2, lanes)
+    check(ft.vmap(INSIDE[name]), x)
+
+
+@pytest.mark.parametrize("name", ["rows_of_rows", "a_branch_in_a_loop", "a_loop_in_a_branch_in_a_branch"])
+def test_derivatives_of_loops_and_branches_inside(name):
+    x = np.random.default_rng(1).uniform(0.01, 2, 70)
+    f = lambda x: sum(fnp.sum(y) for y in ft.tree.leaves(INSIDE[name](x)))
+    for g in (ft.vmap(ft.grad(f)), ft.grad(lambda x: fnp.sum(ft.vmap(f)(x)))):
+        check(g, x, by_lane=is_by_lane(g, x))
+
+
+@pytest.mark.parametrize("taken", [0.0, 0.02, 0.5, 1.0])
+def test_each_block_takes_its_own_branch(taken):
+    x = np.where(np.random.default_rng(0).uniform(size=1000) < taken, 1.0, -1.0) * np.linspace(0.1, 2, 1000)
+    check(ft.vmap(lambda x: lax.cond(x > 0, wave(300), lambda x: x * 2, x)), x)
+    shared = np.linspace(0, 1, 5)
+    dear = lambda x: fnp.sum(fnp.exp(-wave(50)(x) * shared)) * shared
+    check(ft.vmap(lambda x: lax.cond(x > 0, dear, lambda x: x * shared, x)), x)
+
+
+def test_branches_that_look_at_other_lanes_are_taken_as_a_whole():
+    x = np.linspace(-1, 2, 100)
+
+    def f(x):
+        mixed = lambda c: ft.vmap(lambda r: lax.cond(r > 0, wave(100), lambda r: r, r))(c) - fnp.mean(c)
+        return lax.scan(lambda c, _: (mixed(c), None), x, None, length=3)[0]
+
+    check(f, x, by_lane=is_by_lane(f, x))
+
+
+def test_a_branch_on_whether_any_is_the_users_own():
+    x = np.linspace(-1, 2, 1000)
+    f = lambda x: lax.cond(fnp.any(x > 1.9), wave(100), lambda x: x * 0, x)
+    check(f, x, by_lane=is_by_lane(f, x))

@@ -240,6 +240,9 @@ def test_sums():
     a = np.array([[1.0, -np.inf, 3.0], [-np.inf] * 3])
     check_transforms(lambda x: special.logsumexp(x, axis=0), Z.reshape(2, 2))
     np.testing.assert_array_equal(ft.jit(lambda a: special.logsumexp(a, axis=1))(a), scipy.special.logsumexp(a, axis=1))
+    for shape in ((2, 0), (0, 2)):
+        empty = np.zeros(shape)
+        np.testing.assert_array_equal(ft.jit(lambda a: special.logsumexp(a, axis=1))(empty), [-np.inf] * shape[0])
     out, sign = ft.jit(lambda a, b: special.logsumexp(a, b=b, return_sign=True))(Z, -X)
     np.testing.assert_allclose((out, sign), scipy.special.logsumexp(Z, b=-X, return_sign=True), rtol=1e-14)
     check_transforms(lambda x: special.softmax(x, axis=0), Z.reshape(2, 2))

@@ -37,7 +37,8 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     if b is not None:
         a, b = fnp.broadcast_arrays(a, fnp.asarray(b))
         a = fnp.where(b == 0, -np.inf, a)
-    top = fnp.max(lax.real(a), axis=axis, keepdims=True)
+    empty = {} if aval_of(a).size else {"initial": -np.inf}
+    top = fnp.max(lax.real(a), axis=axis, keepdims=True, **empty)
     top = stop_gradient_p.bind(fnp.where(fnp.isfinite(top), top, 0.0))
     terms = fnp.exp(a - top)
     total = fnp.sum(terms if b is None else b * terms, axis=axis, keepdims=True)
