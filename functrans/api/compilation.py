@@ -378,6 +378,17 @@ class Traced:
         return self._entry.closed
 
     @property
+    def fun_name(self) -> str:
+        """The function's name."""
+        return self._entry.name
+
+    @property
+    def in_info(self) -> Any:
+        """Shapes and dtypes of the arguments that are not static: a pair of the positional and the named ones."""
+        avals = self._entry.closed.in_avals
+        return unflatten(self._entry.in_tree, [ShapeDtypeStruct(a.shape, a.dtype, a.weak) for a in avals])
+
+    @property
     def out_info(self) -> Any:
         """Shapes and dtypes of the results."""
         avals = self._entry.closed.out_avals
