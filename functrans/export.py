@@ -260,7 +260,7 @@ class _Writer:
         numbers = {v: i for i, v in enumerate((*jaxpr.constvars, *jaxpr.invars))}
 
         def atom(a: Atom) -> Any:
-            return [*self.aval(a.aval), _number(a.value)] if isinstance(a, Literal) else numbers[a]  # type: ignore[index]
+            return [*self.aval(a.aval), _number(a.value)] if isinstance(a, Literal) else numbers[a]
 
         eqns = []
         for eqn in jaxpr.eqns:
