@@ -26,14 +26,14 @@ def test_every_name_is_scipys():
     assert all(callable(getattr(scipy.fft, name)) for name in fft.__all__)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
 @pytest.mark.parametrize("name", FOURIER)
 def test_fourier(name, dtype):
     x = (4 * X).astype(dtype)
     for options in ({}, {"norm": "ortho"}, {"s": (3, 6)} if name[-1] in "2n" else {"n": 6, "axis": 0}):
         want = getattr(scipy.fft, name)(x, **options)
         np.testing.assert_array_equal(getattr(fft, name)(x, **options), want)
-        assert_close(ft.jit(lambda x, o=options: getattr(fft, name)(x, **o))(x), want)
+        assert_close(ft.vmap(lambda x, o=options: getattr(fft, name)(x, **o))(x[None])[0], want)
 
 
 @pytest.mark.parametrize("kind", [1, 2, 3, 4])
@@ -48,7 +48,7 @@ def test_waves(name, kind):
                 np.testing.assert_array_equal(transform(x), want)
                 assert_close(ft.vmap(transform)(x[None])[0], want)
     assert_close(ft.jit(lambda x: function(x, kind))(X), getattr(scipy.fft, name)(X, kind))
-    assert_close(ft.jit(lambda x: function(x, kind))(X + 1j), getattr(scipy.fft, name)(X + 1j, kind))
+    assert_close(ft.vmap(lambda x: function(x, kind))(X + 1j), getattr(scipy.fft, name)(X + 1j, kind))
     check_grads(lambda x: function(x, kind, norm="ortho"), (X,), 2)
 
 

@@ -106,8 +106,9 @@ def test_derivatives_of_splines(order):
     for mode in ("mirror", "constant"):
         f = lambda x, c, mode=mode: ndimage.map_coordinates(x, c, order=order, mode=mode)
         check_grads(f, (X, c), 2)
-    got = ft.jit(ft.jacobian(f, 1))(X, c)
-    np.testing.assert_allclose(got, ft.jacobian(f, 1)(X, c), rtol=1e-12)
+    if order == 1:
+        got = ft.jit(ft.jacobian(f, 1))(X, c)
+        np.testing.assert_allclose(got, ft.jacobian(f, 1)(X, c), rtol=1e-12)
 
 
 def test_dtypes_of_splines():

@@ -224,15 +224,17 @@ def map_coordinates(
         coordinates: of shape `(d, ...)`: for each result one coordinate along each axis, in elements.
         output: the dtype of the result, that of the image by default. Integers are rounded.
         order: of the splines, 0 to 5: 0 the nearest element, 1 linear, 3 cubic.
-        mode: what lies beyond the edges, as for `correlate1d` (with `"reflect"` SciPy's splines of order 2 and more
-            miss the elements of axes shorter than 20 by up to 1e-4, those of traced arrays do not). `"constant"` is
-            `cval` wherever a coordinate lies outside, `"grid-constant"` only beyond the next elements; `"wrap"` has a
-            period of one element less than the axis, `"grid-wrap"` that of the axis.
+        mode: what lies beyond the edges, as for `correlate1d`. The mode `"constant"` is `cval` wherever a coordinate
+            lies outside, `"grid-constant"` only beyond the next elements; `"wrap"` has a period of one element less
+            than the axis, `"grid-wrap"` that of the axis.
         cval: the constant.
         prefilter: whether the image is to be turned into coefficients of splines first; `False` if it is that already.
 
     Returns:
-        An array of shape `coordinates.shape[1:]`. It can be differentiated by the image and by the coordinates.
+        An array with the shape of `coordinates` less its first axis. It has derivatives by image and coordinates.
+
+    In the mode `"reflect"` SciPy's splines of order 2 and more miss the elements of axes shorter than 20, by up to
+    1e-4; those of traced arrays do not.
 
     Raises:
         ArgumentError: another order or mode. ShapeError: `coordinates` does not fit the image.

@@ -1,4 +1,4 @@
-"""Windows, as `scipy.signal.windows`: SciPy's own functions, with `Array`s as results.
+"""Windows, as `scipy.signal.windows`: SciPy's own functions.
 
 Lengths and parameters are static.
 
