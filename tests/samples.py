@@ -317,9 +317,9 @@ SAMPLES: dict[str, list[Sample]] = {
                2, ("fwd",)),
         Sample(lambda x: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, fnp.sin(c[1]) * x), (0, x)), (V,), 1),
     ],
-    "tape": [  # reverse mode through it is for values that are known
+    "tape": [
         Sample(ft.grad(lambda x: fnp.sum(lax.while_loop(lambda c: fnp.sum(c) < 9, lambda c: fnp.sin(c) + c + 1, x))),
-               (V,), 1, ("fwd",)),
+               (V,), 1),
     ],
     "pure_callback": [Sample(lambda x, y: ft.pure_callback(np.hypot, x, x, y, vmap_method="broadcast_all"), (X, Y), 0)],
     "io_callback": [Sample(lambda x: ft.io_callback(np.sin, x, x) * x, (V,), 0)],

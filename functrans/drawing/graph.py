@@ -353,9 +353,11 @@ def _box_title(eqn: Eqn) -> str:
 
 def _bodies(eqn: Eqn) -> list[tuple[str, Jaxpr]]:
     """The inner programs of an equation, each with a caption where there are several."""
-    parts = {"condition": "cond_jaxpr", "body": "body_jaxpr", "backwards": "back_jaxpr"}
-    if eqn.primitive.name in ("while", "tape"):
-        return [(caption, eqn.params[key]) for caption, key in parts.items() if key in eqn.params]
+    if eqn.primitive.name == "while":
+        return [("condition", eqn.params["cond_jaxpr"]), ("body", eqn.params["body_jaxpr"])]
+    if eqn.primitive.name == "tape":
+        captions = ["body", *("backwards" if p.reverse else "forwards" for p in eqn.params["layout"][1:])]
+        return [("condition", eqn.params["cond_jaxpr"]), *zip(captions, eqn.params["jaxprs"])]
     inner = [jaxpr for _, jaxpr in inner_jaxprs(eqn.params)]
     if eqn.primitive.name != "cond":
         return [("", jaxpr) for jaxpr in inner]
@@ -366,10 +368,13 @@ def _bodies(eqn: Eqn) -> list[tuple[str, Jaxpr]]:
 def _ports(eqn: Eqn) -> list[Port]:
     """For each operand the input of a body that it becomes; number -1 for one that the equation itself reads."""
     n, name = len(eqn.inputs), eqn.primitive.name
-    if name in ("while", "tape"):
+    if name == "while":
         first, last = eqn.params["cond_nconsts"], len(eqn.params["body_jaxpr"].invars)
-        ends = [Port(0, i) for i in range(first)] + [Port(1, i) for i in range(last)]
-        return ends + [Port(2, i) for i in range(last, n - first)]
+        return [Port(0, i) for i in range(first)] + [Port(1, i) for i in range(last)]
+    if name == "tape":
+        consts = eqn.params["nconsts"]
+        ends = [Port(0, i) for i in range(eqn.params["cond_nconsts"])] + [Port(1, i) for i in range(consts)]
+        return ends + [Port(k, consts + i) for k, p in enumerate(eqn.params["layout"], 1) for i in range(p.ncarry)]
     return [Port(0, i - (name == "cond")) for i in range(n)]
 
 
@@ -381,13 +386,16 @@ def _roles(eqn: Eqn, jaxpr: Jaxpr, caption: str) -> tuple[list[str], list[str]]:
         consts, carry = params["num_consts"], params["num_carry"]
         ins = ["const"] * consts + ["carry"] * carry + ["x"] * (n - consts - carry)
         return ins, ["carry"] * carry + ["y"] * (m - carry)
-    if name in ("while", "tape"):
-        of_body = "nconsts" if name == "tape" else "body_nconsts"
-        consts = params["cond_nconsts" if caption == "condition" else of_body]
-        carry = ["carry"] * (n - consts - m if caption == "backwards" else n - consts)
-        back = ["back"] * (n - consts - len(carry))
-        outs = {"condition": ["go on"], "body": ["carry"] * m, "backwards": ["back"] * m}
-        return ["const"] * consts + carry + back, outs[caption]
+    if name in ("while", "tape") and caption == "condition":
+        consts = params["cond_nconsts"]
+        return ["const"] * consts + ["carry"] * (n - consts), ["go on"]
+    if name == "while":
+        consts = params["body_nconsts"]
+        return ["const"] * consts + ["carry"] * (n - consts), ["carry"] * m
+    if name == "tape":
+        p = params["layout"][next(i for i, j in enumerate(params["jaxprs"]) if j is jaxpr)]
+        ins = ["const"] * params["nconsts"] + ["carry"] * p.ncarry + ["tape"] * len(p.reads)
+        return ins, ["carry"] * p.ncarry + ["tape"] * (m - p.ncarry)
     return [""] * n, [""] * m
 
 

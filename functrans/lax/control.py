@@ -96,7 +96,7 @@ def _choose(what: str, index: Any, functions: Sequence[Any], names: Sequence[str
         return unflatten(tree, [x if isinstance(x, Tracer) else wrap(x) for x in leaves])
     leaves, tree = flatten(operands)
     avals = [aval_of(x) for x in leaves]
-    staged = [stage_function(f, avals, tree, f"{name} of {what}") for f, name in zip(functions, names)]
+    staged = [stage_function(f, avals, tree, f"{name} of {what}", absorbs=True) for f, name in zip(functions, names)]
     out_tree = staged[0][2]
     for (_, _, other), name in zip(staged[1:], names[1:]):
         if other != out_tree:

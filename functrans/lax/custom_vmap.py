@@ -17,6 +17,7 @@ from functrans.errors import ArgumentError, NotDifferentiableError, ShapeError
 from functrans.lax.flat import live_values, spread, stage_function
 from functrans.lax.scans import map as map_slices
 from functrans.transforms.batching import batch_first
+from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import TangentTracer, close_over, jvp, linearize_jaxpr, tangent_aval
 from functrans.transforms.transpose import Linear, backward_pass, is_linear, transpose_jaxpr
 
@@ -232,12 +233,23 @@ def _transpose(
     return spread(spread(outs, live), linear)
 
 
+def _guard(active: Any, *operands: Any, jaxpr: Jaxpr, rule: FlatRule, name: str, num_consts: int) -> list[Any]:
+    """The user's rule is told nothing of examples that are not active: it sees all."""
+    inner = guarded(jaxpr)
+    consts, args = operands[:num_consts], operands[num_consts:]
+    moved = Jaxpr((), [*inner.invars[1 : num_consts + 1], inner.invars[0], *inner.invars[num_consts + 1 :]], inner.eqns,
+                  inner.outvars)  # fmt: skip
+    of_args: FlatRule = lambda size, batched, xs: rule(size, batched[1:], xs[1:])
+    return custom_vmap_call_p.bind(*consts, active, *args, jaxpr=moved, rule=of_args, name=name, num_consts=num_consts)
+
+
 custom_vmap_call_p = Primitive("custom_vmap_call", multiple_results=True)
 custom_vmap_call_p.impl = lambda *args, jaxpr, **params: evaluate(jaxpr, (), args)
 custom_vmap_call_p.abstract_eval = lambda *avals, jaxpr, **params: jaxpr.out_avals
 custom_vmap_call_p.jvp = _jvp
 custom_vmap_call_p.transpose = _transpose
 custom_vmap_call_p.batch = _batch
+custom_vmap_call_p.guard = _guard
 
 # ---------------------------------------------------------------- one example after another
 

@@ -22,6 +22,7 @@ from functrans.lax import elementwise as ew
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import common_consts, live_values, spread, stage_function, takes_weak
 from functrans.transforms.batching import batch_first, batch_jaxpr
+from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import close_over, linearize_jaxpr, tangent_aval
 from functrans.transforms.simplify import remove_dead
 from functrans.transforms.transpose import is_linear, transpose_jaxpr_full
@@ -245,12 +246,18 @@ def _out_avals(*avals: ShapedArray, jaxpr: Jaxpr, **params: Any) -> list[ShapedA
     return jaxpr.out_avals
 
 
+def _linear_solve_guard(active: Any, *operands: Any, num_consts: int, **params: Jaxpr | None) -> list[Any]:
+    inner = {name: None if j is None else guarded(j) for name, j in params.items()}
+    return custom_linear_solve_p.bind(active, *operands, num_consts=num_consts + 1, **inner)
+
+
 custom_linear_solve_p = Primitive("custom_linear_solve", multiple_results=True)
 custom_linear_solve_p.impl = _run
 custom_linear_solve_p.abstract_eval = _out_avals
 custom_linear_solve_p.jvp = _linear_solve_jvp
 custom_linear_solve_p.transpose = _linear_solve_transpose
 custom_linear_solve_p.batch = _linear_solve_batch
+custom_linear_solve_p.guard = _linear_solve_guard
 
 # ---------------------------------------------------------------- roots
 
@@ -352,8 +359,15 @@ def _root_batch(
     return outs, [0 if b else None for b in out_batched]
 
 
+def _root_guard(active: Any, *operands: Any, num_consts: int, **params: Jaxpr) -> list[Any]:
+    return custom_root_p.bind(
+        active, *operands, num_consts=num_consts + 1, **{name: guarded(j) for name, j in params.items()}
+    )
+
+
 custom_root_p = Primitive("custom_root", multiple_results=True)
 custom_root_p.impl = _run
 custom_root_p.abstract_eval = _out_avals
 custom_root_p.jvp = _root_jvp
 custom_root_p.batch = _root_batch
+custom_root_p.guard = _root_guard

@@ -15,6 +15,7 @@ from functrans.errors import ArgumentError, NotDifferentiableError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.flat import common_consts, function_name, live_values, spread, stage_function
 from functrans.transforms.batching import batch_first, batch_jaxpr
+from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import linearize_jaxpr, tangent_aval
 from functrans.transforms.transpose import is_linear
 
@@ -112,12 +113,19 @@ def _out_avals(*avals: ShapedArray, jaxpr: Jaxpr, **params: Any) -> list[ShapedA
     return [a.strong() for a in jaxpr.out_avals]
 
 
+def _guard(active: Any, *operands: Any, jaxpr: Jaxpr, transposed: Jaxpr, num_residuals: int) -> list[Any]:
+    return linear_call_p.bind(
+        active, *operands, jaxpr=guarded(jaxpr), transposed=guarded(transposed), num_residuals=num_residuals + 1
+    )
+
+
 linear_call_p = Primitive("linear_call", multiple_results=True)
 linear_call_p.impl = lambda *args, jaxpr, **params: evaluate(jaxpr, (), args)
 linear_call_p.abstract_eval = _out_avals
 linear_call_p.jvp = _jvp
 linear_call_p.transpose = _transpose
 linear_call_p.batch = _batch
+linear_call_p.guard = _guard
 
 # ---------------------------------------------------------------- closures
 

@@ -17,7 +17,7 @@ import numpy as np
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Jaxpr, Var, axis_names, convert_constvars, evaluate, jaxpr_has_effect
-from functrans.core.primitive import Axis, Primitive, muted, zeros
+from functrans.core.primitive import Axis, Primitive, muted
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, stage
 from functrans.core.tracebacks import api_boundary
@@ -27,16 +27,15 @@ from functrans.lax.calls import checkpoint_p
 from functrans.lax.carry import check_structure, fixed_point, leaf_names, reordered, stage_carry
 from functrans.lax.control import cond
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.flat import function_name, split_list, spread, stage_function
+from functrans.lax.flat import function_name, split_list, stage_function
 from functrans.lax.reductions import reduce_or
-from functrans.lax.scans import depends_on, known_part, one_by_one, scan, scan_p
-from functrans.lax.tape import tape_p, where_lane
+from functrans.lax.scans import one_by_one, scan, scan_p
+from functrans.lax.tape import Pass, transpose_passes, where_lane
 from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.guarding import guarded
-from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
+from functrans.transforms.jvp import close_over, jvp_jaxpr, separate_jvp_jaxpr, tangent_aval
 from functrans.transforms.simplify import without_displays
 from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
-from functrans.transforms.transpose import Linear, backward_pass, is_linear
 
 
 @api_boundary
@@ -56,8 +55,7 @@ def while_loop(
         max_steps: stop after so many turns at the latest. Reverse mode then needs memory for about twice the square
             root of `max_steps` values, and runs the loop twice (Griewank & Walther, "Evaluating Derivatives", ch. 12).
 
-    Differentiable in both modes. Without `max_steps`, reverse mode keeps the value at each turn; in compiled functions
-    it can then be taken once, and forward mode of it as often as one likes.
+    Differentiable in both modes, to any order. Without `max_steps`, reverse mode keeps the value at each turn.
 
     >>> import functrans as ft
     >>> ft.lax.while_loop(lambda x: x < 100, lambda x: 2 * x, 3)
@@ -235,7 +233,8 @@ def _linearize(primals: Any, tangents: Any, **params: Any) -> Any:
             primals[n_cond:], tangents[n_cond:], num_consts=n_body, num_carry=len(body.outvars), jaxpr=body,
             length=turns, reverse=False, unroll=1,
         )  # fmt: skip
-    return while_p.bind(*primals, **params), _jvp(primals, tangents, **params)[1]
+    _, series = _push_forward(1, separate_jvp_jaxpr, primals, [None if t is None else [t] for t in tangents], **params)
+    return while_p.bind(*primals, **params), [None if s is None else s[0] for s in series]
 
 
 def _quiet(params: dict[str, Any]) -> dict[str, Any]:
@@ -274,42 +273,10 @@ def _transpose(
     cts: Any, *operands: Any, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, body_jaxpr: Jaxpr
 ) -> list[Any]:
     """The loop runs once more with what is known, keeps it, and cotangents go back along it (`tape.py`)."""
-    cond_consts, consts, carry = split_list(operands, cond_nconsts, body_nconsts)
-    lin_consts, lin_init = ([is_linear(x) for x in part] for part in (consts, carry))
-    lin_carry = fixed_point(lin_init, lambda m: depends_on(body_jaxpr, [*lin_consts, *m]))
-    linear = [*lin_consts, *lin_carry]
-    known = [i for i, lin in enumerate(linear) if not lin]
-    forward = known_part(body_jaxpr, linear, [i for i, lin in enumerate(lin_carry) if not lin])
-    decides = [*range(cond_nconsts), *(cond_nconsts + i for i, lin in enumerate(lin_carry) if not lin)]
-    cond = Jaxpr((), [cond_jaxpr.invars[i] for i in decides], cond_jaxpr.eqns, cond_jaxpr.outvars)
-    sums = [v.aval.strong() for v, lin in zip(body_jaxpr.invars, lin_consts) if lin]
-    avals = [v.aval.strong() for v, lin in zip(body_jaxpr.outvars, lin_carry) if lin]
-
-    def back(*args: Any) -> list[Any]:
-        values, so_far, ct = split_list(args, len(known), len(sums))
-        free = iter(values)
-        found = backward_pass(
-            body_jaxpr, [], [Linear(v.aval) if lin else next(free) for v, lin in zip(body_jaxpr.invars, linear)],
-            spread(ct, lin_carry),
-        )  # fmt: skip
-        own = [c for c, lin in zip(found, linear) if lin]
-        new = [s if c is None else s + c for s, c in zip(so_far, own)]
-        return [*new, *(zeros(a) if c is None else c for c, a in zip(own[len(sums) :], avals))]
-
-    known_avals = [body_jaxpr.invars[i].aval for i in known]
-    cts = [zeros(v.aval.strong()) if ct is None else ct for v, ct in zip(body_jaxpr.outvars, cts)]
-    outs = tape_p.bind(
-        *cond_consts, *(x for x, lin in zip(consts, lin_consts) if not lin),
-        *(x for x, lin in zip(carry, lin_carry) if not lin), *map(zeros, sums),
-        *(ct for ct, lin in zip(cts, lin_carry) if lin), cond_nconsts=cond_nconsts, cond_jaxpr=cond,
-        nconsts=lin_consts.count(False), body_jaxpr=forward,
-        back_jaxpr=close_over(*stage(back, [*known_avals, *sums, *avals])),
+    return transpose_passes(
+        cts, operands, cond_nconsts=cond_nconsts, cond_jaxpr=cond_jaxpr, nconsts=body_nconsts,
+        layout=(Pass(False, len(body_jaxpr.outvars), ()),), jaxprs=(body_jaxpr,),
     )  # fmt: skip
-    carry_cts = spread(outs[len(sums) :], lin_carry)
-    return [
-        *[None] * cond_nconsts, *spread(outs[: len(sums)], lin_consts),
-        *(ct if lin else None for ct, lin in zip(carry_cts, lin_init)),
-    ]  # fmt: skip
 
 
 def _batch(

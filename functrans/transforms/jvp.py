@@ -184,17 +184,34 @@ def jvp_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool], force: Sequence[bool] | Non
     `force` asks for tangents of some outputs even when they are zero (a loop's carry must keep its type).
     """
     key = ("jvp", tuple(nonzero), None if force is None else tuple(force))
-    return jaxpr.memoize(key, lambda: _jvp_jaxpr(jaxpr, nonzero, force))
+    return jaxpr.memoize(key, lambda: _jvp_jaxpr(jaxpr, nonzero, force, jvp))
 
 
-def _jvp_jaxpr(jaxpr: Jaxpr, nonzero: Sequence[bool], force: Sequence[bool] | None) -> tuple[Jaxpr, list[bool]]:
+def separate_jvp_jaxpr(
+    jaxpr: Jaxpr, nonzero: Sequence[bool], force: Sequence[bool] | None = None
+) -> tuple[Jaxpr, list[bool]]:
+    """The same, in which no equation computes values and tangents together: it can be transposed by the tangents."""
+    key = ("separate jvp", tuple(nonzero), None if force is None else tuple(force))
+    return jaxpr.memoize(key, lambda: _jvp_jaxpr(jaxpr, nonzero, force, _linearized_push))
+
+
+def _linearized_push(
+    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
+    outs, lin = linearize(fun, primals, [t is not None for t in tangents])
+    return outs, lin(*(t for t in tangents if t is not None))
+
+
+def _jvp_jaxpr(
+    jaxpr: Jaxpr, nonzero: Sequence[bool], force: Sequence[bool] | None, push: Callable[..., Any]
+) -> tuple[Jaxpr, list[bool]]:
     live_outs: list[bool] = []
     n = len(jaxpr.invars)
 
     def fun(*args: Any) -> list[Any]:
         primals, live = args[:n], iter(args[n:])
         tangents = [next(live) if nz else None for nz in nonzero]
-        outs, out_tangents = jvp(lambda *xs: evaluate(jaxpr, (), xs, sources=True), primals, tangents)
+        outs, out_tangents = push(lambda *xs: evaluate(jaxpr, (), xs, sources=True), primals, tangents)
         for i, (o, t) in enumerate(zip(outs, out_tangents)):
             if force is not None and force[i] and t is None and has_tangent(o):
                 out_tangents[i] = zeros(tangent_aval(o))

@@ -237,7 +237,8 @@ def test_bodies_and_ports():
     assert [n.title for n in while_.bodies[0].outputs] == ["go on"]
     tape = box(ft.visualize(ft.grad(doubled), stage="simplified")(V), "loop")
     assert [b.caption for b in tape.bodies] == ["condition", "body", "backwards"]
-    assert [n.title for n in tape.bodies[2].inputs] == ["carry", "back"]
+    assert [n.title for n in tape.bodies[1].outputs] == ["carry", "tape"]
+    assert [n.title for n in tape.bodies[2].inputs] == ["carry", "tape"]
     assert box(ft.visualize(ft.named_call(np.sin, name="wave"))(V), "call").title == "jit wave"
 
 

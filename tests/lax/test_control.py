@@ -191,3 +191,26 @@ def test_tracebacks_end_in_the_branch():
     with pytest.raises(KeyError, match="mine") as caught:
         traced(lambda p, x: lax.cond(p, broken, lambda v: v, x), True, 1.0)
     assert caught.traceback[-1].name == "broken"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [ft.jit, lambda f: ft.grad(ft.jit(f)), lambda f: ft.jit(ft.grad(f))],
+    ids=["jit", "grad of jit", "jit of grad"],
+)
+def test_what_a_branch_computes_from_captured_values_runs_in_it(wrap):
+    """Also without operands: the other branch is not evaluated, and raises nothing."""
+    seen = []
+
+    def noted(x):
+        seen.append(1)
+        return x
+
+    def beyond(x):
+        return ft.pure_callback(noted, x, ft.lax.stop_gradient(x)) * x
+
+    f = wrap(lambda x: ft.lax.cond(x > 0, lambda: x * x, lambda: beyond(x)))
+    f(2.0)
+    assert seen == []
+    f(-2.0)
+    assert seen

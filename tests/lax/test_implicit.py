@@ -162,6 +162,17 @@ def test_inside_other_constructs(outer):
         np.testing.assert_allclose(got, want, rtol=1e-10)
 
 
+@pytest.mark.parametrize("solve", [by_lu, by_iteration])
+def test_examples_that_do_not_take_part_raise_nothing(solve):
+    """A singular matrix in a branch that its example does not take; a loop of the solver that would not end."""
+    matrices = np.stack([A, np.zeros((3, 3))])
+    f = lambda a: lax.cond(fnp.sum(fnp.abs(a)) > 0, lambda: solve(a, B), lambda: B)
+    for fun in (ft.vmap(f), ft.jit(ft.vmap(f))):
+        np.testing.assert_allclose(fun(matrices), [np.linalg.solve(A, B), B], rtol=1e-10)
+    g = ft.vmap(ft.grad(lambda a: fnp.sum(f(a))))
+    np.testing.assert_allclose(g(matrices)[0], ft.grad(lambda a: fnp.sum(by_lu(a, B)))(A), rtol=1e-8)
+
+
 def test_root():
     np.testing.assert_allclose(cube_root(8.0), 2.0)
     derivatives = ft.jit(lambda a: [cube_root(a), ft.grad(cube_root)(a), ft.grad(ft.grad(cube_root))(a)])(8.0)
