@@ -31,6 +31,12 @@ class Array(np.ndarray, metaclass=_ArrayType):
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return array if type(array) is Array else array.view(Array)
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        """That of the number in an array without axes: elements of arrays, as iteration gives them, can be in sets."""
+        if self.ndim:
+            raise TypeError("unhashable type: an array with axes")
+        return hash(self.item())
+
     def block_until_ready(self) -> Array:
         """This array: results are ready when they are returned."""
         return self

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from functrans import errors
+from functrans.core.adapters import adapt, adapters
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from functrans.core.source import Source, current_source, known_source
@@ -104,6 +105,8 @@ class Tracer:
 @contextmanager
 def deeper() -> Iterator[int]:
     """A level for a new trace, valid inside the block."""
+    if adapters:
+        adapt()
     _state.level += 1
     try:
         yield _state.level

@@ -81,7 +81,8 @@ class Elementwise(Primitive):
         """The NumPy ufunc; those of SciPy, named `module:function`, are imported on first use."""
         if isinstance(self._ufunc, str):
             module, _, function = self._ufunc.partition(":")
-            self._ufunc = getattr(importlib.import_module(module), function)
+            # With SCIPY_ARRAY_API, SciPy wraps its ufuncs.
+            self._ufunc = inspect.unwrap(getattr(importlib.import_module(module), function))
         return self._ufunc
 
     def __call__(self, *args: Any, **options: Any) -> Any:

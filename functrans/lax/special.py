@@ -8,6 +8,7 @@ expression for a dtype, complex ones mostly, run as calls of NumPy.
 from __future__ import annotations
 
 import builtins
+import inspect
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -77,7 +78,8 @@ def _float_loop(types: tuple[Any, ...]) -> Sequence[np.dtype]:
 
     if all(isinstance(t, type) for t in types):
         types = tuple(np.dtype(t) for t in types)
-    return {1: special.i0, 2: special.beta, 3: special.betainc}[len(types)].resolve_dtypes((*types, None))
+    ufunc = {1: special.i0, 2: special.beta, 3: special.betainc}[len(types)]
+    return inspect.unwrap(ufunc).resolve_dtypes((*types, None))  # wrapped, with SCIPY_ARRAY_API
 
 
 class _OfSciPy(_Function):

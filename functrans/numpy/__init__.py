@@ -1,5 +1,8 @@
 """NumPy's namespace for traced and for plain arrays: names, signatures, dtypes and results are NumPy's."""
 
+import importlib
+from typing import Any
+
 from numpy import (
     ScalarType,
     array2string,
@@ -489,6 +492,14 @@ from functrans.numpy.writing import (
     put_along_axis,
     putmask,
 )
+
+
+def __getattr__(name: str) -> Any:
+    """`special`: where SciPy, with SCIPY_ARRAY_API, looks for the special functions of an array's namespace."""
+    if name == "special":
+        return importlib.import_module("functrans.scipy.special")
+    raise AttributeError(f"module 'functrans.numpy' has no attribute {name!r}")
+
 
 __all__ = [
     "__array_api_version__", "__array_namespace_info__", "astype", "bool", "from_dlpack", "unique_all", "unique_counts",

@@ -51,7 +51,7 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
                 return traced(*args, **kwargs)
             try:
-                out = wrap_result(plain(*args, **kwargs))
+                out = wrap_result(plain(*[_plain(a) for a in args], **kwargs))
             except Exception as error:
                 raise explained(error, traced, args, kwargs) from None
             if config.watched:
@@ -62,6 +62,13 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
         return function  # type: ignore[return-value]
 
     return register
+
+
+def _plain(value: Any) -> Any:
+    """An array of another library as NumPy's: NumPy would call that library's methods."""
+    if type(value) is Array or type(value) is np.ndarray or not hasattr(value, "__array__"):
+        return value
+    return value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
 
 
 def creates(numpy_function: Any) -> Callable[[F], F]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -202,7 +203,7 @@ def _scipy_ufuncs() -> dict[Any, Any]:
 
         ours = importlib.import_module("functrans.scipy.special")
         for name in dir(scipy.special):
-            function = getattr(scipy.special, name)
+            function = inspect.unwrap(getattr(scipy.special, name))
             if isinstance(function, np.ufunc) and hasattr(ours, name):
                 _SCIPY[function] = getattr(ours, name)
     return _SCIPY

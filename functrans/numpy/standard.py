@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from functrans.core.adapters import adapters
+from functrans.core.trace import Tracer, current_staging
 from functrans.errors import ArgumentError, TracerArrayConversionError
 from functrans.numpy.dispatch import on_cpu
 
@@ -38,8 +40,12 @@ class Info:
     """
 
     def capabilities(self) -> dict[str, Any]:
-        """What the standard leaves open: masks as indices and shapes that depend on values work outside `jit`."""
-        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
+        """What the standard leaves open: masks as indices, and shapes that depend on values, work outside `jit`.
+
+        Libraries ask for this where they choose their method, so it says what holds where it is asked.
+        """
+        values = current_staging() is None
+        return {"boolean indexing": values, "data-dependent shapes": values, "max dimensions": 64}
 
     def default_device(self) -> str:
         return "cpu"
@@ -93,3 +99,26 @@ def dlpack(self: Any, **options: Any) -> Any:
 
 def dlpack_device(self: Any) -> tuple[int, int]:
     return (1, 0)  # the CPU, as DLPack numbers devices
+
+
+# ---------------------------------------------------------------- other libraries
+
+
+def _adapt_einops() -> None:
+    """A backend of einops for tracers; it finds those that are defined by itself."""
+    backends: Any = importlib.import_module("einops._backends")
+
+    class FunctransBackend(backends.NumpyBackend):
+        framework_name = "functrans"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.np = importlib.import_module("functrans.numpy")
+
+        def is_appropriate_type(self, tensor: Any) -> bool:
+            return isinstance(tensor, Tracer)
+
+    backends._loaded_backends["functrans"] = FunctransBackend()
+
+
+adapters["einops"] = _adapt_einops
