@@ -70,6 +70,7 @@ class Target:
     memory_cost: int
     kernel_cost: int
     parts: Callable[[Eqn, tuple[int, ...]], Parts | None]
+    without: frozenset[str] = frozenset()  # modules whose functions it cannot run
 
 
 @dataclass(eq=False)
@@ -191,8 +192,11 @@ class _Probe:
         return self.k.load(self.var, self.k.ravel(idx, self.aval.shape), safe=True)
 
 
-def probe(eqn: Eqn) -> tuple[list[list[Map]], int] | None:
-    """How a map reads its operands and what one element costs; None if it cannot be lowered."""
+def probe(eqn: Eqn, without: frozenset[str] = frozenset()) -> tuple[list[list[Map]], int] | None:
+    """How a map reads its operands and what one element costs; None if it cannot be lowered.
+
+    Nor can it if that takes functions of modules in `without`.
+    """
     k = KernelBuilder()
     shape = eqn.outvars[0].aval.shape
     idx = tuple(k.const(0, np.int64) if n == 1 else k.variable(n) for n in shape)
@@ -200,6 +204,8 @@ def probe(eqn: Eqn) -> tuple[list[list[Map]], int] | None:
     try:
         eqn.primitive.lower(k, idx, *operands, **eqn.params)  # type: ignore[misc]
     except NotImplementedError:
+        return None
+    if without and any(m in without for n in k._interned.values() if n.kind == "op" for m, _ in n.args[0].imports):
         return None
     place = {node: d for d, node in enumerate(idx) if node.kind == "var"}
     accesses = [
@@ -225,17 +231,17 @@ def _reads(node: Node) -> bool:
 _probes: dict[Any, Any] = {}
 
 
-def _probed(eqn: Eqn) -> tuple[list[list[Map]], int] | None:
+def _probed(eqn: Eqn, without: frozenset[str]) -> tuple[list[list[Map]], int] | None:
     try:
         avals = tuple((a.aval.shape, a.aval.dtype, type(a) is Literal) for a in eqn.inputs)
-        key = (eqn.primitive.name, avals, eqn.outvars[0].aval.shape, tuple(sorted(eqn.params.items())))
+        key = (eqn.primitive.name, avals, eqn.outvars[0].aval.shape, tuple(sorted(eqn.params.items())), without)
         if key not in _probes:
             if len(_probes) > 4096:
                 _probes.clear()
-            _probes[key] = probe(eqn)
+            _probes[key] = probe(eqn, without)
         return _probes[key]
     except TypeError:  # params that do not hash or sort
-        return probe(eqn)
+        return probe(eqn, without)
 
 
 def items_of(jaxpr: Jaxpr, target: Target | None = None) -> list[Item]:
@@ -268,7 +274,7 @@ def _items_of_eqn(eqn: Eqn, position: int, target: Target) -> list[Item]:
         return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
     if p.reduction is not None and "axes" in eqn.params and len(eqn.inputs) == 1 and isinstance(eqn.inputs[0], Var):
         return _reduction_items(eqn, position, target)
-    probed = _probed(eqn) if p.lower is not None else None
+    probed = _probed(eqn, target.without) if p.lower is not None else None
     if probed is None:
         return [Item(position, "opaque", eqn, eqn.inputs, eqn.outvars)]
     return [Item(position, "map", eqn, eqn.inputs, eqn.outvars, probed[0], probed[1])]

@@ -13,9 +13,10 @@ import linecache
 import re
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from functrans import config
@@ -120,10 +121,25 @@ def _compiled(source: str, capability: Capability) -> bytes:
     for name in signature_of(source):
         element = getattr(types, name.rstrip("*"))
         arguments.append(types.CPointer(element) if name.endswith("*") else element)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _as_if_on(capability):
         warnings.simplefilter("ignore")  # of Numba's: that there is no GPU, that a grid is small
         ptx, _ = cuda.compile_ptx(function_of(source), types.void(*arguments), cc=capability)
     return ptx.encode()
+
+
+@contextmanager
+def _as_if_on(capability: Capability) -> Iterator[None]:
+    """Compile the functions that a kernel calls for its compute capability too: Numba asks the driver for one."""
+    from numba.cuda import dispatcher
+    from numba.cuda.core.compiler_lock import global_compiler_lock
+
+    with global_compiler_lock:  # nobody else compiles meanwhile
+        asked = dispatcher.get_current_device
+        dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
+        try:
+            yield
+        finally:
+            dispatcher.get_current_device = asked
 
 
 MISSING = (

@@ -17,8 +17,9 @@ from functrans.compiler import plan as p
 from functrans.compiler.contractions import with_accumulation, with_loops
 from functrans.compiler.convolution import with_expansions
 from functrans.compiler.cuda import schedule as grid
+from functrans.compiler.cuda.calls import CallDevice
 from functrans.compiler.cuda.families import is_for_tiles
-from functrans.compiler.cuda.library import CallDevice, emit_equation
+from functrans.compiler.cuda.library import emit_equation
 from functrans.compiler.cuda.runtime import Runtime, runtime
 from functrans.compiler.program import Compiled, Lowered, simplified_with_constants
 from functrans.compiler.rewriting import Variant, with_effects_marked, with_updates_apart

@@ -62,7 +62,10 @@ def _parts(eqn: Eqn, axes: tuple[int, ...]) -> Parts | None:
     return Parts(PART, False, dtype)
 
 
-GPU = Target(memory_cost=30, kernel_cost=1 << 20, parts=_parts)
+#: SciPy's functions, and those written around them, are code of the host.
+_OF_THE_HOST = frozenset({"functrans.compiler.scipyfunctions", "functrans.compiler.special"})
+
+GPU = Target(memory_cost=30, kernel_cost=1 << 20, parts=_parts, without=_OF_THE_HOST)
 
 
 def schedule(jaxpr: Jaxpr, apart: bool = False) -> list[Kernel | Opaque]:
