@@ -116,6 +116,13 @@ def _types_of(values: Sequence[Any]) -> tuple[Any, ...] | None:
     return tuple(key)
 
 
+def _types_on_gpu(values: Sequence[Any]) -> tuple[Any, ...] | None:
+    """Dtypes and shapes of arrays that all are on the GPU, as a key."""
+    if not all(isinstance(x, Tracer) and x.has_value for x in values):
+        return None
+    return tuple((x.aval.dtype, x.aval.shape) for x in values)
+
+
 class Jitted:
     """What `jit` returns: call it as the function, or look at the stages of its compilation."""
 
@@ -145,6 +152,7 @@ class Jitted:
         self._has_static = bool(self._static_nums or self._static_names)
         self._by_signature: dict[Any, _Entry] = {}
         self._by_arrays: dict[Any, _Entry] = {}
+        self._on_gpu: dict[Any, _Entry] = {}
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -157,9 +165,14 @@ class Jitted:
                 if entry is not None:
                     return entry.run(args)
             leaves, tree = flatten((args, kwargs))
-            entry = self._by_arrays.get((tree, _types_of(leaves)))
+            types = _types_of(leaves)
+            entry = self._by_arrays.get((tree, types))
             if entry is not None:
                 return entry.run(leaves)
+            if types is None and self._on_gpu:
+                entry = self._on_gpu.get((tree, _types_on_gpu(leaves)))
+                if entry is not None:
+                    return entry.run_on_gpu(leaves)
         return self._call(args, kwargs)
 
     @api_boundary
@@ -173,6 +186,9 @@ class Jitted:
             outs = jit_p.bind(*entry.closed.consts, *leaves, jaxpr=entry.callee, name=self._name)
             return unflatten(entry.out_tree, outs)
         if devices.placement(self._device, self._name, leaves, entry.closed.consts) == "cuda":
+            placed = _types_on_gpu(leaves)
+            if placed and not self._has_static and not bound_axes() and not jaxpr_has_effect(entry.callee):
+                self._on_gpu[entry.in_tree, placed] = entry
             return entry.run_on_gpu(leaves)
         leaves = [devices.device_get(x) if isinstance(x, Tracer) else x for x in leaves]  # for device="cpu"
         types = _types_of(leaves)
@@ -276,6 +292,7 @@ class Jitted:
         """Forget all traces of this function (kernels stay in the kernel caches)."""
         self._by_signature.clear()
         self._by_arrays.clear()
+        self._on_gpu.clear()
 
     def __repr__(self) -> str:
         return f"<jit of {self._name}>"

@@ -223,12 +223,15 @@ class Writer:
     # ---------------------------------------------------------------- scopes
 
     @contextmanager
-    def opened(self, variable: Node | None, header: str, branch: bool = False) -> Iterator[Scope]:
+    def opened(
+        self, variable: Node | None, header: str, branch: bool = False, before: str | None = None
+    ) -> Iterator[Scope]:
+        """A scope, written when it closes: by then all that it needs from outside has been written before it."""
         scope = Scope(variable, branch=branch)
         self.scopes.append(scope)
         yield scope
         self.scopes.pop()
-        self.scopes[-1].lines.append(header)
+        self.scopes[-1].lines += [header] if before is None else [before, header]
         self.scopes[-1].lines += ["    " + line for line in scope.lines or ["pass"]]
 
     def deps(self, node: Node) -> set[Node]:

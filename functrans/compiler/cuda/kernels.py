@@ -8,6 +8,7 @@ key. A GPU is not needed. A file holds a checksum and the PTX; one that is not a
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import linecache
 import re
@@ -130,10 +131,9 @@ def _compiled(source: str, capability: Capability) -> bytes:
 @contextmanager
 def _as_if_on(capability: Capability) -> Iterator[None]:
     """Compile the functions that a kernel calls for its compute capability too: Numba asks the driver for one."""
-    from numba.cuda import dispatcher
-    from numba.cuda.core.compiler_lock import global_compiler_lock
-
-    with global_compiler_lock:  # nobody else compiles meanwhile
+    dispatcher: Any = importlib.import_module("numba.cuda.dispatcher")
+    lock: Any = importlib.import_module("numba.cuda.core.compiler_lock").global_compiler_lock
+    with lock:  # nobody else compiles meanwhile
         asked = dispatcher.get_current_device
         dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
         try:

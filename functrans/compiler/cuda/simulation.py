@@ -220,7 +220,8 @@ def __getattr__(name: str) -> Any:
 
     text = getattr(getattr(mathematics, name, None), "py_func", None)
     if text is not None:
-        return text
+        kind = np.float64 if name.endswith("64") else np.float32
+        return lambda *args: text(*map(kind, args))
     if name.startswith("scipy_"):
         from scipy import special
 

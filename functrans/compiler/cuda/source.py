@@ -257,8 +257,8 @@ class GridWriter(Writer):
         self, variable: Node, name: str, begin: str, end: str, step: str, width: int, body: Callable[[], None]
     ) -> None:
         counter = name if width == 1 else f"{name}v"
-        self.line(f"{counter} = {begin}")
-        with self.opened(None if width > 1 else variable, f"while {counter} < {end}:") as scope:
+        loop = None if width > 1 else variable
+        with self.opened(loop, f"while {counter} < {end}:", before=f"{counter} = {begin}") as scope:
             scope.spread = True
             if width == 1:
                 body()
@@ -325,7 +325,9 @@ class GridWriter(Writer):
 
     def put(self, s: Store, value: str) -> None:
         if self.copy is not None and not s.combine and self.in_steps(s.var, s.offset):
-            self.waiting.setdefault(s, []).append(stored(value, s.var.aval.dtype, self))
+            name = self.fresh()  # the value itself may be the loop's variable, which goes on
+            self.line(f"{name} = {stored(value, s.var.aval.dtype, self)}")
+            self.waiting.setdefault(s, []).append(name)
         elif self.shape.mode != "thread" and self.nest.order and not self.is_shared:
             with self.opened(None, "if lane == 0:"):
                 super().put(s, value)
@@ -333,6 +335,12 @@ class GridWriter(Writer):
             super().put(s, value)
 
     # ---------------------------------------------------------------- reductions
+
+    def write_reduce(self, node: Node) -> str:
+        outer, self.copy = self.copy, None  # its loops are no part of a vector's
+        name = super().write_reduce(node)
+        self.copy = outer
+        return name
 
     def accumulator(self, node: Node) -> Accumulator:
         return TeamAccumulator(self, node)
@@ -347,8 +355,7 @@ class GridWriter(Writer):
             if not blocked:
                 write(start, stop)
                 return
-            self.line(f"{name}b = {start}")
-            with self.opened(None, f"while {name}b < {stop}:"):
+            with self.opened(None, f"while {name}b < {stop}:", before=f"{name}b = {start}"):
                 self.line(f"{name}e = min({name}b + {step}, {stop})")
                 for t in totals:
                     t.begin_block()

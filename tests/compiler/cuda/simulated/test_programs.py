@@ -1,0 +1,9 @@
+"""Random programs in Numba's simulator."""
+
+import pytest
+from programs import check_on_gpu
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_program(seed):
+    check_on_gpu(seed)
