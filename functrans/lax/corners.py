@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from functrans.compiler.mathematics import plane
-
 
 def floor_divide(x1: Any, x2: Any) -> Any:
     """`numpy.floor_divide`, but `floor(x1 / x2)` where one of two floats is infinite.
@@ -71,6 +69,8 @@ def _complex_corners(name: str, ufunc: Any, x: Any) -> Any:
     corner = ~np.isfinite(x)
     if not np.any(corner):
         return ufunc(x)
+    from functrans.compiler.mathematics import plane  # imports Numba
+
     x = np.asarray(x)
     with np.errstate(invalid="ignore", over="ignore"):
         out = np.asarray(ufunc(x))
