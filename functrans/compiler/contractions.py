@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -82,18 +83,19 @@ def emit_contraction(p: Planner, eqn: Eqn) -> bool:
     if contraction_of(eqn).k == 0:
         p.emit(Zero(target.slot, nbytes(eqn.outvars[0].aval)), target)
     else:
-        _multiply(p, eqn, sources, target, accumulate=False)
+        _multiply(p, eqn, sources, target)
     return True
 
 
 def emit_accumulation(p: Planner, eqn: Eqn) -> bool:
-    """A sum `x + a @ b`: the product is added to `x` where it lies, or to a copy of it."""
+    """A sum `x + scale * (a @ b)`: the product is added to `x` where it lies, or to a copy of it."""
     x, *factors = eqn.inputs
     product = eqn.replace(inputs=factors)
+    scale = eqn.params["scale"]
     sources = [p.read(a) for a in factors]
     target = p.updated(x, eqn.outvars[0])
     if contraction_of(product).k:
-        _multiply(p, product, sources, target, accumulate=True)
+        _multiply(p, product, sources, target, accumulate=True, scale=scale)
     return True
 
 
@@ -102,7 +104,9 @@ def _is_for_blas(eqn: Eqn, factors: Sequence[Atom]) -> bool:
     return dtype in BLAS_DTYPES and all(a.aval.dtype == dtype and type(a) is Var for a in factors)
 
 
-def _multiply(p: Planner, eqn: Eqn, sources: Sequence[Place], target: Place, accumulate: bool) -> None:
+def _multiply(
+    p: Planner, eqn: Eqn, sources: Sequence[Place], target: Place, accumulate: bool = False, scale: float = 1.0
+) -> None:
     """Matrix products, one for each element of the batch; by a loop where a batch has no single stride."""
     out, c = eqn.outvars[0].aval, contraction_of(eqn)
     if out.size == 0:
@@ -129,7 +133,7 @@ def _multiply(p: Planner, eqn: Eqn, sources: Sequence[Place], target: Place, acc
         places = own
     product = Gemm(
         out.dtype, places[0].slot, places[1].slot, places[2].slot, c.m, c.n, c.k, a.transposed, b.transposed,
-        a.leading, b.leading, c.n, inner, a.batch_stride, b.batch_stride, c.m * c.n, accumulate,
+        a.leading, b.leading, c.n, inner, a.batch_stride, b.batch_stride, c.m * c.n, accumulate, scale,
     )  # fmt: skip
     p.emit(product, *places)
     if outer > 1:
@@ -238,34 +242,45 @@ def _merge(shape: Sequence[int], strides: Sequence[int], dims: Dims) -> tuple[in
 
 
 def _accumulation(product: Primitive) -> Primitive:
-    """`x + dot_general(a, b)`."""
-    impl = lambda x, a, b, **params: x + product.impl(a, b, **params)
+    """`x + scale * dot_general(a, b)`."""
+    impl = lambda x, a, b, *, scale, **params: x + x.dtype.type(scale) * product.impl(a, b, **params)
     return Variant(product, name="dot_general_add", impl=impl)
 
 
 def with_accumulation(jaxpr: Jaxpr) -> Jaxpr:
-    """The program with `x + a @ b` as one equation, where `x` lies in memory anyway and nothing fuses with the sum."""
+    """The program with `x + a @ b`, or `x - c * (a @ b)`, as one equation.
+
+    Where `x` lies in memory anyway, and nothing fuses with the sum.
+    """
     uses: dict[Atom, int] = {}
     for atom in (*(a for e in jaxpr.eqns for a in e.inputs), *jaxpr.outvars):
         uses[atom] = uses.get(atom, 0) + 1
     arguments, results = set(jaxpr.invars), set(jaxpr.outvars)
-    products: dict[Atom, Eqn] = {}
+    products: dict[Atom, tuple[Eqn, float, list[Eqn]]] = {}  # the product, its factor, and the equations in between
     stored: set[Atom] = set()  # results of products, of which nothing else is made
     replaced: dict[Eqn, Eqn | None] = {}
     for eqn in jaxpr.eqns:
         out = eqn.outvars[0] if eqn.outvars else None
-        if eqn.primitive.name == "dot_general" and not wants_loops(eqn) and uses.get(out, 0) == 1:  # type: ignore[arg-type]
-            products[out] = eqn  # type: ignore[index]
-            stored.add(out)  # type: ignore[arg-type]
-        elif eqn.primitive.name == "add" and out is not None:
-            for x, y in (eqn.inputs, eqn.inputs[::-1]):
+        if out is None:
+            continue
+        if eqn.primitive.name == "dot_general" and not wants_loops(eqn) and uses.get(out, 0) == 1:
+            products[out] = (eqn, 1.0, [])
+            stored.add(out)
+        elif eqn.primitive.name in ("mul", "neg") and uses.get(out, 0) == 1:
+            scaled = _scaled(eqn, products)
+            if scaled is not None:
+                products[out] = scaled
+        elif eqn.primitive.name in ("add", "sub"):
+            sign = 1.0 if eqn.primitive.name == "add" else -1.0
+            for x, y in (eqn.inputs, eqn.inputs[::-1]) if sign > 0 else (eqn.inputs,):
                 if y not in products or x.aval.shape != out.aval.shape or type(x) is not Var:
                     continue
                 if x in stored or (x in arguments and out in results):
-                    product = products.pop(y)
+                    product, scale, between = products.pop(y)
                     new = _accumulation(product.primitive)
-                    replaced[product] = None
-                    replaced[eqn] = Eqn(new, (x, *product.inputs), eqn.outvars, product.params, eqn.source)
+                    params = {**product.params, "scale": sign * scale}
+                    replaced.update(dict.fromkeys((product, *between)))
+                    replaced[eqn] = Eqn(new, (x, *product.inputs), eqn.outvars, params, eqn.source)
                     products.pop(x, None)
                     if uses.get(out, 0) == 1:
                         stored.add(out)
@@ -274,6 +289,20 @@ def with_accumulation(jaxpr: Jaxpr) -> Jaxpr:
         return jaxpr
     eqns = [kept for e in jaxpr.eqns if (kept := replaced.get(e, e)) is not None]
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
+
+
+def _scaled(eqn: Eqn, products: dict[Atom, tuple[Eqn, float, list[Eqn]]]) -> tuple[Eqn, float, list[Eqn]] | None:
+    """A product times a real constant, or its negative."""
+    factor: Any = -1.0
+    (y,) = (a for a in eqn.inputs if type(a) is Var) if sum(type(a) is Var for a in eqn.inputs) == 1 else (None,)
+    if eqn.primitive.name == "mul":
+        factor = next((a.value for a in eqn.inputs if type(a) is Literal), None)
+    if y not in products or factor is None or y.aval.shape != eqn.outvars[0].aval.shape:
+        return None
+    if np.iscomplexobj(factor) or not np.isfinite(factor):
+        return None
+    product, scale, between = products.pop(y)
+    return product, scale * float(factor), [*between, eqn]
 
 
 # ------------------------------------------------------------------ loops

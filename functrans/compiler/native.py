@@ -30,7 +30,7 @@ class Assembler:
         self.pointers = machine.LEAST_TABLE
         self._labels: dict[int, int] = {}
         self._jumps: list[tuple[int, int]] = []
-        self._scalars: dict[np.dtype, tuple[int, int]] = {}
+        self._constants: dict[tuple[np.dtype, float], int] = {}
         for instruction in plan.instructions:
             self._add(instruction)
         self.code.append(machine.RETURN)
@@ -101,22 +101,23 @@ class Assembler:
         ]  # fmt: skip
 
     def _gemm(self, i: p.Gemm) -> None:
-        one, zero = self._one_and_zero(i.dtype)
+        beta, alpha = self._constant(i.dtype, float(i.accumulate)), self._constant(i.dtype, i.scale)
         size = i.dtype.itemsize
         letter = {False: ord("N"), True: ord("T")}
         self.code += [
             machine.GEMM, blas.routine("gemm", i.dtype), i.a, i.b, i.c, i.m, i.n, i.k, letter[i.transpose_a],
             letter[i.transpose_b], max(i.lda, 1), max(i.ldb, 1), max(i.ldc, 1), i.batch, i.stride_a * size,
-            i.stride_b * size, i.stride_c * size, one, one if i.accumulate else zero, size, machine.product_runner(),
+            i.stride_b * size, i.stride_c * size, alpha, beta, size, machine.product_runner(),
             *blas.thread_count(),
         ]  # fmt: skip
 
-    def _one_and_zero(self, dtype: np.dtype) -> tuple[int, int]:
-        if dtype not in self._scalars:
-            pair = np.array([1, 0], dtype)
-            self.keep.append(pair)
-            self._scalars[dtype] = (pair.ctypes.data, pair.ctypes.data + dtype.itemsize)
-        return self._scalars[dtype]
+    def _constant(self, dtype: np.dtype, value: float) -> int:
+        """The address of a number that stays."""
+        if (dtype, value) not in self._constants:
+            array = np.array([value], dtype)
+            self.keep.append(array)
+            self._constants[dtype, value] = array.ctypes.data
+        return self._constants[dtype, value]
 
 
 class State:

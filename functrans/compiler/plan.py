@@ -97,7 +97,7 @@ class CallKernel(Instruction):
 
 @dataclass(frozen=True)
 class Gemm(Instruction):
-    """`c[b] = op(a[b]) @ op(b[b])` (or `+=`) for row-major matrices, over a batch with strides in elements."""
+    """`c[b] = scale op(a[b]) @ op(b[b])` (or `+=`) for row-major matrices, over a batch with strides in elements."""
 
     dtype: np.dtype
     a: int
@@ -116,6 +116,7 @@ class Gemm(Instruction):
     stride_b: int
     stride_c: int
     accumulate: bool = False
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)

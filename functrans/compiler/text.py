@@ -122,6 +122,7 @@ def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
             batch = f" x {ins.batch}" if ins.batch != 1 else ""
             a, b = (f"%{s}{'.T' if t else ''}" for s, t in ((ins.a, ins.transpose_a), (ins.b, ins.transpose_b)))
             sign = "+=" if ins.accumulate else "="
+            sign += f" {ins.scale:.6g} *" if ins.scale != 1 else ""
             return f"%{ins.c} {sign} BLAS gemm {a} @ {b}  # {ins.dtype} ({ins.m}, {ins.k}) @ ({ins.k}, {ins.n}){batch}"
         case Copy(target, source, n):
             return f"%{target} = copy %{source}  # {n} bytes"

@@ -172,6 +172,14 @@ def test_sums_of_products_are_products_that_add():
     text = check(fun, a, b, c).lowered.as_text("loops")
     assert text.count("+= BLAS gemm") == 3
 
+    def steps(a, b, c):
+        half = e.mul(lax.dot(a, b), 0.5)
+        return [e.sub(c, e.neg(e.mul(0.1, lax.dot(c, b)))), e.sub(b, half), e.sub(e.mul(lax.dot(b, a), 2.0), a)]
+
+    text = check(steps, a, b, c).lowered.as_text("loops")
+    assert text.count("+= 0.1 * BLAS gemm") == text.count("+= -0.5 * BLAS gemm") == 1
+    assert text.count("BLAS gemm") == 3
+
 
 def nested(x, n):
     """Loops and branches in each other, with carries that change places, and results stacked."""

@@ -228,7 +228,8 @@ class DeviceProgram:
         b = matrices(i.b, i.k, i.n, i.ldb, i.stride_b, i.transpose_b)
         c = matrices(i.c, i.m, i.n, i.ldc, i.stride_c, False)
         if i.accumulate:
-            c += runtime.xp.matmul(a, b)
+            product = runtime.xp.matmul(a, b)
+            c += product if i.scale == 1 else i.dtype.type(i.scale) * product
         else:
             runtime.xp.matmul(a, b, out=c)
 
