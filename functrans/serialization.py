@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,9 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def load(path: str | os.PathLike[str], like: Any = None) -> Any:
+def load(
+    path: str | os.PathLike[str], like: Any = None, *, rename: Callable[[str], str] | None = None, strict: bool = True
+) -> Any:
     """Read a pytree from a file that `save` wrote, or any file in the safetensors format.
 
     Arrays of bfloat16 become float32.
@@ -116,6 +118,8 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
         path: the file's name.
         like: a pytree of the structure that was saved, whose leaves (arrays, numbers, or `ShapeDtypeStruct`) tell
             shapes and dtypes; a model as it was made, say.
+        rename: from the key path of a leaf of `like` to the name that it has in the file, for files of other programs.
+        strict: whether a leaf of the file that `like` has no place for is an error.
 
     Returns:
         A pytree of the structure of `like`; without `like` a dict of arrays by key path.
@@ -135,9 +139,12 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
     found, _ = _read(path)
     if like is None:
         return found
-    wanted = dict(_named_leaves(like))
+    wanted = {name if rename is None else rename(name): leaf for name, leaf in _named_leaves(like)}
+    if len(wanted) < len(flatten(like)[0]):
+        raise ArgumentError("load: rename gives two leaves of `like` the same name in the file")
     problems = [f"{_shown(name)} is missing" for name in wanted if name not in found]
-    problems += [f"{_shown(name)} is in the file, and not in `like`" for name in found if name not in wanted]
+    if strict:
+        problems += [f"{_shown(name)} is in the file, and not in `like`" for name in found if name not in wanted]
     for name, leaf in wanted.items():
         if name in found and (difference := _difference(found[name], leaf)):
             problems.append(f"{_shown(name)} {difference}")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -251,6 +252,26 @@ def test_hostile_metadata(tmp_path, own):
         assert_same(ft.load(tmp_path / "x")["a"], ft.numpy.arange(3))
     except FileFormatError:
         pass
+
+
+def test_names_of_other_programs(tmp_path):
+    """The names that PyTorch gives to what is in a `Sequential`, beside something that has no place here."""
+    model = ft.nn.Sequential(
+        ft.nn.Linear(2, 3, key=ft.random.key(0)), ft.nn.relu, ft.nn.Linear(3, 1, key=ft.random.key(1))
+    )
+    path = tmp_path / "torch.safetensors"
+    names = {"0.weight": np.ones((3, 2), "f4"), "0.bias": np.zeros(3, "f4"), "2.weight": np.ones((1, 3), "f4"),
+             "2.bias": np.full(1, 5, "f4")}  # fmt: skip
+    safetensors.numpy.save_file({**names, "steps": np.array(7)}, path)
+    rename = lambda name: name.removeprefix(".layers[").replace("]", "")
+    found = ft.load(path, like=model, rename=rename, strict=False)
+    np.testing.assert_array_equal(found(np.ones((1, 2), np.float32)), [[11]])
+    with pytest.raises(TreeStructureError, match="steps is in the file, and not in `like`"):
+        ft.load(path, like=model, rename=rename)
+    with pytest.raises(TreeStructureError, match=r"\.layers\[0\]\.weight is missing"):
+        ft.load(path, like=model, strict=False)
+    with pytest.raises(ArgumentError, match="two leaves of `like` the same name"):
+        ft.load(path, like=model, rename=lambda name: "0.weight")
 
 
 def written(folder, header, content=b""):

@@ -25,6 +25,7 @@ from functrans.optim.optimizers import (
     rmsprop,
     sgd,
 )
+from functrans.optim.plateau import ReduceOnPlateauState, reduce_on_plateau
 from functrans.optim.quasi_newton import (
     ScaleByBacktrackingLinesearchState,
     ScaleByLBFGSState,
@@ -91,14 +92,16 @@ from functrans.optim.wrappers import (
 
 __all__ = [
     "EmptyState", "GradientTransformation", "GradientTransformationExtraArgs", "InjectHyperparamsState", "MaskedState",
-    "MultiSteps", "MultiStepsState", "PartitionState", "ScaleByAdadeltaState", "ScaleByAdamState",
+    "MultiSteps", "MultiStepsState", "PartitionState", "ReduceOnPlateauState", "ScaleByAdadeltaState",
+    "ScaleByAdamState",
     "ScaleByAmsgradState", "ScaleByBacktrackingLinesearchState", "ScaleByLBFGSState", "ScaleByLionState",
     "ScaleByRmsState", "ScaleByRssState", "ScaleByScheduleState", "ScaleByStddevState", "ScaleByZoomLinesearchState",
     "TraceState", "adadelta", "adagrad", "adam", "adamax", "adamw", "add_decayed_weights", "amsgrad", "apply_updates",
     "chain", "clip", "clip_by_global_norm", "constant_schedule", "cosine_decay_schedule", "cosine_onecycle_schedule",
     "exponential_decay", "global_norm", "identity", "inject_hyperparams", "join_schedules", "lamb", "lars", "lbfgs",
     "linear_onecycle_schedule", "linear_schedule", "lion", "masked", "multi_transform", "nadam", "partition",
-    "piecewise_constant_schedule", "polynomial_schedule", "radam", "rmsprop", "scale", "scale_by_adadelta",
+    "piecewise_constant_schedule", "polynomial_schedule", "radam", "reduce_on_plateau", "rmsprop", "scale",
+    "scale_by_adadelta",
     "scale_by_adam", "scale_by_adamax", "scale_by_amsgrad", "scale_by_backtracking_linesearch", "scale_by_lbfgs",
     "scale_by_learning_rate", "scale_by_lion", "scale_by_radam", "scale_by_rms", "scale_by_rss", "scale_by_schedule",
     "scale_by_stddev", "scale_by_trust_ratio", "scale_by_zoom_linesearch", "set_to_zero", "sgd", "step_decay", "trace",
