@@ -140,12 +140,10 @@ def test_other_objectives():
     assert found.status == 3
     found = minimize(rosenbrock, START, options={"maxiter": 3})
     assert (found.nit, found.status, found.success) == (3, 1, False)
-    found = minimize(lambda x: np.sum(x), np.ones(2))  # has no minimum
+    found = minimize(lambda x: np.sum(x), np.ones(2), options={"maxiter": 5})  # has no minimum
     assert not found.success
-    many = minimize(
-        lambda x: np.sum((x - np.arange(600.0)) ** 2 * np.linspace(1, 5, 600)), np.zeros(600), method="L-BFGS"
-    )
-    np.testing.assert_allclose(many.x, np.arange(600.0), atol=1e-3)
+    many = minimize(lambda x: np.sum((x - np.arange(60.0)) ** 2 * np.linspace(1, 5, 60)), np.zeros(60), method="L-BFGS")
+    np.testing.assert_allclose(many.x, np.arange(60.0), atol=1e-3)
 
 
 def test_derivatives_of_minimisers():
@@ -161,6 +159,32 @@ def test_derivatives_of_minimisers():
     wide = lambda c: optimize.minimize(lambda x: np.sum((x - c) ** 2 + x**4), np.zeros(513), method="L-BFGS", tol=1e-9)
     x, t = ft.jvp(lambda c: wide(c).x, (1.0,), (1.0,))  # by conjugate gradients
     np.testing.assert_allclose(t, 1 / (1 + 6 * x**2), rtol=1e-6)
+
+
+def test_minima_of_one_variable():
+    quartic = lambda x, a: (x - a) ** 4 - 3 * (x - 2.0) ** 2
+    wave = lambda x, a: np.cos(a * x) + 0.1 * x
+    for options in (
+        {},
+        {"bracket": (5.0, 3.0)},
+        {"bounds": (1.0, 6.0)},
+        {"bounds": (1.0, 6.0), "options": {"xatol": 1e-9}},
+    ):
+        for f in (quartic, wave):
+            want = scipy.optimize.minimize_scalar(f, args=(1.3,), **options)
+            assert optimize.minimize_scalar(f, args=(1.3,), **options).x == want.x
+            found = traced(lambda a, f=f, o=options: optimize.minimize_scalar(f, args=(a,), **o))(1.3)
+            assert found.success
+            np.testing.assert_allclose(found.x, want.x, atol=2e-5)
+            np.testing.assert_allclose(found.fun, want.fun, rtol=1e-8)
+            assert found.nfev <= 2 * want.nfev
+    at_end = traced(lambda b: optimize.minimize_scalar(lambda x: x, bounds=(0.5, b)))(2.0)
+    np.testing.assert_allclose(at_end.x, 0.5, atol=2e-5)
+    tight = lambda a: optimize.minimize_scalar(wave, bounds=(1.0, 4.0), args=(a,), options={"xatol": 1e-10})
+    x = tight(1.3).x
+    slope = (0.1 / 1.3 / np.sqrt(1.3**2 - 0.01) - x) / 1.3  # of sin(a x) = 0.1 / a
+    np.testing.assert_allclose(ft.grad(lambda a: tight(a).x)(1.3), slope, rtol=1e-6)
+    np.testing.assert_allclose(ft.jit(ft.grad(lambda a: tight(a).fun))(1.3), -x * np.sin(1.3 * x), rtol=1e-6)
 
 
 # ---------------------------------------------------------------- roots
@@ -351,6 +375,10 @@ MIN = optimize.minimize
         (lambda x: optimize.least_squares(lambda x: x[None], x), errors.ShapeError, "residuals of one dimension"),
         (lambda x: optimize.curve_fit(lambda *a: a[0], x, x), errors.ArgumentError, "give p0"),
         (lambda x: optimize.curve_fit(lambda x, a: a * x, x, x, method="trf"), errors.ArgumentError, "method='lm'"),
+        (lambda x: optimize.minimize_scalar(np.sin, bounds=(x, 1)), errors.ShapeError, "scalars as ends, got"),
+        (lambda x: optimize.minimize_scalar(lambda t: t * x), errors.ShapeError, "minimize_scalar takes a function"),
+        (lambda x: optimize.minimize_scalar(np.sin, (x[0], 1), method="golden"), errors.ArgumentError, "'brent'"),
+        (lambda x: optimize.minimize_scalar(np.sin, (x[0], 1, 2)), errors.ArgumentError, "two points, got 3"),
         (lambda x: optimize.linear_sum_assignment(x), errors.ShapeError, "a matrix of costs"),
     ],
 )  # fmt: skip

@@ -21,9 +21,10 @@ from functrans.scipy.optimize.roots import (
     root_scalar,
     toms748,
 )
+from functrans.scipy.optimize.scalar import ScalarResult, minimize_scalar
 
 __all__ = [
-    "LeastSquaresResult", "OptimizeResults", "RootResult", "RootResults", "bisect", "brenth", "brentq", "curve_fit",
-    "fixed_point", "least_squares", "linear_sum_assignment", "minimize", "newton", "ridder", "root", "root_scalar",
-    "toms748",
+    "LeastSquaresResult", "OptimizeResults", "RootResult", "RootResults", "ScalarResult", "bisect", "brenth", "brentq",
+    "curve_fit", "fixed_point", "least_squares", "linear_sum_assignment", "minimize", "minimize_scalar", "newton",
+    "ridder", "root", "root_scalar", "toms748",
 ]  # fmt: skip
