@@ -17,6 +17,7 @@ from functrans.core.trace import Tracer, stage
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
+from functrans.lax.broadcasting import broadcast_in_dim
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import check_results, common_consts, function_name, spread, stage_function, takes_weak
 from functrans.lax.reductions import reduce_or
@@ -170,7 +171,7 @@ def _taylor(order: int, primals: Any, series: Any, *, branches: Branches, **mark
 
 
 def _linearize(primals: Any, tangents: Any, *, branches: Branches, **mark: bool) -> Any:
-    """The branch that runs saves its residuals; places for those of the others are filled with zeros."""
+    """The branch that runs saves its residuals; places for those of the others are filled with what does no harm."""
     index, *operands = primals
     nonzero = [t is not None for t in tangents[1:]]
     splits = [linearize_jaxpr(b, nonzero) for b in branches]
@@ -182,7 +183,7 @@ def _linearize(primals: Any, tangents: Any, *, branches: Branches, **mark: bool)
         def fun(*args: Any) -> list[Any]:
             results = evaluate(splits[number].forward, (), args, sources=True)
             saved = dict(zip(places[number], results[n_outs:]))
-            return [*results[:n_outs], *(saved[k] if k in saved else zeros(a) for k, a in enumerate(slots))]
+            return [*results[:n_outs], *(saved[k] if k in saved else _harmless(a) for k, a in enumerate(slots))]
 
         return close_over(*stage(fun, branches[number].in_avals))
 
@@ -207,6 +208,16 @@ def _linearize(primals: Any, tangents: Any, *, branches: Branches, **mark: bool)
         branches=tuple(linear(i) for i in range(len(branches))), **mark,
     )  # fmt: skip
     return outs[:n_outs], spread(out_tangents, force)
+
+
+def _harmless(aval: ShapedArray) -> Any:
+    """Ones, and zeros for integers: a mapped branch reads them for examples that did not take it.
+
+    Residuals are divisors often; where one were zero, a derivative of what is not selected would be NaN.
+    """
+    if aval.dtype.kind not in "fc":
+        return zeros(aval)
+    return broadcast_in_dim(aval.dtype.type(1), aval.shape, ())
 
 
 def _residual_slots(residuals: Sequence[Sequence[ShapedArray]]) -> tuple[list[ShapedArray], list[list[int]]]:

@@ -6,6 +6,7 @@ from helpers import abstract, assert_same, check_jaxprs, check_rules, programs, 
 from hypothesis import given, strategies as st
 
 import functrans as ft
+import functrans.numpy as fnp
 from functrans import errors, lax
 from functrans.core.trace import stage
 from functrans.transforms.jvp import linearize_jaxpr
@@ -214,3 +215,11 @@ def test_what_a_branch_computes_from_captured_values_runs_in_it(wrap):
     assert seen == []
     f(-2.0)
     assert seen
+
+
+def test_second_derivatives_of_mapped_branches_do_not_divide_by_what_was_not_computed():
+    f = lambda x: ft.lax.cond(x > 0, lambda x: fnp.sin(x), lambda x: fnp.sin(x) / (2 + x**2), x)
+    x = np.array([1.0, -1.0])
+    each = [ft.grad(ft.grad(f))(v) for v in x]
+    for total in (lambda x: fnp.sum(ft.vmap(ft.grad(f))(x)), ft.jit(lambda x: fnp.sum(ft.vmap(ft.grad(f))(x)))):
+        np.testing.assert_allclose(ft.grad(total)(x), each, rtol=1e-12)

@@ -12,6 +12,25 @@ import functrans.numpy as fnp
 
 SHAPES = [(), (3,), (4,), (20,), (2, 3), (3, 3), (20, 3), (2, 3, 4), (0, 3)]
 
+# Functions that keep shape and dtype, of functions (`{f}`) again: loops, branches, rules and transformations nested.
+FUNCTIONS = [
+    *("fnp.sin", "fnp.tanh", "scaled_sine", "soft_clip", "mapped_cosine", "given_gradient", "damped", "implicit"),
+    "lambda x: 0.5 * x + {s}",
+    "lambda x: ({f})(({f})(x))",
+    "lambda x: ft.lax.cond(fnp.sum(x) > 0, {f}, {f}, x)",
+    "lambda x: ft.lax.cond({s} > 0, lambda: ({f})(x), lambda: -x)",
+    "lambda x: ft.lax.switch(fnp.sum(x).astype(int) % 2, [{f}, {f}], x)",
+    "lambda x: ft.lax.scan(lambda c, _: (({f})(c), fnp.sum(c)), x, None, length=2)[0]",
+    "lambda x: ft.lax.while_loop(lambda c: c[1] < 2, lambda c: (({f})(c[0]), c[1] + 1), (x, 0))[0]",
+    "lambda x: ft.lax.while_loop(lambda c: (fnp.sum(c[0] ** 2) < 9) & (c[1] < 3), "
+    "lambda c: (({f})(c[0]) + 1.0, c[1] + 1), (x, 0))[0]",
+    "lambda x: ft.lax.fori_loop(0, 2, lambda i, v: ({f})(v) - i * 0.1, x)",
+    "ft.checkpoint({f})",
+    "ft.jit({f})",
+    "lambda x: ft.grad(lambda v: fnp.sum(({f})(v)))(x)",
+    "lambda x: ft.jvp({f}, (x,), (x,))[1]",
+]
+
 # a, b: any float values; s: a 0-d one; v: at least one axis; m: a square matrix; i: an integer value; c: a boolean one
 TEMPLATES = [
     *(
@@ -110,8 +129,9 @@ TEMPLATES = [
     "ft.vmap(lambda x: x * fnp.sum(x))({v})",
     "ft.grad(lambda x: fnp.sum(fnp.sin(x) ** 2))({a})",
     "ft.jvp(fnp.tanh, ({a},), ({a},))[1]",
-    "scaled_sine({a})",
-    "soft_clip({a})",
+    *["({f})({a})", "ft.vmap({f})({v})"] * 4,
+    *["ft.vmap(ft.grad(lambda x: fnp.sum(({f})(x))))({v})", "ft.lax.map({f}, {v})"] * 2,
+    "ft.lax.scan(lambda c, x: (({f})(c) + x, c), 0.5 * {v}[0], {v})[1]",
     "ft.lax.associative_scan(fnp.maximum, {v})",
     "ft.lax.cummax({v}, 0)",
     "ft.vmap(lambda x: x - ft.lax.pmean(x, 'n'), axis_name='n')({v})",
@@ -135,7 +155,41 @@ def soft_clip(x):
 
 soft_clip.defvjp(lambda x: (soft_clip(x), x), lambda x, ct: (ct * (1 - fnp.tanh(x) ** 2),))
 
-NAMES = {"np": np, "ft": ft, "fnp": fnp, "scaled_sine": scaled_sine, "soft_clip": soft_clip}
+
+@ft.custom_batching.custom_vmap
+def mapped_cosine(x):
+    """A function with a batching rule of its own."""
+    return fnp.cos(x)
+
+
+mapped_cosine.def_vmap(lambda size, batched, x: (fnp.cos(x), batched[0]))
+
+
+@ft.custom_gradient
+def given_gradient(x):
+    """A function that returns its reverse rule."""
+    return fnp.sin(x), lambda ct: ct * fnp.cos(x)
+
+
+def damped(x):
+    """The solution of a linear system that depends on the right-hand side, by an iteration."""
+    scale = 2.0 + fnp.tanh(x) ** 2
+    shared = lambda y: 0.5 * fnp.sum(y) / (1 + y.size)
+    solve = lambda _, b: ft.lax.fori_loop(0, 40, lambda i, y: (b - shared(y)) / scale, b / scale)
+    return ft.lax.custom_linear_solve(lambda y: scale * y + shared(y), x, solve, symmetric=True)
+
+
+def implicit(x):
+    """The root `y` of `y + tanh(y) / 2 = x`, by Newton's method."""
+    f = lambda y: y + 0.5 * fnp.tanh(y) - x
+    newton = lambda f, y: ft.lax.fori_loop(0, 12, lambda i, y: y - f(y) / (1.5 - 0.5 * fnp.tanh(y) ** 2), y)
+    return ft.lax.custom_root(f, 0.5 * x, newton, lambda g, y: y / g(fnp.ones_like(y)))
+
+
+NAMES = {
+    "np": np, "ft": ft, "fnp": fnp, "scaled_sine": scaled_sine, "soft_clip": soft_clip, "mapped_cosine": mapped_cosine,
+    "given_gradient": given_gradient, "damped": damped, "implicit": implicit,
+}  # fmt: skip
 
 
 class Program:
@@ -193,6 +247,10 @@ def _line(rng, values, name):
     """A new value as a line, if one can be made; it is added to the values."""
     template = TEMPLATES[rng.integers(len(TEMPLATES))]
     filled = template
+    while "{f}" in filled:
+        depth = filled.count("lambda") + filled.count("ft.")
+        choice = rng.integers(9) if depth > 6 else rng.integers(len(FUNCTIONS))
+        filled = filled.replace("{f}", FUNCTIONS[choice], 1)
     for kind in "absvmic":
         while f"{{{kind}}}" in filled:
             fitting = [n for n, v in values.items() if _fits(kind, np.asarray(v))]
