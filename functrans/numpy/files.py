@@ -1,6 +1,6 @@
 """Arrays from files, text and iterators, and to files (NumPy's reference: Input and output).
 
-NumPy's own functions, whose results become `Array`s. Traced arrays have no values to write.
+NumPy's own functions, whose results become arrays of the type `Array`. Traced arrays have no values to write.
 """
 
 from __future__ import annotations
