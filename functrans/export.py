@@ -62,8 +62,8 @@ class Exported:
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function, compiled, on arguments of the structure, shapes and dtypes that it was exported for.
 
-        It can be transformed as any other function: `grad(exported.call)`. Derivatives are those of the program;
-        custom rules of the function's are not part of it.
+        It can be transformed as any other function. So `vmap(exported.call)` makes a function of batches of any size
+        from one of an example. Derivatives are those of the program; custom rules of the function's are not part of it.
 
         Raises:
             TreeStructureError, ShapeError, DTypeError: the arguments differ.

@@ -100,6 +100,10 @@ def test_transformed():
     exported = again(export(lambda x: np.sin(x) * x)(1.0))
     np.testing.assert_allclose(ft.grad(exported.call)(2.0), np.sin(2.0) + 2 * np.cos(2.0))
     np.testing.assert_allclose(ft.jit(ft.vmap(exported.call))(np.arange(3.0)), np.sin(np.arange(3.0)) * np.arange(3.0))
+    model, images = model_and_data()
+    one = again(export(lambda image: model(image[None])[0])(images[0]))
+    for n in (1, 5):
+        np.testing.assert_allclose(ft.jit(ft.vmap(one.call))(images[:n]), model(images[:n]), rtol=1e-5, atol=1e-6)
     assert repr(exported) == "<exported <lambda>: f64[] -> f64[]>"
 
 

@@ -16,7 +16,7 @@ from functrans.core.pytree import flatten, key_paths, keystr, unflatten
 from functrans.errors import ArgumentError
 from functrans.nn.containers import takes
 from functrans.nn.module import Lambda, Module, is_inexact_array
-from functrans.nn.normalization import State
+from functrans.nn.normalization import State, with_state
 
 __all__ = ["Summary", "summary"]
 
@@ -41,7 +41,7 @@ def summary(model: Any, *inputs: Any, dtype: Any = np.float32, state: Any = None
         model: a module that can be called. If it takes a `key`, it gets one.
         inputs: the shape of each input; or an array or a `ShapeDtypeStruct`, where it has another dtype.
         dtype: of the inputs that are given by their shapes.
-        state: for a model with a state, that of `with_state`.
+        state: for a model with a state, that of `with_state`; by default its first one.
 
     Returns:
         A string that prints as the table.
@@ -67,8 +67,12 @@ def summary(model: Any, *inputs: Any, dtype: Any = np.float32, state: Any = None
     if not isinstance(model, Module) or not callable(model):
         raise ArgumentError(f"summary takes a module that can be called, got {model!r:.60} of type {type(model)}")
     arrays = [x if hasattr(x, "dtype") else ShapeDtypeStruct(_shape(x), dtype) for x in inputs]
+    if state is None:
+        found: tuple[Any, State] = with_state(model)
+        if found[1].values:
+            model, state = found
     extra = () if state is None else (state,)
-    options = {"key": ShapeDtypeStruct((2,), np.uint32)} if takes(type(model), "key") else {}
+    options = {"key": ShapeDtypeStruct((2,), np.uint32)} if takes(model.__class__, "key") else {}
     calls: list[_Call] = []
     watched = _watched(model, "", calls)
     eval_shape(lambda *arrays, **options: _results(watched(*arrays, *extra, **options)), *arrays, **options)

@@ -564,6 +564,7 @@ def test_keys_are_used_once():
 def test_summary_of_a_model_with_a_state():
     model, state = nn.with_state(nn.Sequential(nn.Conv2d(1, 4, 3, key=KEY), nn.BatchNorm(4)))
     text = nn.summary(model, ft.ShapeDtypeStruct((2, 1, 8, 8), np.float64), state=state)
+    assert nn.summary(model, (2, 1, 8, 8)) == text  # its first state by itself
     assert "layers[1]  BatchNorm   (2, 4, 6, 6)           8" in text
     with pytest.raises(errors.ShapeError, match="1 channels"):
         nn.summary(model, (2, 3, 8, 8), state=state)
