@@ -1,7 +1,6 @@
 """The runtime of a real GPU: memory, streams and libraries are CuPy's, kernels are launched by CUDA's driver.
 
-Memory comes from CuPy's pool, work goes to CuPy's current stream. PTX becomes machine code in the driver, which keeps
-it in a cache of its own.
+Memory comes from CuPy's pool, work goes to CuPy's current stream.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from functrans.compiler.cuda.kernels import entry_of, ptx_of
+from functrans.compiler.cuda.kernels import cubin_of
 from functrans.compiler.cuda.runtime import Launcher, Runtime
 from functrans.compiler.cuda.schedule import GridKernel, Limits, geometry
 from functrans.errors import DeviceError, DeviceMemoryError
-
-#: The newest compute capability that kernels are compiled for: newer GPUs run its PTX.
-_NEWEST = (9, 0)
 
 
 class CuPy(Runtime):
@@ -34,9 +30,9 @@ class CuPy(Runtime):
         properties = cupy.cuda.runtime.getDeviceProperties(device.id)
         self.name = properties["name"].decode()
         found = (int(properties["major"]), int(properties["minor"]))
-        if found < (7, 0):
-            raise DeviceError(f"{self.name} has compute capability {found}; kernels need 7.0 or newer")
-        self.capability = min(found, _NEWEST)
+        if found < (7, 5):
+            raise DeviceError(f"{self.name} has compute capability {found[0]}.{found[1]}; kernels need 7.5 or newer")
+        self.capability = found
         self.limits = Limits(blocks=int(properties["multiProcessorCount"]) * 16)
         self._functions: dict[str, Any] = {}
 
@@ -89,10 +85,10 @@ class CuPy(Runtime):
     def load(self, kernel: GridKernel) -> Launcher:
         function = self._functions.get(kernel.source)
         if function is None:
-            ptx = ptx_of(kernel.source, self.capability)
+            cubin, entry = cubin_of(kernel.source, self.capability)
             module = self.xp.cuda.function.Module()
-            module.load(ptx + b"\0")
-            function = self._functions[kernel.source] = module.get_function(entry_of(ptx))
+            module.load(cubin)
+            function = self._functions[kernel.source] = module.get_function(entry)
         grid, block = geometry(kernel, self.limits)
         has_status = bool(kernel.checks)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler.cuda.schedule import GridKernel
-from functrans.compiler.cuda.source import DEVICE, assemble
+from functrans.compiler.cuda.source import BLOCK_THREADS, DEVICE, THREADS, assemble
 from functrans.compiler.plan import Place, Planner, Zero, nbytes
 from functrans.compiler.running import COMPLEX_CUMULATIVE, cumulative_template
 from functrans.compiler.scatter import combining, strides_of
@@ -56,8 +56,9 @@ def grid_kernel(
     tables.checks = list(checks)
     for module, name in imports:
         tables.imports.setdefault(module, set()).add(name)
+    source = assemble(tables, lines, [eqn.primitive.name], BLOCK_THREADS if mode == "block" else THREADS)
     return GridKernel(
-        source=assemble(tables, lines, [eqn.primitive.name]), buffers=tuple(buffers.values()),
+        source=source, buffers=tuple(buffers.values()),
         writes=frozenset(buffers[n] for n in writes), sizes=tuple(sizes.values()), extent=rows, parallel=True,
         work=sum(v.aval.size for v in buffers.values()), checks=tuple(checks), eqns=(eqn,), note=about, mode=mode,
         rows_count=rows, columns=columns, block=block,

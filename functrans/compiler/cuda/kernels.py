@@ -1,8 +1,10 @@
-"""From the text of a GPU kernel to PTX: compiled by Numba, kept in memory and on disk by content.
+"""From the text of a GPU kernel to its machine code: compiled by Numba, kept in memory and on disk by content.
 
-A text defines `kernel(...)`; the comment line above it has the types of its arguments. PTX depends on the text, on the
-modules of functrans that it imports, on the versions of Numba and NVVM, and on the compute capability: these are the
-key. A GPU is not needed. A file holds a checksum and the PTX; one that is not as it was written is removed.
+A text defines `kernel(...)`; the comment line above it has the types of its arguments and the size of blocks. PTX
+depends on the text, on the modules of functrans that it imports, on the versions of Numba and NVVM, and on the compute
+capability: these are the key. nvJitLink makes machine code of it (a cubin), as a driver may be older than the NVVM that
+wrote the PTX. A GPU is not needed for either. A file holds a checksum and the code; one that is not as it was written
+is removed.
 """
 
 from __future__ import annotations
@@ -27,23 +29,56 @@ from functrans.errors import DeviceError
 #: The compute capability of a GPU, as (8, 0).
 Capability = tuple[int, int]
 
-_MAGIC = b"functrans ptx 1\n"
-_SIGNATURE = re.compile(r"^# \((.*)\)\ndef kernel\(", re.MULTILINE)
+#: The newest compute capability that PTX is written for: machine code for newer GPUs is made from that.
+NEWEST = (9, 0)
+
+_MAGIC = b"functrans gpu 1\n"
+_SIGNATURE = re.compile(r"^# \((.*)\) in blocks of (\d+)\ndef kernel\(", re.MULTILINE)
 _ENTRY = re.compile(rb"\.visible \.entry (\w+)")
 
 _lock = threading.RLock()
-_by_source: dict[tuple[str, Capability], bytes] = {}
+_ptx: dict[tuple[str, Capability], bytes] = {}
+_cubins: dict[tuple[str, Capability], tuple[bytes, str]] = {}
 
 
 def ptx_of(source: str, capability: Capability) -> bytes:
     """The PTX of a kernel for a compute capability."""
-    found = _by_source.get((source, capability))
+    with _lock:
+        if (source, capability) not in _ptx:
+            _ptx[source, capability] = _kept("ptx", source, capability, lambda: _compiled(source, capability))
+        return _ptx[source, capability]
+
+
+def cubin_of(source: str, architecture: Capability) -> tuple[bytes, str]:
+    """The machine code of a kernel for GPUs of an architecture, and the kernel's name in it."""
+    found = _cubins.get((source, architecture))
     if found is not None:
         stats().reused += 1
         return found
     with _lock:
-        found = _by_source[source, capability] = _obtain(source, capability)
-    return found
+
+        def linked() -> bytes:
+            ptx = _compiled(source, min(architecture, NEWEST))
+            return entry_of(ptx).encode() + b"\n" + link(ptx, architecture)[0]
+
+        entry, _, cubin = _kept("cubin", source, architecture, linked).partition(b"\n")
+        _cubins[source, architecture] = cubin, entry.decode()
+    return _cubins[source, architecture]
+
+
+def link(ptx: bytes, architecture: Capability) -> tuple[bytes, str]:
+    """Machine code from PTX, and what the assembler says of it: registers, spills."""
+    linker: Any = importlib.import_module("cuda.bindings.nvjitlink")
+    handle = linker.create(2, [f"-arch=sm_{architecture[0]}{architecture[1]}", "-verbose"])
+    try:
+        linker.add_data(handle, linker.InputType.PTX, ptx, len(ptx), "kernel")
+        linker.complete(handle)
+        cubin, log = bytearray(linker.get_linked_cubin_size(handle)), bytearray(linker.get_info_log_size(handle))
+        linker.get_linked_cubin(handle, cubin)
+        linker.get_info_log(handle, log)
+    finally:
+        linker.destroy(handle)
+    return bytes(cubin), log.decode(errors="replace")
 
 
 def entry_of(ptx: bytes) -> str:
@@ -53,10 +88,11 @@ def entry_of(ptx: bytes) -> str:
     return found[1].decode()
 
 
-def _obtain(source: str, capability: Capability) -> bytes:
-    key = _key(source, capability)
+def _kept(kind: str, source: str, capability: Capability, make: Callable[[], bytes]) -> bytes:
+    """Code of a kind from the folder, or made anew and put there."""
+    key = _key(kind, source, capability)
     folder = config.cache_folder()
-    path = None if folder is None else folder / f"{key}.ptx.kernel"
+    path = None if folder is None else folder / f"{key}.{kind}.kernel"
     if path is not None:
         with suppress(OSError):
             content = path.read_bytes()
@@ -66,15 +102,15 @@ def _obtain(source: str, capability: Capability) -> bytes:
                 stats().loaded += 1
                 return body
             path.unlink()
-    ptx = _compiled(source, capability)
+    code = make()
     stats().compiled += 1
     if path is not None:
-        keep_file(path, _MAGIC + hashlib.sha256(ptx).digest() + ptx)
-    return ptx
+        keep_file(path, _MAGIC + hashlib.sha256(code).digest() + code)
+    return code
 
 
-def _key(source: str, capability: Capability) -> str:
-    parts = ["cuda", str(capability), *_versions(), source]
+def _key(kind: str, source: str, capability: Capability) -> str:
+    parts = [kind, str(capability), *_versions(), source]
     for module in modules_of(source):
         parts += [module, content_of(module)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -83,7 +119,7 @@ def _key(source: str, capability: Capability) -> str:
 @cache
 def _versions() -> tuple[str, ...]:
     found = []
-    for package in ("numba", "numba-cuda", "llvmlite", "nvidia-nvvm", "cuda-toolkit"):
+    for package in ("numba", "numba-cuda", "llvmlite", "nvidia-nvvm", "nvidia-nvjitlink", "cuda-toolkit"):
         try:
             found.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
@@ -104,11 +140,11 @@ def function_of(source: str, translate: Callable[[str], str] = lambda text: text
     return function
 
 
-def signature_of(source: str) -> list[str]:
-    """The types of a kernel's arguments: `float32*`, `int64`, ..."""
+def signature_of(source: str) -> tuple[list[str], int]:
+    """The types of a kernel's arguments, `float32*`, `int64`, ..., and how many threads a block has at most."""
     found = _SIGNATURE.search(source)
     assert found is not None, "a kernel's text without a signature"
-    return [t.strip() for t in found[1].split(",")] if found[1] else []
+    return [t.strip() for t in found[1].split(",")] if found[1] else [], int(found[2])
 
 
 def _compiled(source: str, capability: Capability) -> bytes:
@@ -118,13 +154,14 @@ def _compiled(source: str, capability: Capability) -> bytes:
         raise DeviceError(MISSING) from error
     if not hasattr(cuda, "compile_ptx") or cuda.compile_ptx is None:
         raise DeviceError("kernels cannot be compiled for a GPU in Numba's simulator (NUMBA_ENABLE_CUDASIM is set)")
+    names, threads = signature_of(source)
     arguments = []
-    for name in signature_of(source):
+    for name in names:
         element = getattr(types, name.rstrip("*"))
         arguments.append(types.CPointer(element) if name.endswith("*") else element)
     with warnings.catch_warnings(), _as_if_on(capability):
         warnings.simplefilter("ignore")  # of Numba's: that there is no GPU, that a grid is small
-        ptx, _ = cuda.compile_ptx(function_of(source), types.void(*arguments), cc=capability)
+        ptx, _ = cuda.compile_ptx(function_of(source), types.void(*arguments), cc=capability, launch_bounds=threads)
     return ptx.encode()
 
 

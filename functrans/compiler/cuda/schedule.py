@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from functrans.compiler.cuda.source import GridWriter, Shape, Text, rows_of, write
+from functrans.compiler.cuda.source import BLOCK_THREADS, THREADS, GridWriter, Shape, Text, rows_of, write
 from functrans.compiler.fusion import Cluster, Fusion, Item, Parts, Target
 from functrans.compiler.loops import LOWERINGS, comments, in_program_order, note, work_of
 from functrans.compiler.nodes import UNROLL_LIMIT, Node
@@ -176,8 +176,8 @@ def _has_step(writer: GridWriter, offset: Node, variable: Node) -> bool:
 class Limits:
     """How many threads a block has, and how many blocks there are, at most."""
 
-    threads: int = 256
-    most_threads: int = 1024
+    threads: int = THREADS
+    most_threads: int = BLOCK_THREADS
     warp: int = 32
     blocks: int = 132 * 16
 

@@ -44,8 +44,8 @@ from functrans.core.jaxpr import Var
 DEVICE = "functrans.compiler.cuda.device"
 #: Turns of a thread that one partial sum adds up before it goes to the next level.
 BLOCK_TURNS = 32
-#: Lines of a loop's body from which on it is written for one element at a time.
-LONGEST_BODY = 160
+#: Threads in a block, and in one that has a row.
+THREADS, BLOCK_THREADS = 256, 512
 
 _POSITIONS = {
     "map": (
@@ -98,7 +98,7 @@ def write(nest: Nest, shape: Shape, comments: Sequence[str] = ()) -> Text:
     lines = writer.write()
     vectors = frozenset(list(tables.buffers).index(v) for v in writer.vector_buffers)
     return Text(
-        assemble(tables, lines, comments),
+        assemble(tables, lines, comments, BLOCK_THREADS if shape.mode == "block" else THREADS),
         tuple(tables.buffers),
         frozenset(s.var for s in nest.stores),
         tuple(tables.sizes),
@@ -109,8 +109,11 @@ def write(nest: Nest, shape: Shape, comments: Sequence[str] = ()) -> Text:
     )
 
 
-def assemble(tables: Tables, lines: Sequence[str], comments: Sequence[str] = ()) -> str:
-    """A kernel from its lines: comments say what it computes, and what the types of its arguments are."""
+def assemble(tables: Tables, lines: Sequence[str], comments: Sequence[str] = (), threads: int = THREADS) -> str:
+    """A kernel from its lines: comments say what it computes, its arguments' types, and how many threads a block has.
+
+    That is at most: registers are shared out by it.
+    """
     head, tail = [], []
     arguments = [*tables.buffers.values(), *tables.sizes.values()]
     types = [storage_token(v.aval.dtype) + "*" for v in tables.buffers] + ["int64"] * len(tables.sizes)
@@ -125,7 +128,7 @@ def assemble(tables: Tables, lines: Sequence[str], comments: Sequence[str] = ())
     top = [f"# {c}" for c in comments]
     imports = {module: names - {"pointer"} for module, names in tables.imports.items()}
     top += ["from numba import cuda", *imports_of(imports, text)]
-    signature = f"# ({', '.join(types)})"
+    signature = f"# ({', '.join(types)}) in blocks of {threads}"
     return "\n".join([*top, "", "", signature, f"def kernel({', '.join(arguments)}):", text, ""])
 
 
@@ -294,17 +297,19 @@ class GridWriter(Writer):
         if s.aval.dtype.kind == "c":
             return False
         variable, _, width = self.copy
-        aligned = 0
+        steps, is_aligned = 0, True
         for coefficient, factors in self.k._terms(offset).values():
             if any(f in self.merged for f in factors):
                 continue
             if any(variable in self.deps(f) for f in factors):
                 if coefficient != 1 or len(factors) != 1 or factors[0] is not variable:
                     return False
-                aligned += 1
-            elif math.prod([coefficient, *(f.args[0] for f in factors if f.kind in ("const", "size"))]) % width:
-                self.is_misaligned = True
-        return aligned == 1
+                steps += 1
+            else:
+                sizes = [f.args[0] for f in factors if f.kind in ("const", "size")]
+                is_aligned &= math.prod([coefficient, *sizes]) % width == 0
+        self.is_misaligned |= steps == 1 and not is_aligned
+        return steps == 1
 
     def write_load(self, node: Node) -> str:
         var, offset = node.args

@@ -50,11 +50,22 @@ def test_family(name):
                 ptx = kernels.ptx_of(text.source, capability).decode()
                 assert f".target sm_{capability[0]}{capability[1]}" in ptx
                 assert ".local" not in ptx
+                assembled = kernels.link(ptx.encode(), capability)[1]
+                assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in assembled
+                assert int(re.search(r"Used (\d+) registers", assembled)[1]) <= 128  # of 65536, for 512 threads
+                assert f".maxntid {512 if text.mode == 'block' else 256}" in ptx
                 if name not in WITH_DOUBLES:
                     assert not re.search(r"\.f64", ptx)
                 for access, word in (("ld", f"load{text.width}"), ("st", f"store{text.width}")):
                     if f"{word}(" in text.source:
                         assert re.search(rf"{access}\.global\.(v2|v4|b32)", ptx)
+
+
+@pytest.mark.parametrize("name", ["random_normal"])
+def test_memory_is_written_in_vectors_of_16_bytes(name):
+    function, args, _ = FAMILIES[name]
+    (kernel,) = plan_of(function, args).kernels
+    assert "st.global.v4" in kernels.ptx_of(kernel.source, (9, 0)).decode()
 
 
 @pytest.mark.parametrize("name", ["affine", "black_scholes", "rows_of_a_broadcast", "softmax", "layer_norm", "sum"])
@@ -71,18 +82,19 @@ def test_a_new_size_is_the_same_kernel():
     assert len(texts) == 1
 
 
-def test_ptx_is_kept_on_disk(tmp_path):
+def test_machine_code_is_kept_on_disk(tmp_path):
     source = plan_of(lambda x: x * 3 - 1, (np.ones(50, np.float32),)).kernels[0].source
     with config.cache(tmp_path):
-        kernels._by_source.clear()
-        first = kernels.ptx_of(source, (9, 0))
-        (file,) = tmp_path.glob("*.ptx.kernel")
+        kernels._cubins.clear()
+        first = kernels.cubin_of(source, (9, 0))
+        (file,) = tmp_path.glob("*.kernel")
         for change in (lambda content: content, lambda content: content[:-7], lambda content: b""):
             file.write_bytes(change(file.read_bytes()))
-            kernels._by_source.clear()
+            kernels._cubins.clear()
+            kernels._ptx.clear()
             before = kernels.stats().loaded
-            again = kernels.ptx_of(source, (9, 0))
-            assert kernels.entry_of(again)
+            again = kernels.cubin_of(source, (9, 0))
+            assert again[1].encode() in again[0]
             assert (again == first) or change(b"12345678") != b"12345678"
             assert kernels.stats().loaded - before == (change(b"12345678") == b"12345678")
 

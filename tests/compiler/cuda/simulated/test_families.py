@@ -5,6 +5,9 @@ import pytest
 from families import FAMILIES
 
 import functrans as ft
+from functrans.compiler.cuda import schedule
+from functrans.compiler.cuda.runtime import runtime
+from functrans.compiler.cuda.schedule import Limits
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -16,3 +19,14 @@ def test_family(name):
         tolerance = {np.dtype("f2"): 2e-3, np.dtype("f4"): 2e-5, np.dtype("c8"): 2e-5}.get(g.dtype, 1e-12)
         scale = np.abs(np.asarray(w, np.complex128)).max(initial=1e-30)
         np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance * min(float(scale), 1e3))
+
+
+@pytest.mark.parametrize("name", ["softmax_of_long_rows", "cumsum", "any"])
+def test_blocks_of_several_warps(name, monkeypatch):
+    """With as many threads as two warps have: how a block combines what its warps have."""
+    function, args, _ = FAMILIES[name]
+    args = [x[:1, :100] for x in args]
+    monkeypatch.setattr(runtime(), "limits", Limits(threads=64, most_threads=64, warp=32, blocks=1))
+    monkeypatch.setattr(schedule, "WARP_ROW", 16)
+    got = ft.device_get(ft.jit(lambda *xs: function(*xs), device="cuda")(*args))
+    np.testing.assert_allclose(got, ft.jit(function)(*args), rtol=2e-5)
