@@ -34,6 +34,7 @@ from functrans.lax.calls import jit_p
 from functrans.lax.checks import Message
 from functrans.lax.convolution import ConvDimensionNumbers
 from functrans.lax.fourier import FftType
+from functrans.lax.tape import Pass
 from functrans.transforms.jvp import Constant
 
 __all__ = ["Exported", "deserialize", "export"]
@@ -234,7 +235,7 @@ def _from_template(template: Any, avals: Any) -> Any:
 
 # ---------------------------------------------------------------- jaxprs
 
-_NAMED: dict[str, Any] = {"ConvDimensionNumbers": ConvDimensionNumbers}
+_NAMED: dict[str, Any] = {cls.__name__: cls for cls in (ConvDimensionNumbers, Pass)}
 
 
 def _store(arrays: dict[str, np.ndarray], name: str, value: Any) -> None:
@@ -283,7 +284,7 @@ class _Writer:
             return {"FftType": int(value)}
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        if isinstance(value, tuple):
+        if type(value) is tuple:
             return {"tuple": [self.param(eqn, v) for v in value]}
         if isinstance(value, np.dtype):
             return {"dtype": value.name}
@@ -299,7 +300,11 @@ class _Writer:
             tree = _template(unflatten(value.tree, [0] * value.tree.num_leaves), "what a check tells")
             return {"message": [value.fmt, tree, value.what, value.lanes, value.mapped]}
         where = f" at {eqn.source}" if eqn.source else ""
-        raise ArgumentError(f"export: the function calls back into Python, by {eqn.primitive.name}{where}")
+        if callable(value):
+            raise ArgumentError(f"export: the function calls back into Python, by {eqn.primitive.name}{where}")
+        raise ArgumentError(
+            f"export: {eqn.primitive.name}{where} has a parameter that files have no form for: {value!r:.60}"
+        )
 
 
 class _Reader:
