@@ -51,7 +51,9 @@ def checked_shape(name: str, shape: Any, *parameters: Any) -> Shape:
 
 
 def checked_dtype(name: str, dtype: Any, kinds: str) -> np.dtype:
-    """`dtype` as an object, of one of these kinds."""
+    """`dtype` as an object, of one of these kinds; for `None` the one of 64 bits."""
+    if dtype is None:
+        dtype = {"u": np.uint64, "iu": np.int64}.get(kinds, np.float64)
     dtype = np.dtype(dtype)
     if dtype.kind not in kinds:
         expected = {"f": "a float", "fc": "a float or complex", "iu": "an integer", "u": "an unsigned integer"}

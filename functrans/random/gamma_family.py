@@ -196,7 +196,7 @@ def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = float) -
     return _chisquare(key_num, dfnum) / dfnum / (_chisquare(key_den, dfden) / dfden)
 
 
-def t(key: Any, df: Any, shape: Any = (), dtype: Any = float) -> Any:
+def t(key: Any, df: Any, shape: Any = None, dtype: Any = float) -> Any:
     """Student's t with `df` degrees of freedom.
 
     >>> from functrans import random
@@ -204,7 +204,7 @@ def t(key: Any, df: Any, shape: Any = (), dtype: Any = float) -> Any:
     Array([ 1.46806694, -0.55869328,  0.79999126])
     """
     key, dtype = checked_key("t", key), checked_dtype("t", dtype, "f")
-    shape = checked_shape("t", shape or None, df)
+    shape = checked_shape("t", shape, df)
     key_normal, key_gamma = _split(key)
     half = parameter("t", df, dtype, shape) / 2
     return _normal(key_normal, shape, dtype) * fnp.sqrt(half / _gamma(key_gamma, half, False))

@@ -25,17 +25,20 @@ from functrans.random.arguments import checked_dtype, checked_key
 __all__ = ["PRNGKey", "bits", "clone", "fold_in", "key", "key_data", "key_impl", "split", "wrap_key_data"]
 
 
-def key(seed: Any) -> Any:
+def key(seed: Any, *, impl: str | None = None) -> Any:
     """The key of a seed, an integer of up to 64 bits.
+
+    `impl`, the name of a generator, is `"threefry2x32"` or `None`.
 
     Raises:
         DTypeError: the seed is no integer.
-        ArgumentError: the seed does not fit 64 bits, or is an array.
+        ArgumentError: the seed does not fit 64 bits, or is an array; or `impl` names another generator.
 
     >>> from functrans import random
     >>> random.key(42)
     Array([ 0, 42], dtype=uint32)
     """
+    _check_impl(impl)
     if isinstance(seed, int) and not isinstance(seed, bool):
         if not -(1 << 63) <= seed < 1 << 64:
             raise ArgumentError(f"a seed has up to 64 bits, got {seed}")
@@ -50,6 +53,11 @@ def key(seed: Any) -> Any:
 
 
 PRNGKey = key
+
+
+def _check_impl(impl: str | None) -> None:
+    if impl not in (None, "threefry2x32"):
+        raise ArgumentError(f"the generator is threefry2x32, there is no {impl!r}")
 
 
 def _words(seed: Any) -> tuple[Any, Any]:
@@ -122,8 +130,7 @@ def wrap_key_data(key_bits_array: Any, *, impl: str | None = None) -> Any:
         DTypeError: the array has another dtype or shape.
         ArgumentError: `impl` names another generator than `"threefry2x32"`.
     """
-    if impl not in (None, "threefry2x32"):
-        raise ArgumentError(f"the generator is threefry2x32, there is no {impl!r}")
+    _check_impl(impl)
     keys = key_bits_array if isinstance(key_bits_array, Tracer) else fnp.asarray(key_bits_array)
     aval = aval_of(keys)
     if aval.dtype != UINT32 or aval.shape[-1:] != (2,):
@@ -137,7 +144,7 @@ def key_impl(keys: Any) -> str:
     return "threefry2x32"
 
 
-def bits(key: Any, shape: Any = (), dtype: Any = np.uint32) -> Any:
+def bits(key: Any, shape: Any = (), dtype: Any = np.uint64) -> Any:
     """Unsigned integers, all equally likely.
 
     Args:

@@ -315,3 +315,18 @@ def test_errors(call, error, message):
 
 
 P2, LOGITS2 = np.full(2, 0.5), np.zeros((2, 2))
+
+
+def test_arguments_as_jax_has_them():
+    """`dtype=None` is the default dtype; `impl` names the one generator; bits are of 64 bits, as with 64-bit types."""
+    for name, args, dtype in (
+        ("uniform", (3,), float), ("normal", (3,), float), ("randint", (3, 0, 9), int), ("poisson", (2.0, 3), int),
+        ("geometric", (0.5, 3), int), ("rademacher", (3,), int), ("bits", (3,), np.uint64), ("t", (2.0, 3), float),
+    ):  # fmt: skip
+        sampler = getattr(random, name)
+        np.testing.assert_array_equal(sampler(KEY, *args, dtype=None), sampler(KEY, *args))
+        assert sampler(KEY, *args).dtype == dtype
+    np.testing.assert_array_equal(random.key(7, impl="threefry2x32"), random.PRNGKey(7))
+    assert random.t(KEY, np.array([2.0, 3.0])).shape == (2,)
+    with pytest.raises(errors.ArgumentError, match="threefry2x32"):
+        random.key(7, impl="rbg")
