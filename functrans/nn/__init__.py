@@ -73,12 +73,13 @@ from functrans.nn.pooling_layers import (
     MaxPool2d,
     MaxPool3d,
 )
-from functrans.nn.recurrent import RNN, GRUCell, LSTMCell, RNNCell
+from functrans.nn.recurrent import RNN, Bidirectional, GRUCell, LSTMCell, RNNCell
 from functrans.nn.summary import Summary, summary
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d",
-    "BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchStatistics", "Conv1d", "Conv2d", "Conv3d",
+    "BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchStatistics", "Bidirectional", "Conv1d", "Conv2d",
+    "Conv3d",
     "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Dropout", "Embedding", "Flatten", "GRUCell",
     "GroupNorm", "Identity", "LSTMCell", "Lambda", "LayerNorm", "Linear", "MLP", "MaxPool1d", "MaxPool2d",
     "MaxPool3d", "Module", "MultiheadAttention", "RMSNorm", "RNN", "RNNCell", "Sequential", "State", "Summary",

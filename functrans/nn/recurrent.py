@@ -16,7 +16,7 @@ from functrans.nn.activations import relu, sigmoid
 from functrans.nn.linear import bounded, checked_features
 from functrans.nn.module import Module, static
 
-__all__ = ["RNN", "GRUCell", "LSTMCell", "RNNCell"]
+__all__ = ["RNN", "Bidirectional", "GRUCell", "LSTMCell", "RNNCell"]
 
 
 class _Cell(Module):
@@ -210,6 +210,30 @@ class RNN(Module):
             carry = self.cell.initial_state(shape[:-2], np.result_type(aval_of(x).dtype, *_dtypes(self.cell)))
         last, outputs = lax.scan(step, carry, fnp.moveaxis(x, -2, 0), reverse=self.reverse)
         return fnp.moveaxis(outputs, 0, -2), last
+
+
+class Bidirectional(Module):
+    """One cell run forward over time, another backward; outputs of both side by side, as in PyTorch's layers.
+
+    Args:
+        forward, backward: cells, as `RNN` takes.
+
+    >>> import functrans as ft, numpy as np
+    >>> first, second = ft.random.split(ft.random.key(0))
+    >>> both = ft.nn.Bidirectional(ft.nn.GRUCell(3, 4, key=first), ft.nn.GRUCell(3, 4, key=second))
+    >>> y, (last, earliest) = both(np.ones((5, 10, 3), np.float32))
+    >>> y.shape, last.shape
+    ((5, 10, 8), (5, 4))
+    """
+
+    forward: Any
+    backward: Any
+
+    def __call__(self, x: Any, carry: Any = (None, None)) -> tuple[Any, Any]:
+        """`(*batch, time, features)` to outputs `(*batch, time, both hidden sizes)` and the last states of both."""
+        ahead, last = RNN(self.forward)(x, carry[0])
+        back, earliest = RNN(self.backward, reverse=True)(x, carry[1])
+        return fnp.concatenate([ahead, back], -1), (last, earliest)
 
 
 def _dtypes(cell: Any) -> list[np.dtype]:

@@ -397,6 +397,15 @@ def test_rnn_is_a_loop_over_cells(cell, reverse):
         np.testing.assert_allclose(np.concatenate([first, second], 1), outputs, rtol=1e-12)
 
 
+def test_bidirectional():
+    cells = [nn.LSTMCell(3, 4, key=k, dtype=np.float64) for k in ft.random.split(KEY)]
+    x = RNG.normal(size=(2, 5, 3))
+    outputs, (last, earliest) = nn.Bidirectional(*cells)(x)
+    ahead, behind = nn.RNN(cells[0])(x), nn.RNN(cells[1])(x[:, ::-1])
+    np.testing.assert_allclose(outputs, np.concatenate([ahead[0], behind[0][:, ::-1]], -1), rtol=1e-12)
+    close((last, earliest), (ahead[1], behind[1]))
+
+
 def test_embedding():
     layer = nn.Embedding(5, 3, key=KEY)
     indices = np.array([[0, 4], [2, 2]])
