@@ -12,6 +12,7 @@ from functrans.lax.arrangement import (
     full_like,
     optimization_barrier,
     platform_dependent,
+    select_n,
     shape_as_value,
     split,
     stack,
@@ -21,6 +22,7 @@ from functrans.lax.arrangement import (
 )
 from functrans.lax.bits import (
     RoundingMethod,
+    bitcast_convert_type,
     clz,
     mulhi,
     population_count,
@@ -53,7 +55,7 @@ from functrans.lax.collectives import (
 )
 from functrans.lax.contraction import Precision, batch_matmul, dot, dot_general, ragged_dot
 from functrans.lax.control import cond, switch
-from functrans.lax.conversion import bitcast_convert_type, convert_element_type
+from functrans.lax.conversion import convert_element_type
 from functrans.lax.convolution import (
     ConvDimensionNumbers,
     conv,
@@ -130,7 +132,6 @@ from functrans.lax.elementwise import (
     reciprocal,
     rem,
     select,
-    select_n,
     shift_left,
     shift_right as shift_right_arithmetic,
     sign,

@@ -11,10 +11,10 @@ import numpy as np
 
 from functrans.core.avals import aval_of, is_array_like
 from functrans.core.pytree import flatten, unflatten
-from functrans.errors import ArgumentError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.broadcasting import broadcast_in_dim, broadcast_to, canonical_shape, full
 from functrans.lax.conversion import convert_element_type, optimization_barrier_p, stop_gradient_p
-from functrans.lax.elementwise import as_operand
+from functrans.lax.elementwise import as_operand, le, select_n as choose, to_common_dtype
 from functrans.lax.structural import canonical_axis, concatenate, expand_dims, reshape, slice_in_dim, squeeze
 
 # ---------------------------------------------------------------- broadcasting
@@ -164,6 +164,38 @@ def unstack(operand: Any, axis: int = 0) -> tuple[Any, ...]:
     return tuple(squeeze(slice_in_dim(operand, i, i + 1, axis=axis), (axis,)) for i in range(n))
 
 
+def select_n(which: Any, *cases: Any) -> Any:
+    """For each element the case that `which` numbers.
+
+    Args:
+        which: booleans for two cases (the first where false), or integers, which are clamped to the cases; a scalar, or
+            of the cases' shape.
+        cases: arrays of one shape and dtype.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.select_n(np.array([2, 0, 1]), np.zeros(3), np.ones(3), np.full(3, 2.0))
+    Array([2., 0., 1.])
+    """
+    which, *values = (as_operand("select_n", x) for x in (which, *cases))
+    if not values:
+        raise ArgumentError("select_n needs a case at least")
+    shapes, kind = [aval_of(v).shape for v in values], aval_of(which).dtype.kind
+    if any(s != shapes[0] for s in shapes) or aval_of(which).shape not in ((), shapes[0]):
+        raise ShapeError(
+            f"select_n takes cases of one shape, and a selector of that shape or a scalar; got a selector of shape "
+            f"{aval_of(which).shape} and cases of shapes {shapes}"
+        )
+    if kind not in "biu" or (kind == "b" and len(values) > 2):
+        raise DTypeError(f"select_n takes booleans for two cases, integers for any number; got {aval_of(which)}")
+    values = to_common_dtype("select_n", values)
+    if kind == "b":
+        return values[0] if len(values) == 1 else choose.bind(which, *values)
+    out = values[-1]
+    for number in range(len(values) - 2, -1, -1):
+        out = choose.bind(le(which, number), out, values[number])
+    return out
+
+
 # ---------------------------------------------------------------- identities and names
 
 
@@ -236,6 +268,6 @@ def composite(decomposition: Callable[..., Any], name: str, version: int = 0) ->
 
 __all__ = [
     "broadcast", "broadcast_shapes", "broadcast_to_rank", "collapse", "composite", "dtype", "empty", "full_like",
-    "optimization_barrier", "platform_dependent", "shape_as_value", "split", "stack", "stop_gradient", "tile",
-    "unstack",
+    "optimization_barrier", "platform_dependent", "select_n", "shape_as_value", "split", "stack", "stop_gradient",
+    "tile", "unstack",
 ]  # fmt: skip

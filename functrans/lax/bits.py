@@ -10,9 +10,11 @@ import numpy as np
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Primitive
-from functrans.errors import ArgumentError, DTypeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.conversion import bitcast_convert_type, convert_element_type
+from functrans.lax.conversion import bitcast_convert_type as bitcast, convert_element_type
+from functrans.lax.reductions import reduce_or
+from functrans.lax.structural import reshape
 
 # ---------------------------------------------------------------- rounding
 
@@ -120,6 +122,38 @@ reduce_precision_p.expand = _reduce_precision
 # ---------------------------------------------------------------- bits of integers
 
 
+def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
+    """The bits of `operand` read as another dtype.
+
+    A smaller dtype adds an axis behind, along which the parts of each element lie, the lowest bits first; a larger one
+    takes the last axis for such parts.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.bitcast_convert_type(np.float32(1.0), np.uint32)
+    Array(1065353216, dtype=uint32)
+    >>> lax.bitcast_convert_type(np.uint32(258), np.uint8)
+    Array([2, 1, 0, 0], dtype=uint8)
+    """
+    operand = ew.as_operand("bitcast_convert_type", operand)
+    aval, new_dtype = aval_of(operand), np.dtype(new_dtype)
+    old, new = aval.dtype.itemsize, new_dtype.itemsize
+    if old == new or not {aval.dtype.kind, new_dtype.kind} <= {*"iuf"}:
+        return bitcast(operand, new_dtype)
+    small, large = np.dtype(f"u{min(old, new)}"), np.dtype(f"u{max(old, new)}")
+    count = large.itemsize // small.itemsize
+    shifts = np.arange(count, dtype=large) * large.type(8 * small.itemsize)
+    if old > new:
+        words = reshape(bitcast(operand, large), (*aval.shape, 1))
+        return bitcast(convert_element_type(ew.shift_right(words, shifts), small), new_dtype)
+    if aval.shape[-1:] != (count,):
+        raise ShapeError(
+            f"bitcast_convert_type from {aval.dtype} to {new_dtype}: the last axis must hold the {count} parts of each "
+            f"element, got shape {aval.shape}"
+        )
+    parts = ew.shift_left(convert_element_type(bitcast(operand, small), large), shifts)
+    return bitcast(reduce_or(parts, (aval.ndim - 1,)), new_dtype)
+
+
 def _unsigned(what: str, x: Any) -> tuple[Any, np.dtype, np.dtype]:
     """An integer array as unsigned words, the dtype of these, and its own."""
     x = ew.as_operand(what, x)
@@ -200,5 +234,6 @@ def mulhi(x: Any, y: Any) -> Any:
 
 
 __all__ = [
-    "RoundingMethod", "clz", "mulhi", "population_count", "reduce_precision", "round", "rsqrt", "shift_right_logical",
+    "RoundingMethod", "bitcast_convert_type", "clz", "mulhi", "population_count", "reduce_precision", "round", "rsqrt",
+    "shift_right_logical",
 ]  # fmt: skip

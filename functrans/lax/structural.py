@@ -47,23 +47,23 @@ def reshape(operand: Any, new_sizes: Sequence[int]) -> Any:
     return operand if aval_of(operand).shape == sizes else reshape_p.bind(operand, new_sizes=sizes)
 
 
-def squeeze(operand: Any, dimensions: Sequence[int]) -> Any:
-    """`operand` without the named axes, which must have size 1."""
-    shape = aval_of(operand).shape
+def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
+    """`array` without the named axes, which must have size 1."""
+    shape = aval_of(array).shape
     dims = {canonical_axis(d, len(shape)) for d in dimensions}
     for d in dims:
         if shape[d] != 1:
             raise ShapeError(f"cannot squeeze axis {d} of size {shape[d]}: only axes of size 1 can be dropped")
-    return reshape(operand, tuple(n for i, n in enumerate(shape) if i not in dims))
+    return reshape(array, tuple(n for i, n in enumerate(shape) if i not in dims))
 
 
-def expand_dims(operand: Any, dimensions: Sequence[int]) -> Any:
-    """`operand` with axes of size 1 at the named places of the result."""
-    shape = list(aval_of(operand).shape)
+def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
+    """`array` with axes of size 1 at the named places of the result."""
+    shape = list(aval_of(array).shape)
     ndim = len(shape) + len(dimensions)
     for d in sorted(canonical_axis(d, ndim) for d in dimensions):
         shape.insert(d, 1)
-    return reshape(operand, shape)
+    return reshape(array, shape)
 
 
 def canonical_axis(axis: Any, ndim: int) -> int:

@@ -49,6 +49,22 @@ def test_bits(dtype):
     assert_same(everywhere(lax.mulhi, x, x[::-1]), np.array(high, dtype))
 
 
+@pytest.mark.parametrize("large", [np.uint64, np.float64, np.int32])
+@pytest.mark.parametrize("small", [np.uint8, np.int16, np.float32])
+def test_bit_casts_between_sizes(large, small):
+    x = rng.integers(0, 255, (3, 2, 8), np.uint8).view(large)
+    with np.errstate(invalid="ignore"):
+        apart = everywhere(lambda x: lax.bitcast_convert_type(x, small), x)
+    count = np.dtype(large).itemsize // np.dtype(small).itemsize
+    if count == 1:
+        want = x.view(small)
+    else:
+        want = x.reshape(*x.shape, 1).view(small)
+    np.testing.assert_array_equal(np.asarray(apart).view(np.uint8), want.view(np.uint8))
+    together = lax.bitcast_convert_type(apart, large)
+    np.testing.assert_array_equal(np.asarray(together).view(np.uint8), x.view(np.uint8))
+
+
 @given(st.lists(st.floats(-1e6, 1e6) | st.integers(-99, 99).map(lambda n: n / 2), min_size=1, max_size=9))
 @settings(max_examples=20)
 def test_round(values):
@@ -114,6 +130,17 @@ def test_arrangement():
     assert (lax.empty((2, 0), int).shape, lax.dtype([1, 2])) == ((2, 0), np.dtype(np.int64))
     assert_same(lax.shape_as_value((3, 4)), np.array([3, 4]))
     check_grads(lambda x: (lax.tile(x, (1, 2)), lax.stack(lax.unstack(x)), lax.split(x, (3, 1), 1)), (X,), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.int16])
+def test_select_n(dtype):
+    which = np.array([0, 1, 2, 1], dtype)
+    cases = [X[0], X[1], X[2]]
+    assert_same(everywhere(lambda w, *c: lax.select_n(w, *c), which, *cases), np.choose(which, cases))
+    assert_same(everywhere(lambda *c: lax.select_n(dtype(9), *c), *cases), X[2])
+    assert_same(lax.select_n(np.array(True), X, -X), -X)
+    assert_same(lax.select_n(which < 1, X[0], 1.0 + X[0]), np.where(which < 1, 1.0 + X[0], X[0]))
+    check_grads(lambda *c: lax.select_n(which, *c), cases, 1)
 
 
 def test_identities():
@@ -202,6 +229,9 @@ BAD = {
     "rank": (lambda: lax.broadcast_to_rank(X, 1), errors.ShapeError, "more than 1 axes"),
     "shapes": (lambda: lax.broadcast_shapes((2,), (3,)), errors.ShapeError, "cannot be broadcast"),
     "collapse": (lambda: lax.collapse(X, 2, 0), errors.ShapeError, "wrong order"),
+    "cases": (lambda: lax.select_n(np.array([0, 1]), X, X), errors.ShapeError, "a selector of shape"),
+    "three for booleans": (lambda: lax.select_n(np.array(True), X, X, X), errors.DTypeError, "booleans for two"),
+    "parts": (lambda: lax.bitcast_convert_type(np.zeros(3, np.uint8), np.uint32), errors.ShapeError, "the 4 parts"),
     "bits": (lambda: lax.clz(X), errors.DTypeError, "clz takes integers"),
     "precision": (lambda: lax.reduce_precision(X, 0, 3), errors.ArgumentError, "1 bit of exponent"),
     "precision of integers": (lambda: lax.reduce_precision(np.arange(3), 5, 3), errors.DTypeError, "floats"),
