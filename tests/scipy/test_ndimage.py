@@ -34,6 +34,7 @@ FILTERS = {
     "convolve": (RNG.random((2, 3)),), "gaussian_filter": ((1.2, 0.6), (1, 0)), "gaussian_filter1d": (3.0, 0, 2),
     "uniform_filter": ((3, 4),), "uniform_filter1d": (20,), "maximum_filter": ((3, 2),), "minimum_filter": (3,),
     "maximum_filter1d": (5, 0), "minimum_filter1d": (4,), "sobel": (), "prewitt": (0,), "laplace": (),
+    "median_filter": ((2, 3),), "rank_filter": (-2, 3), "percentile_filter": (30, (3, 2)),
     "gaussian_laplace": (1.0,), "gaussian_gradient_magnitude": ((1.0, 2.0),),
 }  # fmt: skip
 
@@ -161,6 +162,9 @@ def test_transformed_images():
         (lambda x: ndimage.gaussian_filter1d(x, 1.0, order=-1), errors.ArgumentError, "an order of 0 or more"),
         (lambda x: ndimage.uniform_filter1d(x, 0), errors.ArgumentError, "windows of 1 or more"),
         (lambda x: ndimage.maximum_filter(x, footprint=[[1]]), errors.ArgumentError, "no footprint"),
+        (lambda x: ndimage.rank_filter(x, 9, 3), errors.ArgumentError, "no element of rank 9"),
+        (lambda x: ndimage.median_filter(x, footprint=[[1]]), errors.ArgumentError, "median_filter of a traced array"),
+        (lambda x: ndimage.percentile_filter(x, 101, 3), errors.ArgumentError, "from -100 to 100"),
         (lambda x: ndimage.sobel(x, output=np.zeros((5, 7))), errors.ArgumentError, "a dtype as output"),
         (lambda x: ndimage.map_coordinates(x, x), errors.ShapeError, r"coordinates of shape \(2, ...\)"),
         (lambda x: ndimage.map_coordinates(x, x[:2], order=6), errors.ArgumentError, "order 0 to 5, got 6"),

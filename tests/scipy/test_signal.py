@@ -93,6 +93,9 @@ def test_convolutions_of_planes(name, mode, boundary):
 def test_upfirdn_and_lags():
     agree("upfirdn", X[:5], X, up=3, down=2)
     agree("upfirdn", X[:5], ROWS.T, up=1, down=4, axis=0)
+    for up, down in ((2, 3), (3, 2), (4, 6), (7, 1), (1, 5), (2, 2)):
+        agree("resample_poly", X, up=up, down=down)
+        agree("resample_poly", ROWS.astype("f"), up=up, down=down, axis=1, window=np.hanning(9) / 4)
     check_grads(lambda h, x: signal.upfirdn(h, x, 3, 2), (X[:3], X[:5]), 2)
     np.testing.assert_array_equal(signal.correlation_lags(4, 3, "same"), scipy.signal.correlation_lags(4, 3, "same"))
 
@@ -263,6 +266,7 @@ def test_windows():
         (lambda x: signal.convolve2d(x[None], x[None], boundary="no"), errors.ArgumentError, "boundary='fill'"),
         (lambda x: signal.fftconvolve(x[None], x[None, :2], axes=0), errors.ShapeError, "not broadcast along axis 1"),
         (lambda x: signal.upfirdn([1.0], x, mode="wrap"), errors.ArgumentError, "mode='constant'"),
+        (lambda x: signal.resample_poly(x, 0, 1), errors.ArgumentError, "up and down of 1 or more"),
         (lambda x: signal.lfilter(x[None], x, x), errors.ShapeError, "takes b of one dimension"),
         (lambda x: signal.lfilter(x, [0.0], x), errors.ArgumentError, "a\\[0\\] other than 0"),
         (lambda x: signal.lfilter(x[:3], x[:2], x, zi=x[:3]), errors.ShapeError, r"zi of shape \(2,\), got \(3,\)"),

@@ -17,9 +17,12 @@ from functrans.scipy.ndimage.filters import (
     laplace,
     maximum_filter,
     maximum_filter1d,
+    median_filter,
     minimum_filter,
     minimum_filter1d,
+    percentile_filter,
     prewitt,
+    rank_filter,
     sobel,
     uniform_filter,
     uniform_filter1d,
@@ -37,6 +40,7 @@ from functrans.scipy.ndimage.interpolation import (
 __all__ = [
     "affine_transform", "convolve", "convolve1d", "correlate", "correlate1d", "gaussian_filter", "gaussian_filter1d",
     "gaussian_gradient_magnitude", "gaussian_laplace", "laplace", "map_coordinates", "maximum_filter",
-    "maximum_filter1d", "minimum_filter", "minimum_filter1d", "prewitt", "rotate", "shift", "sobel", "spline_filter",
+    "maximum_filter1d", "median_filter", "minimum_filter", "minimum_filter1d", "percentile_filter", "prewitt",
+    "rank_filter", "rotate", "shift", "sobel", "spline_filter",
     "spline_filter1d", "uniform_filter", "uniform_filter1d", "zoom",
 ]  # fmt: skip

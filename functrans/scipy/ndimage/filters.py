@@ -5,6 +5,7 @@ All are sums over the windows of the extended image; a separable filter is one s
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -472,3 +473,67 @@ def minimum_filter(
 ) -> Any:  # fmt: skip
     """Minima of boxes, as `scipy.ndimage.minimum_filter`; traced without `footprint`."""
     return _extremum("minimum_filter", input, size, footprint, output, mode, cval, origin, axes, False)
+
+
+# ---------------------------------------------------------------- ranks
+
+
+def _ranked(
+    name: str, input: Any, rank: Callable[[int], int], size: Any, footprint: Any, output: Any, mode: Any, cval: Any,
+    origin: Any, axes: Any,
+) -> Any:  # fmt: skip
+    if footprint is not None:
+        raise ArgumentError(f"{name} of a traced array takes size=, the size of a box, and no footprint")
+    if size is None:
+        raise ArgumentError(f"{name} takes size=")
+    x = fnp.asarray(input)
+    dtype = aval_of(x).dtype
+    if dtype.kind == "c":
+        raise DTypeError(f"{name} takes a real image, got {dtype}")
+    axes = _axes(axes, aval_of(x).ndim)
+    sizes = [_size(name, n) for n in _per_axis(name, "a size", size, len(axes))]
+    count = math.prod(sizes)
+    place = rank(count)
+    place = place + count if place < 0 else place
+    if not 0 <= place < count:
+        raise ArgumentError(f"{name}: windows of {count} elements have no element of rank {place}")
+    if 0 in aval_of(x).shape:
+        return x
+    windows = _windows(name, x, axes, sizes, origin, mode, cval)
+    windows = fnp.reshape(windows, (*aval_of(x).shape, count))
+    return fnp.sort(windows, axis=-1)[..., place].astype(output_dtype(name, output, dtype))
+
+
+@implements("scipy.ndimage")
+def rank_filter(
+    input: Any, rank: int, size: Any = None, footprint: Any = None, output: Any = None, mode: Any = "reflect",
+    cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
+) -> Any:  # fmt: skip
+    """The element of a rank in each box, as `scipy.ndimage.rank_filter`; traced without `footprint`."""
+    rank = operator.index(rank)
+    return _ranked("rank_filter", input, lambda n: rank, size, footprint, output, mode, cval, origin, axes)
+
+
+@implements("scipy.ndimage")
+def median_filter(
+    input: Any, size: Any = None, footprint: Any = None, output: Any = None, mode: Any = "reflect", cval: Any = 0.0,
+    origin: Any = 0, *, axes: Any = None,
+) -> Any:  # fmt: skip
+    """Medians of boxes, as `scipy.ndimage.median_filter`; traced without `footprint`.
+
+    Of an even number of elements it is the upper one of the two in the middle.
+    """
+    return _ranked("median_filter", input, lambda n: n // 2, size, footprint, output, mode, cval, origin, axes)
+
+
+@implements("scipy.ndimage")
+def percentile_filter(
+    input: Any, percentile: float, size: Any = None, footprint: Any = None, output: Any = None, mode: Any = "reflect",
+    cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
+) -> Any:  # fmt: skip
+    """Percentiles of boxes, as `scipy.ndimage.percentile_filter`; traced without `footprint`."""
+    if not -100 <= percentile <= 100:
+        raise ArgumentError(f"percentile_filter takes a percentile from -100 to 100, got {percentile}")
+    part = percentile + 100 if percentile < 0 else percentile
+    rank = lambda n: n - 1 if part == 100 else int(n * part / 100)
+    return _ranked("percentile_filter", input, rank, size, footprint, output, mode, cval, origin, axes)

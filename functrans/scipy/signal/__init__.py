@@ -13,6 +13,7 @@ from functrans.scipy.signal.convolution import (
     correlation_lags,
     fftconvolve,
     oaconvolve,
+    resample_poly,
     upfirdn,
 )
 from functrans.scipy.signal.filters import (
@@ -41,7 +42,7 @@ from functrans.scipy.signal.windows import get_window
 
 __all__ = [
     "coherence", "convolve", "convolve2d", "correlate", "correlate2d", "correlation_lags", "csd", "detrend",
-    "fftconvolve", "filtfilt", "get_window", "hilbert", "istft", "lfilter", "lfilter_zi", "oaconvolve",
-    "periodogram", "resample", "savgol_coeffs", "savgol_filter", "sosfilt", "sosfilt_zi", "sosfiltfilt",
+    "fftconvolve", "filtfilt", "get_window", "hilbert", "istft", "lfilter", "lfilter_zi", "oaconvolve", "periodogram",
+    "resample", "resample_poly", "savgol_coeffs", "savgol_filter", "sosfilt", "sosfilt_zi", "sosfiltfilt",
     "spectrogram", "stft", "upfirdn", "welch", "windows",
 ]  # fmt: skip

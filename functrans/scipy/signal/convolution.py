@@ -259,6 +259,64 @@ def correlation_lags(in1_len: int, in2_len: int, mode: str = "full") -> Any:
 
 
 @implements("scipy.signal")
+def resample_poly(
+    x: Any,
+    up: int,
+    down: int,
+    axis: int = 0,
+    window: Any = ("kaiser", 5.0),
+    padtype: str = "constant",
+    cval: Any = None,
+) -> Any:
+    """The signal at `up / down` times its rate, by a filter between up- and downsampling.
+
+    As `scipy.signal.resample_poly`; traced arrays are extended by zeros only.
+
+    Args:
+        x: the signal.
+        up, down: whole numbers.
+        axis: the axis of time.
+        window: of the low-pass filter, or its coefficients.
+        padtype, cval: SciPy's.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.jit(lambda x: ft.scipy.signal.resample_poly(x, 2, 3))(np.ones(9)).shape
+    (6,)
+    """
+    if padtype != "constant" or cval is not None:
+        raise ArgumentError("resample_poly of a traced array takes padtype='constant' and no cval")
+    up, down = operator.index(up), operator.index(down)
+    if up < 1 or down < 1:
+        raise ArgumentError(f"resample_poly takes up and down of 1 or more, got {up} and {down}")
+    up, down = up // math.gcd(up, down), down // math.gcd(up, down)
+    x = fnp.asarray(x)
+    x = x if aval_of(x).dtype.kind in "fc" else x.astype(np.float64)
+    if up == down == 1:
+        return x
+    x = fnp.moveaxis(x, axis, -1)
+    if isinstance(window, (str, tuple, float)):
+        from scipy import signal
+
+        half = 10 * max(up, down)
+        h = fnp.asarray(signal.firwin(2 * half + 1, 1 / max(up, down), window=window))
+        h = h.astype(np.finfo(aval_of(x).dtype).dtype)
+    else:
+        h = fnp.asarray(window)
+        if aval_of(h).ndim != 1:
+            raise ShapeError(f"resample_poly takes a filter of one dimension, got shape {aval_of(h).shape}")
+        half = (aval_of(h).size - 1) // 2
+    h = h * up
+    n = aval_of(x).shape[-1]
+    count = -(-n * up // down)
+    before = down - half % down
+    skipped = (half + before) // down
+    # zeros before the filter bring its middle to a sample, those behind it make the result long enough
+    behind = max((count + skipped - 1) * down + 1 - (n - 1) * up - aval_of(h).size - before, 0)
+    out = upfirdn(fnp.pad(h, (before, behind)), x, up, down)
+    return fnp.moveaxis(out[..., skipped : skipped + count], -1, axis)
+
+
+@implements("scipy.signal")
 def upfirdn(h: Any, x: Any, up: int = 1, down: int = 1, axis: int = -1, mode: str = "constant", cval: Any = 0) -> Any:
     """Upsample by zeros, filter, downsample, along an axis, as `scipy.signal.upfirdn`.
 
