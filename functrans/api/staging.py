@@ -10,7 +10,7 @@ from functrans.api.flattening import Flat, argument_names, check_leaf, name_of
 from functrans.core.avals import ShapeDtypeStruct
 from functrans.core.jaxpr import ClosedJaxpr, convert_constvars
 from functrans.core.pytree import flatten, unflatten
-from functrans.core.trace import StagedTracer, stage, staging_into
+from functrans.core.trace import StagedTracer, Tracer, stage, staging_into
 from functrans.core.tracebacks import api_boundary
 from functrans.lax.calls import checkpoint_p, jit_p
 
@@ -156,5 +156,9 @@ def named_call(fun: Fun, *, name: str | None = None) -> Fun:
 
 
 def block_until_ready(x: Any) -> Any:
-    """`x`: results are ready when they are returned."""
+    """`x`, once it is computed: arrays on the CPU are when they are returned, those on a GPU may not be yet."""
+    for leaf in flatten(x)[0]:
+        if isinstance(leaf, Tracer) and leaf.has_value:
+            leaf.block_until_ready()  # type: ignore[attr-defined]
+            break  # all are computed in one order
     return x

@@ -1,5 +1,9 @@
-"""What stands in `simulated/` runs in Numba's simulator alone: `test_simulator.py` starts a process for it."""
+"""What stands in `on_device/` needs a device that runs CUDA: Numba's simulator, or a GPU.
+
+The simulator is chosen when numba.cuda is first imported, so `test_devices.py` starts processes for these tests.
+"""
 
 import os
 
-collect_ignore = [] if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" else ["simulated"]
+ON_DEVICE = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" or os.environ.get("FUNCTRANS_TEST_GPU") == "1"
+collect_ignore = [] if ON_DEVICE else ["on_device"]

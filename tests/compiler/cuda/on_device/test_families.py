@@ -1,4 +1,6 @@
-"""Every kernel family in Numba's simulator, against the CPU."""
+"""Every kernel family on the device, against the CPU."""
+
+import os
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ def test_family(name):
         np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance * min(float(scale), 1e3))
 
 
+@pytest.mark.skipif(os.environ.get("NUMBA_ENABLE_CUDASIM") != "1", reason="a GPU has them anyway")
 @pytest.mark.parametrize("name", ["softmax_of_long_rows", "cumsum", "any"])
 def test_blocks_of_several_warps(name, monkeypatch):
     """With as many threads as two warps have: how a block combines what its warps have."""

@@ -1,4 +1,4 @@
-"""Random programs in Numba's simulator."""
+"""Random programs on the device."""
 
 import pytest
 from programs import check_on_gpu

@@ -1,4 +1,4 @@
-"""Arrays on the simulated GPU: where they are, what can be done with them, and the errors."""
+"""Arrays on the device: where they are, what can be done with them, and the errors."""
 
 import copy
 import pickle
@@ -9,6 +9,7 @@ import pytest
 import functrans as ft
 import functrans.numpy as fnp
 from functrans import errors, nn, optim
+from functrans.compiler.cuda.runtime import runtime
 
 X = np.linspace(-1, 2, 7).astype(np.float32)
 M = np.random.default_rng(0).normal(size=(3, 4))
@@ -148,7 +149,17 @@ def test_a_conversion_is_asked_for():
     assert x.block_until_ready() is x
     assert copy.deepcopy(x) is x
     same(pickle.loads(pickle.dumps(x)), X)
-    np.testing.assert_array_equal(np.from_dlpack(x), X)  # in the simulator its memory is the host's
+
+
+def test_other_libraries_share_its_memory():
+    x = on_gpu(X)
+    library = runtime().xp
+    assert library.shares_memory(library.from_dlpack(x), x.data)
+    again = on_gpu(x.data)
+    same(again, X)
+    if library is not np:
+        assert library.shares_memory(library.asarray(x), x.data)
+        assert again.data is x.data
 
 
 MIXED, OUTSIDE = errors.MixedDevicesError, errors.IndexOutOfBoundsError

@@ -1,4 +1,4 @@
-"""Every primitive of the registry on the simulated GPU, against the CPU: as a kernel, by a library, or on the host."""
+"""Every primitive of the registry on the device, against the CPU: as a kernel, by a library, or on the host."""
 
 import warnings
 
