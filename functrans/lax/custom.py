@@ -90,11 +90,14 @@ class _Custom:
     """A function with a rule; `nondiff_argnums` are passed to function and rule as they are."""
 
     def __init__(
-        self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = (), nondiff_argnames: Sequence[str] = ()
+        self,
+        fun: Callable[..., Any],
+        nondiff_argnums: int | Sequence[int] = (),
+        nondiff_argnames: str | Sequence[str] = (),
     ):
         functools.update_wrapper(self, fun)  # type: ignore[arg-type]
         self.fun = fun
-        self.nondiff_argnums = tuple(nondiff_argnums)
+        self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
         self.symbolic_zeros = False
         if nondiff_argnames:
             nondiff_argnames = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else nondiff_argnames
@@ -387,8 +390,8 @@ class custom_vjp(_Custom):
     def __init__(
         self,
         fun: Callable[..., Any],
-        nondiff_argnums: Sequence[int] = (),
-        nondiff_argnames: Sequence[str] = (),
+        nondiff_argnums: int | Sequence[int] = (),
+        nondiff_argnames: str | Sequence[str] = (),
         *,
         forward_through: bool = False,
     ):
