@@ -431,8 +431,11 @@ def quad(
     """
     args = args if isinstance(args, tuple) else (args,)
     if not has_tracer((a, b, *args)):
-        middle = a / 2 + b / 2 if math.isfinite(a) and math.isfinite(b) else a if math.isfinite(a) else b
-        if not isinstance(func(middle if math.isfinite(middle) else 0.0, *args), Tracer):
+        low, high = (v if math.isfinite(v) else None for v in (a, b))
+        inner = (
+            0.0 if low is None and high is None else a + 1 if high is None else b - 1 if low is None else a / 2 + b / 2
+        )
+        if not isinstance(func(inner, *args), Tracer):
             from scipy import integrate
 
             return integrate.quad(

@@ -1,5 +1,7 @@
 """scipy.integrate: compiled rules against SciPy's own; adaptive quadrature with its derivatives; errors."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.integrate
@@ -119,6 +121,7 @@ def test_derivatives_of_integrals():
 
 def test_quad_is_scipys_or_traced():
     assert integrate.quad(lambda x: x if x > 0 else -x, -1, 1, points=[0.0]) == pytest.approx((1, 0))
+    assert integrate.quad(lambda x: math.exp(-x) / math.sqrt(x), 0, INF)[0] == pytest.approx(math.sqrt(math.pi))
     f = lambda x, a: np.exp(-a * x)
     for g in (lambda a: integrate.quad(f, 0, INF, a)[0], lambda a: integrate.quad(lambda x: f(x, a), 0, INF)[0]):
         np.testing.assert_allclose(ft.grad(g)(2.0), -1 / 4, rtol=1e-9)  # of 1 / a

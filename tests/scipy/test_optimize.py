@@ -1,5 +1,7 @@
 """scipy.optimize: SciPy's solvers with compiled derivatives; compiled loops with implicit derivatives; errors."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -178,6 +180,7 @@ def test_minima_of_one_variable():
             np.testing.assert_allclose(found.x, want.x, atol=2e-5)
             np.testing.assert_allclose(found.fun, want.fun, rtol=1e-8)
             assert found.nfev <= 2 * want.nfev
+    assert optimize.minimize_scalar(lambda x: x * math.log(x), bounds=(0, 1)).x == pytest.approx(math.exp(-1), abs=1e-4)
     at_end = traced(lambda b: optimize.minimize_scalar(lambda x: x, bounds=(0.5, b)))(2.0)
     np.testing.assert_allclose(at_end.x, 0.5, atol=2e-5)
     tight = lambda a: optimize.minimize_scalar(wave, bounds=(1.0, 4.0), args=(a,), options={"xatol": 1e-10})
@@ -332,6 +335,8 @@ def test_curve_fit():
         ):
             np.testing.assert_allclose(got[0], want[0], rtol=1e-5)
             np.testing.assert_allclose(got[1], want[1], rtol=1e-3)
+    listed = optimize.curve_fit(lambda t, a: a * np.log(t), [1.0, 2.0, 3.0], [0.0, 1.4, 2.2], p0=[2.0])
+    np.testing.assert_allclose(listed[0], 2.008, atol=1e-2)
     bounded = optimize.curve_fit(decay, T, Y, p0=[1, 1, 1], bounds=(0, [2, 9, 9]))[0]
     np.testing.assert_allclose(bounded, scipy.optimize.curve_fit(decay, T, Y, bounds=(0, [2, 9, 9]))[0], rtol=1e-4)
     check_grads(lambda y: optimize.curve_fit(decay, T, y, gtol=1e-13)[0], (Y,), 1)

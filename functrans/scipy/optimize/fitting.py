@@ -214,13 +214,15 @@ def curve_fit(
     Array([2. , 0.5])
     """
     count = _parameters(f) if p0 is None else aval_of(fnp.atleast_1d(p0)).size
-    ones = [1.0] * count
-    if not has_tracer([*leaves((xdata, ydata, p0, sigma))]) and not isinstance(f(xdata, *ones), Tracer):
+    traced = has_tracer(leaves((xdata, ydata, p0, sigma)))
+    if isinstance(xdata, (list, tuple)):
+        xdata = fnp.asarray(xdata)
+    if not traced and not isinstance(f(xdata, *([1.0] * count if p0 is None else np.ravel(p0))), Tracer):
         optimize = scipys()
 
         if jac is None:
-            compiled = jit(jacobian(lambda p, x: fnp.ravel(f(x, *(p[i] for i in range(count))))))
-            jac = lambda x, *p: np.asarray(compiled(np.array(p, np.float64), x))
+            compiled = jit(jacobian(lambda p: fnp.ravel(f(xdata, *(p[i] for i in range(count))))))
+            jac = lambda x, *p: np.asarray(compiled(np.array(p, np.float64)))
         return wrap_result(
             optimize.curve_fit(f, xdata, ydata, p0, sigma, absolute_sigma, check_finite, bounds, method, jac, **options)
         )

@@ -135,7 +135,8 @@ def minimize_scalar(
     name = "minimize_scalar"
     args = tuple_of(args)
     ends = bounds if bounds is not None else (0.0, 1.0) if bracket is None else bracket
-    if not has_tracer(leaves(ends)) and not is_traced(fun, ends[0], args):
+    inner = ends[0] + _GOLDEN * (ends[1] - ends[0])  # at the bounds the function need not be defined
+    if not has_tracer(leaves(ends)) and not is_traced(fun, ends[0] if bounds is None else inner, args):
         optimize = scipys()
         return wrapped(optimize.minimize_scalar(fun, bracket, bounds, args, method, tol, options))
     expected = "brent" if bounds is None else "bounded"
