@@ -10,7 +10,7 @@ import numpy as np
 
 from functrans.api.flattening import Flat, argument_names, check_leaf, name_of, select_arguments, with_arguments
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, float0, tangent_dtype
+from functrans.core.avals import ShapedArray, aval_of, float0, kind_of, tangent_dtype
 from functrans.core.primitive import Axis, zeros
 from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.trace import Tracer, stage
@@ -122,7 +122,7 @@ def _named(fun: Fun, prefix: str) -> Callable[[Fun], Fun]:
 
 def _check_grad_input(fun: Fun, args: Any, i: int, x: Any, holomorphic: bool, allow_int: bool) -> bool:
     aval = check_leaf(x, f"an argument of grad({name_of(fun)})")
-    kind = aval.dtype.kind
+    kind = kind_of(aval.dtype)
     if kind in "biu" and not allow_int:
         name = argument_names(fun, args)[i] if len(args) == 1 else f"number {i}"
         raise IntegerGradError(
@@ -310,7 +310,7 @@ def _pushforward(
         raise error or ArgumentError(f"tangents of the linearized {name} have another structure than its arguments")
     checked = [_check_tangent(f"the linearized {name}", a, t) for a, t in zip(avals, directions)]
     lin = forward.LinearFunction(jaxpr, consts, [], nonzero_outs)
-    outs = lin(*(t for t, a in zip(checked, avals) if a.dtype.kind in "fc"))
+    outs = lin(*(t for t, a in zip(checked, avals) if kind_of(a.dtype) in "fc"))
     return unflatten(out_tree, [_as_tangent(t, _Typed(a)) for t, a in zip(outs, out_avals)])
 
 
@@ -476,7 +476,7 @@ def jacrev(fun: Fun, argnums: int | Sequence[int] = 0, has_aux: bool = False, ho
                 raise DTypeError(
                     f"jacrev of {name_of(fun)}, which returned {a}; say holomorphic=True if it is holomorphic"
                 )
-            if a.dtype.kind not in "fc":
+            if kind_of(a.dtype) not in "fc":
                 raise IntegerGradError(f"jacrev of {name_of(fun)}, which returned {a}: integers have no derivative")
 
         def pull(*cts: Any) -> list[Any]:

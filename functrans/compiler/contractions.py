@@ -26,7 +26,7 @@ from functrans.compiler.plan import (
     nbytes,
 )
 from functrans.compiler.rewriting import Variant
-from functrans.core.avals import ShapedArray
+from functrans.core.avals import SMALL_FLOATS, ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from functrans.core.primitive import Primitive, lookup
 
@@ -337,7 +337,7 @@ def as_loops(eqn: Eqn) -> list[Eqn]:
     free_shapes = [tuple(shapes[i][d] for d in c.free_dims[i]) for i in range(2)]
     contract_shape = tuple(shapes[0][d] for d in c.contract_dims[0])
     shape = (*batch_shape, *free_shapes[0], *free_shapes[1], *contract_shape)
-    dtype = np.dtype(np.float32) if out.dtype == np.float16 else out.dtype
+    dtype = np.dtype(np.float32) if out.dtype in SMALL_FLOATS else out.dtype
     eqns: list[Eqn] = []
 
     def apply(name: str, *inputs: Atom, aval: ShapedArray, **params: object) -> Var:

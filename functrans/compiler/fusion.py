@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler.nodes import UNROLL_LIMIT, KernelBuilder, Node
-from functrans.core.avals import ShapedArray
+from functrans.core.avals import ShapedArray, kind_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 
 OTHER = "other"
@@ -281,7 +281,7 @@ def _items_of_eqn(eqn: Eqn, position: int, target: Target) -> list[Item]:
 
 
 def _supported(aval: ShapedArray) -> bool:
-    return (aval.dtype.kind in "biuf" and aval.dtype.itemsize <= 8) or aval.dtype in (np.complex64, np.complex128)
+    return (kind_of(aval.dtype) in "biuf" and aval.dtype.itemsize <= 8) or aval.dtype in (np.complex64, np.complex128)
 
 
 def _reduction_items(eqn: Eqn, position: int, target: Target) -> list[Item]:
@@ -324,7 +324,7 @@ def _parts_on_cpu(eqn: Eqn, axes: tuple[int, ...]) -> Parts | None:
 
 
 def _wide(dtype: np.dtype) -> np.dtype:
-    return np.dtype({"f": np.float64, "c": np.complex128}.get(dtype.kind, dtype))
+    return np.dtype({"f": np.float64, "c": np.complex128}.get(kind_of(dtype), dtype))
 
 
 CPU = Target(memory_cost=6, kernel_cost=2000, parts=_parts_on_cpu)

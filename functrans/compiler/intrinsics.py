@@ -182,6 +182,33 @@ def float_to_half(typingctx: Any, value: Any) -> Any:
     return types.uint16(types.float32), codegen
 
 
+@intrinsic
+def brain_to_float(typingctx: Any, bits: Any) -> Any:
+    """The float32 that the bits of a bfloat16 stand for: they are its upper half."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(32)
+        return builder.bitcast(builder.shl(builder.zext(args[0], word), word(16)), ir.FloatType())
+
+    return types.float32(types.uint16), codegen
+
+
+@intrinsic
+def float_to_brain(typingctx: Any, value: Any) -> Any:
+    """The bits of the bfloat16 nearest to a float32, the even one of two; of a NaN, a quiet NaN."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word, short = ir.IntType(32), ir.IntType(16)
+        bits = builder.bitcast(args[0], word)
+        upper = builder.lshr(bits, word(16))
+        even = builder.add(builder.and_(upper, word(1)), word(0x7FFF))
+        nearest = builder.lshr(builder.add(bits, even), word(16))
+        nan = builder.fcmp_unordered("uno", args[0], args[0])
+        return builder.trunc(builder.select(nan, builder.or_(upper, word(0x40)), nearest), short)
+
+    return types.uint16(types.float32), codegen
+
+
 # ------------------------------------------------------------------ for the machine
 
 

@@ -17,7 +17,7 @@ from functrans.compiler.fusion import OTHER, Axis, Cluster, Fusion, Item, Map
 from functrans.compiler.nodes import INT64, UNROLL_LIMIT, KernelBuilder, Node
 from functrans.compiler.source import Nest, Store, reachable, write
 from functrans.compiler.steps import Kernel, Opaque
-from functrans.core.avals import ShapedArray, dtype_name
+from functrans.core.avals import SMALL_FLOATS, ShapedArray, dtype_name
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from functrans.transforms.simplify import may_be_size
 
@@ -244,10 +244,14 @@ class Lowering:
         assert reduction is not None
         total: Node | None = None
         template = (_COMBINE_BOOL if out.aval.dtype.kind == "b" else _COMBINE)[reduction.combine]
+        small, combine = out.aval.dtype in SMALL_FLOATS, reduction.combine
+        wide = small and (combine == "add" or (combine == "mul" and out.aval.dtype != np.float16))  # as NumPy does
         for reduced in np.ndindex(*[operand.aval.shape[d] for d in item.axes]):
             kept, own = iter(idx), iter(reduced)
             full = [self.k.const(next(own), INT64) if d in item.axes else next(kept) for d in range(operand.aval.ndim)]
             value = self.element(operand, full)
+            if wide:
+                value = self.k.convert(value, np.dtype(np.float32))
             total = value if total is None else self.k.op(template, total, value)
         if total is None:
             return self.k.const(reduction.identity(out.aval.dtype), out.aval.dtype)

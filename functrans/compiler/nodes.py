@@ -51,12 +51,12 @@ no parentheses. Its *compute dtype* is the dtype of operand 0 (or `compute=`).
   name it by `real(0.5)`.
 - Integers wrap around in their own dtype; `/` is for floats and complex values only (convert first).
 - bool operands: `& | ^ not == !=`; arithmetic on bool has to be written as logic.
-- Calls `f(a, ...)` are resolved by the compute dtype, in this order: `f_f64`, `f_f32` (float16 computes in float32),
-  `f_c128`, `f_c64`, `f_i64`, ... of `functrans.compiler.mathematics`; then the functions of
+- Calls `f(a, ...)` are resolved by the compute dtype, in this order: `f_f64`, `f_f32` (float16 and bfloat16 compute in
+  float32), `f_c128`, `f_c64`, `f_i64`, ... of `functrans.compiler.mathematics`; then the functions of
   `functrans.compiler.scalars`; then `math.f` or, on complex values, `cmath.f`, as Numba knows them.
   Names are NumPy's (`arcsin`, `maximum`, `floor_divide`, `left_shift`, `where(c, a, b)`, `less`, `logical_and`,
   `complex(re, im)`, ...), and so are results (zero divisors, NaN, signed zeros).
-- float16 operands arrive as float32, and the result is rounded to float16.
+- float16 and bfloat16 operands arrive as float32, and the result is rounded to their dtype.
 """
 
 from __future__ import annotations
@@ -67,8 +67,16 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler import templates
-from functrans.compiler.templates import INTRINSICS, SCALARS, Resolved, compute_dtype, constant_text
-from functrans.core.avals import ShapedArray
+from functrans.compiler.templates import (
+    INTRINSICS,
+    SCALARS,
+    Resolved,
+    compute_dtype,
+    constant_text,
+    rounded,
+    small_float,
+)
+from functrans.core.avals import ShapedArray, kind_of
 from functrans.core.jaxpr import Var
 from functrans.transforms.simplify import LARGEST_WRITTEN
 
@@ -396,14 +404,13 @@ class KernelBuilder:
             real = np.dtype(f"f{of.itemsize // 2}")
             return self.convert(self.op("{0}.real", node, dtype=real), to)
         text, imports = f"{compute_dtype(to)}({{0}})", frozenset[tuple[str, str]]()
-        if of.kind == "f" and to == np.uint64:
+        if kind_of(of) == "f" and to == np.uint64:
             text, imports = "float_to_uint64({0})", frozenset({(SCALARS, "float_to_uint64")})
-        elif of.kind == "f" and to.kind in "iu" and to.itemsize < 4 + 4 * (to.kind == "u"):
+        elif kind_of(of) == "f" and to.kind in "iu" and to.itemsize < 4 + 4 * (to.kind == "u"):
             text = f"{to}(int64({{0}}))"
-        elif to == np.float16:
-            text = "half_to_float(float_to_half(float32({0})))"
-            imports = frozenset({(INTRINSICS, "half_to_float"), (INTRINSICS, "float_to_half")})
-        elif of == np.float16 and to == np.float32:
+        elif small_float(to):
+            text, imports = rounded("float32({0})", to)
+        elif small_float(of) and to == np.float32:
             return self._apply(Resolved("{0}", imports, 0), (node,), to)
         return self._apply(Resolved(text, imports, 1), (node,), to, node.bounds if to == INT64 else None)
 
@@ -411,13 +418,13 @@ class KernelBuilder:
         to = np.dtype(dtype)
         if to == node.dtype:
             return node
-        source, target = "{0}", str(to)
-        imports = {(SCALARS, "bitcast")}
-        if node.dtype == np.float16:
-            source, imports = "float_to_half({0})", imports | {(INTRINSICS, "float_to_half")}
-        text = f"bitcast({source}, {target})" if to != np.float16 else f"half_to_float(bitcast({source}, uint16))"
-        if to == np.float16:
-            imports |= {(INTRINSICS, "half_to_float")}
+        source, imports = "{0}", {(SCALARS, "bitcast")}
+        given, wanted = small_float(node.dtype), small_float(to)
+        if given:
+            source, imports = f"{given[1]}({{0}})", imports | {(INTRINSICS, given[1])}
+        text = f"bitcast({source}, {'uint16' if wanted else to})"
+        if wanted:
+            text, imports = f"{wanted[0]}({text})", imports | {(INTRINSICS, wanted[0])}
         return self._apply(Resolved(text, frozenset(imports), 0), (node,), to)
 
     def where(self, c: Node, a: Any, b: Any) -> Node:

@@ -18,7 +18,16 @@ from typing import Any
 import numpy as np
 
 from functrans.compiler.nodes import INT64, UNROLL_LIMIT, KernelBuilder, Node
-from functrans.compiler.templates import INTRINSICS, SCALARS, compute_dtype, constant_text, suffix
+from functrans.compiler.templates import (
+    INTRINSICS,
+    SCALARS,
+    compute_dtype,
+    constant_text,
+    rounded,
+    small_float,
+    suffix,
+)
+from functrans.core.avals import kind_of
 from functrans.core.jaxpr import Var
 
 #: Elements that one partial sum adds up before it goes to the next level: keeps sums as exact as pairwise ones.
@@ -388,9 +397,10 @@ class Writer:
     def loaded(self, text: str, dtype: np.dtype) -> str:
         if dtype.kind == "b":
             return f"{text} != 0"
-        if dtype == np.float16:
-            self.imports[INTRINSICS].add("half_to_float")
-            return f"half_to_float({text})"
+        functions = small_float(dtype)
+        if functions:
+            self.imports[INTRINSICS].add(functions[0])
+            return f"{functions[0]}({text})"
         return text
 
     def combined(self, combine: str, a: str, b: str, dtype: np.dtype) -> str:
@@ -627,8 +637,8 @@ class Accumulator:
         dtype = self.node.dtype
         extents = [self.writer.extents[v] for v in self.node.args[3] if v not in self.writer.merged]
         short = all(n <= UNROLL_LIMIT for n in extents) and math.prod(extents) <= UNROLL_LIMIT**2
-        self.blocked = self.combine == "add" and dtype.kind in "fc" and not short
-        self.wide = np.dtype({"f": np.float64, "c": np.complex128}[dtype.kind]) if self.blocked else dtype
+        self.blocked = self.combine == "add" and kind_of(dtype) in "fc" and not short
+        self.wide = np.dtype({"f": np.float64, "c": np.complex128}[kind_of(dtype)]) if self.blocked else dtype
         self.total = self.writer.fresh()
         self.part: str | None = None
 
@@ -663,12 +673,12 @@ class Accumulator:
 
     def result(self) -> str:
         dtype = self.node.dtype
-        if not self.blocked or self.wide == dtype:
+        if self.wide == dtype and not small_float(dtype):
             return self.total
         text = f"{compute_dtype(dtype)}({self.total})"
-        if dtype == np.float16:
-            self.writer.imports[INTRINSICS].update(("half_to_float", "float_to_half"))
-            text = f"half_to_float(float_to_half({text}))"
+        text, imports = rounded(text, dtype)
+        for module, name in imports:
+            self.writer.imports.setdefault(module, set()).add(name)
         name = self.writer.fresh()
         self.writer.line(f"{name} = {text}")
         return name
@@ -688,16 +698,17 @@ def _words(text: str) -> list[str]:
 
 
 def storage_token(dtype: np.dtype) -> str:
-    """The type of elements in memory: bools are bytes, float16 values are their bits."""
-    return "uint8" if dtype.kind == "b" else "uint16" if dtype == np.float16 else str(dtype)
+    """The type of elements in memory: bools are bytes, values of small floats are their bits."""
+    return "uint8" if dtype.kind == "b" else "uint16" if small_float(dtype) else str(dtype)
 
 
 def stored(value: str, dtype: np.dtype, writer: Writer) -> str:
     if dtype.kind == "b":
         return f"uint8({value})"
-    if dtype == np.float16:
-        writer.imports[INTRINSICS].add("float_to_half")
-        return f"float_to_half({value})"
+    functions = small_float(dtype)
+    if functions:
+        writer.imports[INTRINSICS].add(functions[1])
+        return f"{functions[1]}({value})"
     return value
 
 

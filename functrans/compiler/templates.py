@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from functrans.core.avals import SMALL_FLOATS
+
 INTRINSICS = "functrans.compiler.intrinsics"
 MATHEMATICS = "functrans.compiler.mathematics"
 SCALARS = "functrans.compiler.scalars"
@@ -44,8 +46,24 @@ class Resolved(NamedTuple):
 
 
 def compute_dtype(dtype: np.dtype) -> np.dtype:
-    """The dtype in which values of `dtype` are held: float16 is computed in float32."""
-    return np.dtype(np.float32) if dtype == np.float16 else dtype
+    """The dtype in which values of `dtype` are held: float16 and bfloat16 are computed in float32."""
+    return np.dtype(np.float32) if dtype in SMALL_FLOATS else dtype
+
+
+def small_float(dtype: np.dtype) -> tuple[str, str] | None:
+    """For floats that are computed in float32: what takes their bits to a float32, and what gives their bits."""
+    if dtype == np.float16:
+        return "half_to_float", "float_to_half"
+    return ("brain_to_float", "float_to_brain") if dtype in SMALL_FLOATS else None
+
+
+def rounded(text: str, dtype: np.dtype) -> tuple[str, frozenset[tuple[str, str]]]:
+    """A float32 rounded to a small float, as text and with what it imports; any other value as it is."""
+    functions = small_float(dtype)
+    if functions is None:
+        return text, frozenset()
+    read, write = functions
+    return f"{read}({write}({text}))", frozenset({(INTRINSICS, read), (INTRINSICS, write)})
 
 
 def suffix(dtype: np.dtype) -> str:
@@ -74,7 +92,7 @@ def _float(value: float) -> str:
 @cache
 def resolve(template: str, compute: np.dtype, result: np.dtype) -> Resolved:
     """The text of a template whose operand 0 has dtype `compute`, with a value of dtype `result`."""
-    if not template or (compute == np.float16 and template.startswith(("nextafter", "spacing"))):
+    if not template or (compute in SMALL_FLOATS and template.startswith(("nextafter", "spacing"))):
         raise NotImplementedError(f"no scalar form of {template} for {compute}")
     tree = ast.parse(re.sub(r"\{(\d+)\}", r"_\1", template).strip(), mode="eval")
     rewriter = _Rewriter(compute_dtype(compute))
@@ -84,9 +102,8 @@ def resolve(template: str, compute: np.dtype, result: np.dtype) -> Resolved:
         name = "bool_" if result.kind == "b" else str(compute_dtype(result))
         text = f"{name}({text})"
     text = re.sub(r"\b_(\d+)\b", r"{\1}", text)
-    if result == np.float16:
-        text = f"half_to_float(float_to_half({text}))"
-        rewriter.imports |= {(INTRINSICS, "half_to_float"), (INTRINSICS, "float_to_half")}
+    text, imports = rounded(text, result)
+    rewriter.imports |= imports
     return Resolved(text, frozenset(rewriter.imports), rewriter.cost)
 
 

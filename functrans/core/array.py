@@ -6,10 +6,12 @@ Every library takes it without a copy. `wrap` turns what NumPy returns into one;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from functrans.core.avals import bfloat16
 from functrans.core.trace import Tracer
 
 
@@ -29,6 +31,8 @@ class Array(np.ndarray, metaclass=_ArrayType):
     """
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        if self.dtype == bfloat16 and context is not None:
+            array = in_bfloat16(context[0], context[1][: context[0].nin], array)
         return array if type(array) is Array else array.view(Array)
 
     def __hash__(self) -> int:  # type: ignore[override]
@@ -37,6 +41,14 @@ class Array(np.ndarray, metaclass=_ArrayType):
             raise TypeError("unhashable type: an array with axes")
         return hash(self.item())
 
+    def __repr__(self) -> str:
+        if self.dtype != bfloat16:
+            return super().__repr__()
+        return "Array" + repr(np.asarray(self)).removeprefix("array")  # NumPy would write each element as an Array
+
+    def __str__(self) -> str:
+        return super().__str__() if self.dtype != bfloat16 else str(np.asarray(self))
+
     def block_until_ready(self) -> Array:
         """This array: results are ready when they are returned."""
         return self
@@ -44,6 +56,21 @@ class Array(np.ndarray, metaclass=_ArrayType):
     @property
     def weak_type(self) -> bool:
         return False
+
+
+def in_bfloat16(function: Any, args: Sequence[Any], out: Any) -> Any:
+    """What a function gave in a larger float, in bfloat16 if all arrays among its operands are of that.
+
+    ml_dtypes has NumPy take Python's floats beside them for float32, where they are weak beside arrays of other
+    dtypes; and functions that have no loop for bfloat16 give float32 or float64.
+    """
+    if out.dtype.char not in "fd":
+        return out
+    if {a.dtype for a in args if isinstance(a, (np.ndarray, np.generic))} != {bfloat16}:
+        return out
+    if any(type(a) is float for a in args):
+        out = function(*[bfloat16.type(a) if type(a) in (int, float) else a for a in args])
+    return np.asarray(out).astype(bfloat16)
 
 
 def wrap(value: Any) -> Any:

@@ -6,11 +6,34 @@ rules (NEP 50) such a value takes the dtype of what it meets.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from functrans.errors import DTypeError
+
+
+def _bfloat16() -> Any:
+    try:
+        return np.dtype(importlib.import_module("ml_dtypes").bfloat16)
+    except ModuleNotFoundError:  # then no array has this dtype, and nothing else is amiss
+        return np.dtype([("bfloat16 needs ml_dtypes", np.uint16)])
+
+
+#: Google's 16-bit float with the exponents of float32: computed in float32, each result rounded. NumPy has its kind as
+#: "V", so it is asked by `kind_of`.
+bfloat16: Any = _bfloat16()
+
+#: The floats that are computed in float32.
+SMALL_FLOATS = (np.dtype(np.float16), bfloat16)
+
+
+def kind_of(dtype: np.dtype) -> str:
+    """NumPy's letter for the kind of a dtype, where bfloat16 is a float."""
+    kind = dtype.kind
+    return "f" if kind == "V" and dtype == bfloat16 else kind
+
 
 #: The dtype of tangents of integers and booleans: the trivial vector space, as in JAX.
 float0 = np.dtype([("float0", np.void, 0)])
@@ -99,6 +122,8 @@ class ShapeDtypeStruct:
 
 def dtype_name(dtype: np.dtype) -> str:
     """The short name of a dtype in jaxprs: `f64`, `i32`, `bool`, `c128`."""
+    if kind_of(dtype) != dtype.kind:
+        return "bf16"
     kind = _KIND_NAMES.get(dtype.kind)
     if kind is not None:
         return f"{kind}{dtype.itemsize * 8}"
@@ -142,4 +167,4 @@ def is_array_like(value: Any) -> bool:
 
 def tangent_dtype(dtype: np.dtype) -> np.dtype:
     """The dtype of tangents of arrays of `dtype`: itself if inexact, `float0` otherwise."""
-    return dtype if dtype.kind in "fc" else float0
+    return dtype if kind_of(dtype) in "fc" else float0

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, bfloat16
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import DTypeError, ShapeError
 from functrans.transforms.jvp import Constant
@@ -147,8 +147,14 @@ def batch_reduction(primitive: Primitive) -> Any:
     return batch
 
 
+def _sum_impl(x: Any, *, axes: Sequence[int]) -> Any:
+    dtype = np.asarray(x).dtype
+    wide = np.float32 if dtype == bfloat16 else dtype
+    return wrap(np.add.reduce(x, axis=axes, dtype=wide).astype(dtype, copy=False))
+
+
 reduce_sum_p = Primitive("reduce_sum")
-reduce_sum_p.impl = lambda x, *, axes: wrap(np.add.reduce(x, axis=axes, dtype=np.asarray(x).dtype))
+reduce_sum_p.impl = _sum_impl
 reduce_sum_p.abstract_eval = _sum_abstract
 reduce_sum_p.jvp = lambda p, t, *, axes: (reduce_sum_p.bind(p[0], axes=axes), reduce_sum_p.bind(t[0], axes=axes))
 reduce_sum_p.transpose = _sum_transpose

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, bfloat16
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
@@ -109,6 +109,10 @@ def _dot_abstract(
 def _dot_impl(a: Any, b: Any, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any) -> Any:
     (ca, cb), (ba, bb) = dimension_numbers
     a, b = np.asarray(a), np.asarray(b)
+    if a.dtype == bfloat16 and b.dtype == bfloat16:
+        wide = (x.astype(np.float32) for x in (a, b))
+        out = _dot_impl(*wide, dimension_numbers=dimension_numbers, preferred_element_type=None)
+        return wrap(out.astype(bfloat16))
     if not ba and a.ndim <= 2 and b.ndim <= 2 and ca == (a.ndim - 1,) and cb == (0,) and a.dtype == b.dtype:
         return wrap(np.dot(a, b))
     fa, fb = _free(a.ndim, ca, ba), _free(b.ndim, cb, bb)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, kind_of
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError
@@ -57,7 +57,7 @@ def _convert_impl(x: Any, *, new_dtype: np.dtype, weak_type: bool) -> Any:
 
 def _convert_jvp(p: Any, t: Any, *, new_dtype: np.dtype, weak_type: bool) -> Any:
     out = convert_p.bind(p[0], new_dtype=new_dtype, weak_type=weak_type)
-    if new_dtype.kind not in "fc":
+    if kind_of(new_dtype) not in "fc":
         return out, None
     return out, convert_element_type(t[0], new_dtype)
 

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from functrans import config
-from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, is_array_like
+from functrans.core.array import in_bfloat16, wrap
+from functrans.core.avals import ShapedArray, aval_of, bfloat16, is_array_like, kind_of
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import Tracer
 from functrans.core.watching import check_results
@@ -98,6 +98,7 @@ class Elementwise(Primitive):
             avals = map(aval_of, promote(self.name, ufunc, args, **options))  # raises what tracing would say
             self._abstract_eval(*avals)
             raise
+        out = wrap(in_bfloat16(self._corrected or ufunc, args, out))
         if out.dtype.kind not in "biufcV":
             raise DTypeError(f"{self.name} takes numbers and booleans, got operands that give {out.dtype}")
         if config.watched:
@@ -107,7 +108,8 @@ class Elementwise(Primitive):
     # -- rules
 
     def _evaluate(self, *args: Any) -> Any:
-        return wrap((self._corrected or self.ufunc)(*args))
+        function = self._corrected or self.ufunc
+        return wrap(in_bfloat16(function, args, wrap(function(*args))))
 
     def _abstract_eval(self, *avals: ShapedArray) -> ShapedArray:
         dtypes = tuple(a.dtype for a in avals)
@@ -137,13 +139,13 @@ class Elementwise(Primitive):
     def _lower(self, k: Any, idx: Any, *operands: Any) -> Any:
         dtypes = tuple(x.aval.dtype for x in operands)
         out = loop_dtypes(self.name, self.ufunc, dtypes)[len(dtypes)]
-        template = self.expr.get(dtypes[0].kind, self.expr.get(""))
+        template = self.expr.get(kind_of(dtypes[0]), self.expr.get(""))
         return k.op(template, *[read(k, idx, x) for x in operands], dtype=out)
 
     def termwise(self, k: int, y: Series, *operands: Series) -> Any:
         """The `taylor` rule of rows that are linear in all their real and complex operands."""
-        terms = [x[k] if x[0] is not None and aval_of(x[0]).dtype.kind in "fc" else x[0] for x in operands]
-        live = [t is not None and aval_of(t).dtype.kind in "fc" for t in terms]
+        terms = [x[k] if x[0] is not None and kind_of(aval_of(x[0]).dtype) in "fc" else x[0] for x in operands]
+        live = [t is not None and kind_of(aval_of(t).dtype) in "fc" for t in terms]
         if not builtins.any(live):
             return None
         if self is add and not builtins.all(live):
@@ -195,12 +197,16 @@ def loop_dtypes(name: str, ufunc: Any, types: tuple[Any, ...], out: Any = None) 
 
     `out` is a dtype that the results must have.
     """
+    if bfloat16 in types:  # ml_dtypes takes Python's floats for float32: here they are weak, as everywhere
+        types = tuple(bfloat16 if t is int or t is float else t for t in types)
     chosen = {} if out is None else {"signature": (*[None] * ufunc.nin, *[np.dtype(out)] * ufunc.nout)}
     try:
         loop = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout), **chosen)
     except TypeError:
         given = ", ".join(getattr(t, "__name__", str(t)) for t in types)
         raise DTypeError(f"{name} is not defined for operands of type ({given})") from None
+    if types and all(t == bfloat16 for t in types) and all(d in (np.float32, np.float64) for d in loop):
+        return (bfloat16,) * len(loop)  # a function without a loop of its own for it: computed in float32, rounded
     return tuple(np.dtype(d) for d in loop)
 
 
@@ -259,7 +265,7 @@ def as_operand(name: str, value: Any) -> Any:
         if _holds_tracer(value):
             return stack_nested(name, value)
         array = np.asarray(value)
-        if array.dtype.kind in "biufc":
+        if kind_of(array.dtype) in "biufc":
             return array
     raise DTypeError(f"{name}: expected an array or a number, got {value!r:.60} of type {type(value).__name__}")
 
@@ -279,12 +285,24 @@ def stack_nested(name: str, values: Sequence[Any]) -> Any:
     return concatenate([_reshape(v, (1, *shapes[0])) for v in to_common_dtype(name, parts)], 0)
 
 
+def common_dtype(*items: Any) -> np.dtype:
+    """`numpy.result_type`; bfloat16 and what has no common dtype with it promote as float32 and that do."""
+    if not any(getattr(x, "dtype", x) == bfloat16 for x in items if not isinstance(x, str)):
+        return np.result_type(*items)
+    items = tuple(bfloat16 if type(x) in (int, float) else x for x in items)  # weak
+    try:
+        return np.result_type(*items)
+    except TypeError:
+        single = np.dtype(np.float32)
+        return np.result_type(*[single if getattr(x, "dtype", x) == bfloat16 else x for x in items])
+
+
 def to_common_dtype(name: str, values: Sequence[Any]) -> list[Any]:
     """Arrays and scalars converted to the dtype to which NumPy promotes them all; weak only if all are."""
     types = [weak_type(v) for v in values]
     strong = [t for t in types if not isinstance(t, type)]
     try:
-        dtype = np.result_type(*strong, *[t(0) for t in types if isinstance(t, type)])
+        dtype = common_dtype(*strong, *[t(0) for t in types if isinstance(t, type)])
     except TypeError:
         raise DTypeError(f"{name}: no common dtype for {', '.join(str(aval_of(v)) for v in values)}") from None
     return [convert_element_type(v, dtype, weak=not strong) for v in values]
@@ -455,7 +473,7 @@ class _IntegerPow(Elementwise):
         return wrap(np.power(x, y))
 
     def _abstract_eval(self, x: ShapedArray, *, y: int) -> ShapedArray:  # type: ignore[override]
-        if y < 0 and x.dtype.kind not in "fc":
+        if y < 0 and kind_of(x.dtype) not in "fc":
             raise DTypeError("integers to negative integer powers are not allowed; convert the base to float")
         return x
 
@@ -687,7 +705,7 @@ class _Custom(Elementwise):
 
     def _lower(self, k: Any, idx: Any, *operands: Any) -> Any:
         dtypes = [x.aval.dtype for x in operands]
-        template = self.expr.get(dtypes[0].kind, self.expr.get(""))
+        template = self.expr.get(kind_of(dtypes[0]), self.expr.get(""))
         return k.op(template, *[read(k, idx, x) for x in operands], dtype=self.types(*dtypes))
 
 
@@ -781,7 +799,7 @@ select_n.taylor = select_n.termwise
 def where(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition` is true, `y` elsewhere, with NumPy's promotion and broadcasting."""
     if not any(isinstance(a, Tracer) for a in (condition, x, y)):
-        return wrap(np.where(condition, x, y))
+        return wrap(in_bfloat16(lambda x, y: np.where(condition, x, y), (x, y), np.where(condition, x, y)))
     condition, x, y = (as_operand("where", a) for a in (condition, x, y))
     if aval_of(condition).dtype.kind != "b":
         condition = ne(condition, 0)

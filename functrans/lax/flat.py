@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.avals import ShapedArray, aval_of, is_array_like
+from functrans.core.avals import ShapedArray, aval_of, is_array_like, kind_of
 from functrans.core.jaxpr import Jaxpr, Var, convert_constvars
 from functrans.core.pytree import PyTreeDef, flatten, key_paths, keystr, unflatten
 from functrans.core.trace import stage
@@ -67,7 +67,7 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 def takes_weak(dtype: np.dtype, aval: ShapedArray) -> bool:
     """Whether a weak value (of a Python number) becomes one of this dtype, as NumPy's promotion has it."""
-    return aval.weak and _RANK[aval.dtype.kind] <= _RANK[dtype.kind]
+    return aval.weak and _RANK[aval.dtype.kind] <= _RANK[kind_of(dtype)]
 
 
 def common_consts(parts: Sequence[tuple[Jaxpr, Sequence[Any]]]) -> tuple[list[Jaxpr], list[Any]]:

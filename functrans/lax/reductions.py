@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, bfloat16, kind_of
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import AxisError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
@@ -53,10 +53,11 @@ def _reduction(name: str, ufunc: Any, combine: str, identity: Any, kinds: str, j
 
     def impl(x: Any, *, axes: Axes) -> Any:
         x = np.asarray(x)
-        return wrap(ufunc.reduce(x, axis=axes, dtype=x.dtype))
+        wide = np.float32 if x.dtype == bfloat16 else x.dtype
+        return wrap(ufunc.reduce(x, axis=axes, dtype=wide).astype(x.dtype, copy=False))
 
     def abstract_eval(x: ShapedArray, *, axes: Axes) -> ShapedArray:
-        if x.dtype.kind not in kinds:
+        if kind_of(x.dtype) not in kinds:
             raise _not_defined(name, x.dtype)
         if combine in ("max", "min") and any(x.shape[a] == 0 for a in axes):
             raise ShapeError(
@@ -80,13 +81,13 @@ def _reduction(name: str, ufunc: Any, combine: str, identity: Any, kinds: str, j
 def _lowest(dtype: np.dtype) -> Any:
     if dtype.kind == "b":
         return np.False_
-    return dtype.type(-np.inf) if dtype.kind in "fc" else np.iinfo(dtype).min
+    return dtype.type(-np.inf) if kind_of(dtype) in "fc" else np.iinfo(dtype).min
 
 
 def _highest(dtype: np.dtype) -> Any:
     if dtype.kind == "b":
         return np.True_
-    return dtype.type(np.inf) if dtype.kind in "fc" else np.iinfo(dtype).max
+    return dtype.type(np.inf) if kind_of(dtype) in "fc" else np.iinfo(dtype).max
 
 
 def _extremum_jvp(primitive: Any) -> Any:
@@ -234,13 +235,14 @@ def _cumulative(name: str, accumulate: Any, kinds: str = "biufc") -> Primitive:
 
     def impl(x: Any, *, axis: int, reverse: bool) -> Any:
         x = np.asarray(x)
-        if x.dtype.kind not in kinds:
+        if kind_of(x.dtype) not in kinds:
             raise _not_defined(name, x.dtype)
-        out = accumulate(np.flip(x, axis) if reverse else x, axis)
+        wide = x.astype(np.float32) if x.dtype == bfloat16 else x
+        out = accumulate(np.flip(wide, axis) if reverse else wide, axis).astype(x.dtype, copy=False)
         return wrap(np.flip(out, axis) if reverse else out)
 
     def abstract_eval(x: ShapedArray, *, axis: int, reverse: bool) -> ShapedArray:
-        if x.dtype.kind not in kinds:
+        if kind_of(x.dtype) not in kinds:
             raise _not_defined(name, x.dtype)
         if not 0 <= axis < x.ndim:
             raise AxisError(f"axis {axis} is out of bounds for an array of {x.ndim} dimensions")

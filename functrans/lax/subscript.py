@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import aval_of, is_array_like
+from functrans.core.avals import aval_of, is_array_like, kind_of
 from functrans.core.trace import StagedTracer, Tracer
 from functrans.errors import (
     ArgumentError,
@@ -481,8 +481,8 @@ def _to_operand_order(s: Subscript, values: Any, ndim: int) -> Any:
 _NEUTRAL: dict[str, Any] = {
     "add": lambda d: d.type(0),
     "multiply": lambda d: d.type(1),
-    "min": lambda d: np.inf if d.kind in "fc" else np.True_ if d.kind == "b" else np.iinfo(d).max,
-    "max": lambda d: -np.inf if d.kind in "fc" else np.False_ if d.kind == "b" else np.iinfo(d).min,
+    "min": lambda d: np.inf if kind_of(d) in "fc" else np.True_ if d.kind == "b" else np.iinfo(d).max,
+    "max": lambda d: -np.inf if kind_of(d) in "fc" else np.False_ if d.kind == "b" else np.iinfo(d).min,
 }
 _COMBINE = {"add": ew.add, "multiply": ew.mul, "min": ew.min, "max": ew.max}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.lax.conversion import stop_gradient_p
 from functrans.scipy.special import logsumexp
 
@@ -179,7 +179,7 @@ def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
 
 def _below_maximum(x: Any, axis: Any, where: Any) -> Any:
     x = fnp.asarray(x)
-    x = x if x.dtype.kind in "fc" else x.astype(np.float64)
+    x = x if kind_of(x.dtype) in "fc" else x.astype(np.float64)
     if where is not None:
         x = fnp.where(where, x, -np.inf)
     return x - stop_gradient_p.bind(fnp.max(x, axis=axis, keepdims=True))

@@ -11,7 +11,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import random
-from functrans.core.avals import aval_of
+from functrans.core.avals import SMALL_FLOATS, aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.elementwise import as_operand
 from functrans.nn.activations import softmax
@@ -83,7 +83,7 @@ def _attend(
     if shared > 1:
         key, value = fnp.repeat(key, shared, -2), fnp.repeat(value, shared, -2)
 
-    precise = np.dtype(np.float32) if dtype == np.float16 else dtype
+    precise = np.dtype(np.float32) if dtype in SMALL_FLOATS else dtype
     logits = fnp.matmul(fnp.swapaxes(query, -3, -2), fnp.moveaxis(key, -3, -1)).astype(precise)
     logits = logits * (features**-0.5 if scale is None else scale)
     if bias is not None:

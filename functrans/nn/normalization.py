@@ -11,7 +11,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import stop_gradient
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.elementwise import as_operand
@@ -379,7 +379,7 @@ def _shape(sizes: int | Sequence[int]) -> tuple[int, ...]:
 
 def _floats(name: str, x: Any) -> Any:
     x = as_operand(name, x)
-    if aval_of(x).dtype.kind != "f":
+    if kind_of(aval_of(x).dtype) != "f":
         raise DTypeError(f"{name} takes floats, got {aval_of(x)}; convert the input by .astype(np.float32)")
     return x
 

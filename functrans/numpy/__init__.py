@@ -87,6 +87,7 @@ from numpy import (
 )
 
 from functrans.core.array import Array, Array as ndarray
+from functrans.core.avals import bfloat16
 from functrans.numpy import (
     fft,
     linalg,
@@ -502,8 +503,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "__array_api_version__", "__array_namespace_info__", "astype", "bool", "from_dlpack", "unique_all", "unique_counts",
-    "unique_inverse", "unique_values",
+    "__array_api_version__", "__array_namespace_info__", "astype", "bfloat16", "bool", "from_dlpack", "unique_all",
+    "unique_counts", "unique_inverse", "unique_values",
     "abs", "absolute", "acos", "acosh", "add", "all", "allclose", "amax", "amin", "angle", "any", "append",
     "apply_along_axis", "apply_over_axes", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
     "arctanh", "argmax", "argmin", "argpartition", "argsort", "argwhere", "around", "Array", "array",

@@ -12,7 +12,7 @@ import numpy as np
 
 from functrans import lax
 from functrans.core.array import wrap
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
@@ -143,7 +143,7 @@ def linspace(
 
 
 def _inexact(*values: Any) -> Any:
-    return True if any(dtype_of(v).kind in "fc" for v in values) else None
+    return True if any(kind_of(dtype_of(v)) in "fc" for v in values) else None
 
 
 @creates(np.logspace)

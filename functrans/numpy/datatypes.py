@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from functrans import lax
 from functrans.core.array import wrap
-from functrans.core.avals import ShapeDtypeStruct, aval_of
+from functrans.core.avals import ShapeDtypeStruct, aval_of, bfloat16, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError
-from functrans.lax.elementwise import weak_type
+from functrans.lax.elementwise import common_dtype, weak_type
 from functrans.numpy.dispatch import on_cpu, operand
 
 
@@ -44,9 +45,9 @@ class finfo:
 
     def __init__(self, type: Any, /):
         dtype = _dtype(type)
-        if dtype.kind not in "fc":
+        if kind_of(dtype) not in "fc":
             raise DTypeError(f"finfo takes floating-point dtypes, got {dtype}; use iinfo for integers")
-        self._info = np.finfo(dtype)
+        self._info: Any = np.finfo(dtype) if dtype.kind in "fc" else importlib.import_module("ml_dtypes").finfo(dtype)
         self.bits, self.dtype = int(self._info.bits), np.dtype(self._info.dtype)
         for name in ("eps", "max", "min", "smallest_normal"):
             setattr(self, name, float(getattr(self._info, name)))
@@ -80,7 +81,11 @@ def can_cast(from_: Any, to: Any, /, casting: Any = "safe") -> bool:
 
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether a dtype is of a kind (`"real floating"`, `"integral"`, ...), or another dtype, as `numpy.isdtype`."""
-    return np.isdtype(np.dtype(dtype), kind)
+    dtype = np.dtype(dtype)
+    if dtype == bfloat16:
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        return any(k in ("real floating", "numeric") if isinstance(k, str) else np.dtype(k) == dtype for k in kinds)
+    return np.isdtype(dtype, kind)
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype:
@@ -91,7 +96,7 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype:
             kind = weak_type(x)
             x = kind(0) if isinstance(kind, type) else kind
         items.append(x)
-    return np.result_type(*items)
+    return common_dtype(*items)
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from functrans import config
 from functrans.core.array import Array, wrap
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, bfloat16, kind_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.watching import check_results
@@ -50,6 +50,8 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
         def function(*args: Any, **kwargs: Any) -> Any:
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
                 return traced(*args, **kwargs)
+            if holds_bfloat16(args):  # NumPy would sum and mix them in their own precision
+                return traced(*args, **kwargs)
             try:
                 out = wrap_result(plain(*[_plain(a) for a in args], **kwargs))
             except Exception as error:
@@ -62,6 +64,18 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
         return function  # type: ignore[return-value]
 
     return register
+
+
+def holds_bfloat16(values: Any) -> bool:
+    """Whether an array of bfloat16 is among the arguments, or in a list or tuple among them."""
+    for v in values:
+        if (
+            (v.dtype == bfloat16)
+            if isinstance(v, (np.ndarray, np.generic))
+            else isinstance(v, (list, tuple)) and (holds_bfloat16(v))
+        ):
+            return True
+    return False
 
 
 def _plain(value: Any) -> Any:
@@ -100,7 +114,7 @@ def explained(error: Exception, traced: Callable[..., Any], args: Any, kwargs: A
     if isinstance(error, FunctransError):
         return error
     leaves, tree = flatten((args, kwargs))
-    places = [i for i, x in enumerate(leaves) if isinstance(x, np.ndarray) and x.dtype.kind in NUMBERS]
+    places = [i for i, x in enumerate(leaves) if isinstance(x, np.ndarray) and kind_of(x.dtype) in NUMBERS]
 
     def run(*values: Any) -> list[Any]:
         for i, value in zip(places, values):
@@ -148,7 +162,7 @@ def wrap_result(value: Any) -> Any:
     if type(value) is Array or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (np.ndarray, np.generic)):
-        if value.dtype.kind not in NUMBERS:
+        if kind_of(value.dtype) not in NUMBERS:
             refuse(value.dtype)
         return wrap(value)
     if type(value) in (tuple, list):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
+from functrans.core.avals import SMALL_FLOATS, kind_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew, reductions as red
 from functrans.lax.broadcasting import reduce_sum_p
@@ -154,8 +155,13 @@ argmin = implements(np.argmin)(_arg("argmin", lax.argmin))
 
 def _inexact(a: Any, dtype: Any) -> Any:
     own = dtype_of(a)
-    wanted = np.dtype(dtype) if dtype is not None else own if own.kind in "fc" else np.dtype(np.float64)
+    wanted = np.dtype(dtype) if dtype is not None else own if kind_of(own) in "fc" else np.dtype(np.float64)
     return lax.convert_element_type(a, wanted)
+
+
+def _only_where(where: Any) -> dict[str, Any]:
+    """`where` as NumPy takes it: not at all if it is `None`."""
+    return {} if where is None else {"where": where}
 
 
 def _count(a: Any, axis: Any, where: Any, dtype: Any, keepdims: Any) -> Any:
@@ -175,9 +181,9 @@ def mean(
     unsupported("mean", out=out)
     a = _inexact(operand("mean", a), dtype)
     own = dtype_of(a)
-    if own == np.float16:  # NumPy sums halves as float32
+    if own in SMALL_FLOATS:  # NumPy sums halves as float32
         return lax.convert_element_type(
-            mean(lax.convert_element_type(a, np.float32), axis, keepdims=keepdims, where=where), own
+            mean(lax.convert_element_type(a, np.float32), axis, keepdims=keepdims, **_only_where(where)), own
         )
     return sum(a, axis, keepdims=keepdims, where=where) / _count(a, axis, where, own, keepdims)
 
@@ -193,8 +199,9 @@ def var(
     if correction is not None and ddof:
         raise ArgumentError("var: ddof and correction cannot be given together")
     ddof = ddof if correction is None else correction
-    if own == np.float16:
-        wide = var(lax.convert_element_type(a, np.float32), axis, ddof=ddof, keepdims=keepdims, where=where)
+    if own in SMALL_FLOATS:
+        options = {"ddof": ddof, "keepdims": keepdims, **_only_where(where)}
+        wide = var(lax.convert_element_type(a, np.float32), axis, **options)
         return lax.convert_element_type(wide, own)
     n = _count(a, axis, where, np.empty(0, own).real.dtype, keepdims)
     center = _mean_of(a, axis, where) if mean is None else mean

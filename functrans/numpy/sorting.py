@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
@@ -148,7 +148,7 @@ def _less(x: Any, y: Any) -> Any:
         for a, b in reversed(list(zip(*keys))):
             out = ew.lt(a, b) if out is None else ew.lt(a, b) | (ew.eq(a, b) & out)
         return out
-    if dtype_of(x).kind != "f":
+    if kind_of(dtype_of(x)) != "f":
         return x < y
     return (x < y) | (lax.ne(y, y) & lax.eq(x, x))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from functrans import lax
 from functrans.core.array import wrap
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew
@@ -98,7 +98,7 @@ def made_of_others(ufunc: Any, plain: Any = None) -> Callable[[Callable[..., Any
 @made_of_others(np.power, ew.pow)
 def power(x1: Any, x2: Any, /) -> Any:
     """`x1 ** x2`, elementwise; as `numpy.power`. A Python integer exponent becomes multiplications."""
-    if type(x2) is int and isinstance(x1, Tracer) and x1.aval.dtype.kind in "fc":
+    if type(x2) is int and isinstance(x1, Tracer) and kind_of(x1.aval.dtype) in "fc":
         return ew.integer_pow(x1, x2)
     return ew.pow(x1, x2)
 
@@ -156,7 +156,7 @@ def _real(name: str, x: Any) -> Any:
 def _float(x: Any) -> Any:
     """As an array of floats or complex numbers, of the dtype that NumPy's float functions give."""
     dtype = dtype_of(x)
-    return lax.convert_element_type(x, dtype if dtype.kind in "fc" else ew.loop_dtypes("exp", np.exp, (dtype,))[0])
+    return lax.convert_element_type(x, dtype if kind_of(dtype) in "fc" else ew.loop_dtypes("exp", np.exp, (dtype,))[0])
 
 
 TRACED_UFUNCS: dict[Any, Any] = {
@@ -233,7 +233,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     dtype = dtype_of(x)
     if dtype.kind == "c":
         return lax.complex(*[nan_to_num(p, copy, nan, posinf, neginf) for p in (lax.real(x), lax.imag(x))])
-    if dtype.kind != "f":
+    if kind_of(dtype) != "f":
         return x
     info = np.finfo(dtype)
     x = ew.where(ew.isnan(x), nan, x)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.avals import ShapedArray
+from functrans.core.avals import ShapedArray, kind_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal
 from functrans.transforms.simplify import Builder, Rule, make_literal
 
@@ -44,7 +44,7 @@ def is_value(atom: Atom, value: Any) -> bool:
     known = literal_value(atom)
     if known is None or known.dtype.kind == "c" or known != value:
         return False
-    return known.dtype.kind != "f" or bool(np.signbit(known)) == bool(np.signbit(value))
+    return kind_of(known.dtype) != "f" or bool(np.signbit(known)) == bool(np.signbit(value))
 
 
 def out_aval(eqn: Eqn) -> ShapedArray:

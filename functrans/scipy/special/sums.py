@@ -8,7 +8,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.lax.conversion import stop_gradient_p
 from functrans.scipy.dispatch import implements
 
@@ -17,7 +17,7 @@ Axis = int | tuple[int, ...] | None
 
 def _float(x: Any) -> Any:
     x = fnp.asarray(x)
-    return x if x.dtype.kind in "fc" else x.astype(np.float64)
+    return x if kind_of(x.dtype) in "fc" else x.astype(np.float64)
 
 
 def _axes(axis: Axis, ndim: int) -> Any:
