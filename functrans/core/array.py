@@ -31,7 +31,7 @@ class Array(np.ndarray, metaclass=_ArrayType):
     """
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        if self.dtype == bfloat16 and context is not None:
+        if self.dtype.kind == "V" and context is not None:
             array = in_bfloat16(context[0], context[1][: context[0].nin], array)
         return array if type(array) is Array else array.view(Array)
 
@@ -64,6 +64,11 @@ def in_bfloat16(function: Any, args: Sequence[Any], out: Any) -> Any:
     ml_dtypes has NumPy take Python's floats beside them for float32, where they are weak beside arrays of other
     dtypes; and functions that have no loop for bfloat16 give float32 or float64.
     """
+    for a in args:
+        if isinstance(a, (np.ndarray, np.generic)) and a.dtype.kind == "V":
+            break
+    else:
+        return out  # nearly always
     if out.dtype.char not in "fd":
         return out
     if {a.dtype for a in args if isinstance(a, (np.ndarray, np.generic))} != {bfloat16}:

@@ -5,6 +5,7 @@ NumPy's result is kept wherever the two agree, and looked at again only if an in
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,22 +17,30 @@ def floor_divide(x1: Any, x2: Any) -> Any:
 
     NumPy keeps `x1 == x1 % x2 + x2 * (x1 // x2)` in view instead: infinity by a number is NaN, 1 by -infinity is -1.
     """
-    lone = np.not_equal(_infinite(x1), _infinite(x2))
-    if not lone.any():
+    lone: Any = False
+    if not (_whole(x1) and _whole(x2)):
+        lone = np.not_equal(_infinite(x1), _infinite(x2))
+    if lone is False or not lone.any():
         return np.floor_divide(x1, x2)
     with np.errstate(invalid="ignore"):
         out = np.floor_divide(x1, x2)
         return np.where(lone, np.floor(np.true_divide(x1, x2)), out).astype(out.dtype, copy=False)
 
 
+def _whole(x: Any) -> bool:
+    return type(x) is int or (isinstance(x, np.ndarray) and x.dtype.kind in "biu")
+
+
 def _infinite(x: Any) -> Any:
+    if type(x) is float:
+        return math.isinf(x)
     x = np.asarray(x)
     return np.isinf(x) if x.dtype.kind == "f" else np.False_
 
 
 def power(x1: Any, x2: Any) -> Any:
     """`numpy.power`; NumPy takes square roots for an exponent of 0.5, which at -infinity and -0 are another thing."""
-    if not np.any(np.equal(x2, 0.5)):
+    if type(x2) is int or (x2 != 0.5 if type(x2) is float else not np.any(np.equal(x2, 0.5))):
         return np.power(x1, x2)
     with np.errstate(invalid="ignore") if np.any(np.equal(x1, -np.inf)) else nullcontext():
         out = np.power(x1, x2)
@@ -64,7 +73,8 @@ def expm1(x: Any) -> Any:
 
 
 def _complex_corners(name: str, ufunc: Any, x: Any) -> Any:
-    if not (isinstance(x, (np.ndarray, np.generic, complex)) and np.asarray(x).dtype.kind == "c"):
+    x = np.asarray(x)
+    if x.dtype.kind != "c":
         return ufunc(x)
     corner = ~np.isfinite(x)
     if not np.any(corner):

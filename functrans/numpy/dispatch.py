@@ -16,7 +16,7 @@ import numpy as np
 
 from functrans import config
 from functrans.core.array import Array, wrap
-from functrans.core.avals import aval_of, bfloat16, kind_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.watching import check_results
@@ -70,7 +70,7 @@ def holds_bfloat16(values: Any) -> bool:
     """Whether an array of bfloat16 is among the arguments, or in a list or tuple among them."""
     for v in values:
         if (
-            (v.dtype == bfloat16)
+            (v.dtype.kind == "V")
             if isinstance(v, (np.ndarray, np.generic))
             else isinstance(v, (list, tuple)) and (holds_bfloat16(v))
         ):

@@ -273,6 +273,12 @@ def _as_array(name: str) -> Any:
     return wrapped
 
 
+def _power(self: Any, other: Any) -> Any:
+    if type(other) is int or (type(other) is float and other != 0.5):  # where NumPy has short ways, all of them right
+        return np.ndarray.__pow__(self, other)
+    return ufuncs.power(self, other) if _is_operand(other) else NotImplemented
+
+
 def _in_place(operation: Any, ufunc: Any) -> Any:
     def method(self: Any, other: Any) -> Any:
         out = operation(self, other)
@@ -292,6 +298,7 @@ def _install_on_array() -> None:
         forward, reflected = _binary(operation)
         setattr(Array, f"__{name}__", forward)
         setattr(Array, f"__r{name}__", reflected)
+    Array.__pow__ = _power  # type: ignore[method-assign, assignment]
     Array.__ifloordiv__ = _in_place(ew.floor_divide, np.floor_divide)  # type: ignore[method-assign]
     Array.__ipow__ = _in_place(ew.pow, np.power)  # type: ignore[method-assign]
     Array.at = property(IndexUpdate)  # type: ignore[attr-defined]
