@@ -19,6 +19,7 @@ from functrans.api.flattening import Flat, any_tracer, argument_names, check_lea
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct
 from functrans.core.axes import bound_axes
+from functrans.core.forking import COMPILING
 from functrans.core.jaxpr import ClosedJaxpr, axis_names, convert_constvars, jaxpr_has_effect
 from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.trace import Tracer, current_staging, stage
@@ -33,7 +34,8 @@ class _Program:
     """The compiler, imported when the first function is compiled."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module("functrans.compiler.program"), name)
+        with COMPILING:
+            return getattr(importlib.import_module("functrans.compiler.program"), name)
 
 
 program = _Program()
@@ -370,7 +372,8 @@ class _Entry:
     def compile(self) -> None:
         before, start = program.cache_info(), time.perf_counter()
         consts = [devices.cuda.to_host(c) if isinstance(c, Tracer) else c for c in self.closed.consts]
-        self.compiled = program.compile(self.closed.jaxpr, consts, self.donated).native
+        with COMPILING:
+            self.compiled = program.compile(self.closed.jaxpr, consts, self.donated).native
         after, self.compiling = program.cache_info(), time.perf_counter() - start
         self.kernels = (
             after.kernels_compiled - before.kernels_compiled,

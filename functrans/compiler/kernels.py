@@ -22,7 +22,6 @@ import os
 import re
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -33,13 +32,13 @@ from pathlib import Path
 from typing import Any
 
 from functrans import config
+from functrans.core.forking import COMPILING
 
 _ABI = "3"
 _MAGIC = b"functrans kernel 2\n"
 _DAY = 24 * 3600.0
 _KEEP = 60 * _DAY  # a file that has not been read for so long is removed
 
-_lock = threading.RLock()
 _by_source: dict[str, int] = {}
 _keep: list[Any] = []  # native code lives as long as the process
 _warned = False
@@ -71,7 +70,7 @@ def load(source: str) -> int:
     """The address of the kernel that this text defines as `kernel(buffers, sizes, lo, hi)`."""
     address = _by_source.get(source)
     if address is None:
-        with _lock:
+        with COMPILING:
             address = _by_source.get(source)
             if address is None:
                 address = _by_source[source] = _obtain(source)
@@ -94,11 +93,6 @@ def _obtain(source: str) -> int:
     if path is not None:
         keep_file(path, _pack(key, compiled._wrapper_name, compiled._library.serialize_using_object_code()))
     return compiled.address
-
-
-# A fork waits until no kernel is being made: the child would find the lock, and Numba's own, held for ever.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 # ------------------------------------------------------------------ the key
@@ -181,7 +175,7 @@ def _cfunc(source: str, key: str) -> Any:
 def assembly(source: str) -> str:
     """The machine code of a kernel as text; compiles it anew."""
     key = hashlib.sha256(f"assembly\0{source}".encode()).hexdigest()
-    with _lock:
+    with COMPILING:
         return _cfunc(source, key)._library.get_asm_str()
 
 

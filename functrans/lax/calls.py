@@ -10,6 +10,7 @@ import numpy as np
 from functrans import config
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray
+from functrans.core.forking import COMPILING
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var, evaluate, jaxpr_has_effect
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import stage
@@ -66,9 +67,12 @@ def _taylor_call(primitive: Primitive) -> Any:
 
 
 def _jit_impl(*args: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
-    from functrans.compiler.program import compile
+    if "compiled" not in jaxpr.memo:
+        with COMPILING:
+            from functrans.compiler.program import compile
 
-    compiled = jaxpr.memoize("compiled", lambda: compile(jaxpr, []))
+            jaxpr.memoize("compiled", lambda: compile(jaxpr, []))
+    compiled = jaxpr.memo["compiled"]
     outs = compiled(*[np.asarray(a, v.aval.dtype) for a, v in zip(args, jaxpr.invars)])
     if config.watched:
         check_compiled(name, jaxpr, (), args, outs)
