@@ -32,6 +32,10 @@ class Kernel:
     error: type[Exception] = IndexOutOfBoundsError  # the class of its errors
     why: tuple[tuple[Var, str], ...] = ()  # for what it writes, why that is stored in memory
 
+    def spread(self) -> str:
+        """How its work is spread, in words."""
+        return f"{self.extent} iterations{', on all threads' if self.parallel else ''}"
+
     def __str__(self) -> str:
         return f"kernel of {len(self.eqns)} equations over {self.extent} iterations: {self.note}"
 

@@ -115,8 +115,7 @@ def _instruction(ins: Instruction, numbers: dict[str, int]) -> str:
             outs = [f"%{s}" for s, v in zip(slots, kernel.buffers) if v in kernel.writes]
             reads = [f"%{s}" for s, v in zip(slots, kernel.buffers) if v not in kernel.writes]
             names = " ".join(dict.fromkeys(e.primitive.name for e in kernel.eqns))
-            threads = ", on all threads" if kernel.parallel and not by_lane else ""
-            how = f"{kernel.extent // kernel.rows} for each lane" if by_lane else f"{kernel.extent} iterations{threads}"
+            how = f"{kernel.extent // kernel.rows} for each lane" if by_lane else kernel.spread()
             return f"{', '.join(outs)} = kernel {numbers[kernel.source]} ({', '.join(reads)})  # {how}: {names}"
         case Gemm():
             batch = f" x {ins.batch}" if ins.batch != 1 else ""

@@ -84,8 +84,11 @@ class DeviceTrace(Trace):
     level = 0
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if primitive.stage is not None:  # its parameters are functions of the user's, which are called as they are
+            return primitive.impl(*args, **params)
         avals = tuple(aval_of(a) for a in args)
-        refuse_mixed(primitive.name, args)
+        if not primitive.multiple_results:  # others may have what their functions captured among their operands
+            refuse_mixed(primitive.name, args)
         try:
             program = _program(primitive, avals, tuple(sorted(params.items())))
         except TypeError:  # params that do not hash

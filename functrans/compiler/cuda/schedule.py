@@ -43,6 +43,11 @@ class GridKernel(Kernel):
     plain: GridKernel | None = None  # for those that are not
     block: tuple[int, int] | None = None  # threads of a block, where that is fixed: a block for each row then
 
+    def spread(self) -> str:
+        who = {"map": "threads", "thread": "a thread each", "warp": "a warp each", "block": "a block each"}[self.mode]
+        vectors = f", {self.width} elements at a time" if self.width > 1 else ""
+        return f"{self.rows_count} rows of {self.columns}, {who}{vectors}"
+
 
 def _parts(eqn: Eqn, axes: tuple[int, ...]) -> Parts | None:
     operand, out = eqn.inputs[0], eqn.outvars[0]
@@ -91,12 +96,10 @@ def kernel_for(make_nest: Callable[[], Nest], eqns: tuple[Eqn, ...], about: str,
     nest = make_nest()
     stored = [s.var.aval.dtype.itemsize for s in nest.stores]
     width = next((w for w in (4, 2) if w * max(stored) <= 16), 1)
-    if width == 4 and max(stored) == 8:
-        width = 2
     narrow = _is_narrow(nest)
-    mode, rows, columns = mode_of(make_nest())
+    mode, rows, columns = mode_of(nest)  # which changes it
     lines = comments(eqns)
-    plain = _kernel(write(nest, Shape(mode, 1, narrow), lines), mode, rows, columns, 1, eqns, about, work)
+    plain = _kernel(write(make_nest(), Shape(mode, 1, narrow), lines), mode, rows, columns, 1, eqns, about, work)
     if width == 1 or mode == "thread" or columns < 2 * width:
         return plain
     text = write(make_nest(), Shape(mode, width, narrow), lines)

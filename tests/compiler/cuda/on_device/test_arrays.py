@@ -109,7 +109,24 @@ def test_transformed(name):
     same(TRANSFORMED[name]()(on_gpu(W), on_gpu(M)), TRANSFORMED[name]()(W, M))
 
 
+@ft.custom_jvp
+def doubled_slope(x):
+    return fnp.sin(x)
+
+
+doubled_slope.defjvp(lambda primals, tangents: (doubled_slope(*primals), 2 * tangents[0] * fnp.cos(primals[0])))
+
+
+def test_rules_of_the_user():
+    same(doubled_slope(on_gpu(W)), np.sin(W))
+    same(ft.grad(lambda x: doubled_slope(x).sum())(on_gpu(W)), 2 * np.cos(W))
+    same(ft.jit(ft.grad(lambda x: doubled_slope(x).sum()))(on_gpu(W)), 2 * np.cos(W))
+
+
 def test_captured_arrays():
+    f = ft.jit(lambda y: y * W)
+    same(ft.vmap(f)(on_gpu(M)), M * W)
+    same(ft.grad(lambda y: f(y).sum())(on_gpu(W)), W)
     x = on_gpu(X)
     f = ft.jit(lambda y: y * x)
     same(f(x), X * X)
