@@ -40,6 +40,8 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
             plain values too.
         eager: what runs on plain values, where the array API standard asks for more than NumPy's function gives.
     """
+    if numpy_function is None:  # NumPy is older than its function: the traced form takes plain values too
+        return lambda traced: traced
     plain = eager or numpy_function
 
     def register(traced: F) -> F:
@@ -144,7 +146,8 @@ def _document(numpy_function: Any, traced: Any) -> str:
         if line and not (not summary and line.startswith(f"{name}(")):
             summary.append(line)
     own = traced.__doc__
-    module = ".".join(part for part in (numpy_function.__module__ or "numpy").split(".") if not part.startswith("_"))
+    place = getattr(numpy_function, "__module__", None) or "numpy"
+    module = ".".join(part for part in place.split(".") if not part.startswith("_"))
     text = f"{' '.join(summary)}\n\nAs `{module}.{name}`."
     return f"{text}\n\n{own}" if own else text
 

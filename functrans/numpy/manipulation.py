@@ -329,7 +329,7 @@ def _of_rank(name: str, a: Any, least: int) -> Any:
     return a
 
 
-@implements(np.unstack)
+@implements(getattr(np, "unstack", None))  # since NumPy 2.1
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
     x = moveaxis(x, axis, 0)
     return tuple(getitem(x, i) for i in range(shape_of(x)[0]))

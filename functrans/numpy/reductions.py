@@ -286,5 +286,5 @@ def _array_api_cumulative(name: str, function: Any, neutral: int) -> Any:
     return cumulative
 
 
-cumulative_sum = implements(np.cumulative_sum)(_array_api_cumulative("cumulative_sum", cumsum, 0))
-cumulative_prod = implements(np.cumulative_prod)(_array_api_cumulative("cumulative_prod", cumprod, 1))
+cumulative_sum = implements(getattr(np, "cumulative_sum", None))(_array_api_cumulative("cumulative_sum", cumsum, 0))
+cumulative_prod = implements(getattr(np, "cumulative_prod", None))(_array_api_cumulative("cumulative_prod", cumprod, 1))

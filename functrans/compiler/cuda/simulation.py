@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core import threefry
+from functrans.core.avals import bfloat16
 
 _IMPORT = re.compile(r"^from (functrans\.compiler\.[\w.]+|numba\.types) import ", re.MULTILINE)
 _LIBRARY = re.compile(r"^from (?:c?math) import (\w+) as (\w+)$", re.MULTILINE)
@@ -164,6 +165,14 @@ def half_to_float(bits: Any) -> Any:
 
 def float_to_half(value: Any) -> Any:
     return np.float16(value).view(np.uint16)
+
+
+def brain_to_float(bits: Any) -> Any:
+    return np.uint32(int(bits) << 16).view(np.float32)
+
+
+def float_to_brain(value: Any) -> Any:
+    return np.float32(value).astype(bfloat16).view(np.uint16)
 
 
 def bitcast(value: Any, to: Any) -> Any:

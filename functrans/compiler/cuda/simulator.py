@@ -16,6 +16,7 @@ from functrans.compiler.cuda.kernels import function_of
 from functrans.compiler.cuda.runtime import Launcher, Runtime
 from functrans.compiler.cuda.schedule import GridKernel, Limits, geometry
 from functrans.compiler.cuda.simulation import Memory, translate
+from functrans.core.avals import SMALL_FLOATS
 
 _one_at_a_time = threading.RLock()  # the simulator runs one kernel at a time
 _ALIGNMENT = 64
@@ -99,4 +100,4 @@ class Simulator(Runtime):
 
 
 def _storage(dtype: np.dtype) -> np.dtype:
-    return np.dtype(np.uint8 if dtype.kind == "b" else np.uint16 if dtype == np.float16 else dtype)
+    return np.dtype(np.uint8 if dtype.kind == "b" else np.uint16 if dtype in SMALL_FLOATS else dtype)
