@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from functrans.api.devices import device_get
 from functrans.core.array import wrap
 from functrans.core.avals import ShapeDtypeStruct, is_array_like
 from functrans.core.pytree import flatten, key_paths, keystr, unflatten
@@ -62,6 +63,8 @@ def save(path: str | os.PathLike[str], tree: Any, metadata: Any = None) -> None:
     for name, leaf in _named_leaves(tree):
         if name in arrays:
             raise ArgumentError(f"save: two leaves have the key path {name!r}")
+        if isinstance(leaf, Tracer) and leaf.has_value:  # on a GPU
+            leaf = device_get(leaf)
         if isinstance(leaf, Tracer) or not is_array_like(leaf):
             raise DTypeError(
                 f"save: the leaf {_shown(name)} is no array, but {leaf!r:.60} of type {type(leaf).__name__}"

@@ -157,7 +157,7 @@ def placement(device: str | None, name: str, leaves: Sequence[Any], consts: Sequ
         return default_platform() or "cpu"
     if default_platform() is None:
         for value in leaves:
-            if isinstance(value, np.ndarray) and value.ndim:
+            if type(value) is np.ndarray and value.ndim:  # what functrans made on the host is copied
                 raise MixedDevicesError(
                     f"{name} under jit was called with arrays on the GPU and with a NumPy array of shape "
                     f"{value.shape} on the host; move it by functrans.device_put(x, 'cuda'), or say where the "

@@ -24,7 +24,7 @@ from functrans.errors import IndexOutOfBoundsError
 #: Elements of one part of a reduction, and rows of one that is over leading axes (a thread adds them up).
 PART, PART_ROWS = 1 << 14, 256
 #: So many results of a reduction keep a GPU busy: each by a block, or each by a thread.
-ENOUGH_BLOCKS, ENOUGH_THREADS = 512, 1 << 16
+ENOUGH_BLOCKS, ENOUGH_THREADS = 512, 1 << 18
 #: Rows up to this length belong to a warp, longer ones to a block.
 WARP_ROW = 1024
 #: Most lines of a kernel whose bodies are written for each element of a vector.

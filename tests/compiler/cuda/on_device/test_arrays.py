@@ -147,12 +147,18 @@ def test_a_step_of_training():
 
     y = M[:, 0]
     placed = ft.device_put((model, optimizer.init(model), M, y), "cuda")
+    same(step(placed[0], optimizer.init(placed[0]), *placed[2:])[2], step(model, optimizer.init(model), M, y)[2])
     there, here = placed, (model, optimizer.init(model), M, y)
     for _ in range(2):
         *there, value = step(*there[:2], *placed[2:])
         *here, wanted = step(*here[:2], M, y)
         assert value.device == "cuda:0"
         np.testing.assert_allclose(float(value), wanted, rtol=1e-5)
+
+
+def test_saved_from_the_device(tmp_path):
+    ft.save(tmp_path / "x.safetensors", {"x": on_gpu(X), "n": 3})
+    same(ft.load(tmp_path / "x.safetensors", {"x": X, "n": 0})["x"], X)
 
 
 def test_a_conversion_is_asked_for():
