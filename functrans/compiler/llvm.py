@@ -1,7 +1,8 @@
 """Calls of LLVM's intrinsics, for every machine that kernels are compiled for.
 
 NVVM, which compiles for NVIDIA's GPUs, knows few of them; the rest are functions of its library libdevice (CUDA,
-"libdevice User's Guide"). There `llvm.maximum` and `llvm.minimum`, which pass NaN on, are written out.
+"libdevice User's Guide"). There `llvm.maximum` and `llvm.minimum`, which pass NaN on, are written out; so they are for
+LLVM 15, that of Numba 0.61, which has no instructions for them on x86.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import llvm_version_info
 
 _LIBDEVICE = {
     "llvm.fabs": "fabs", "llvm.copysign": "copysign", "llvm.sqrt": "sqrt", "llvm.floor": "floor", "llvm.ceil": "ceil",
@@ -30,6 +32,9 @@ def call(builder: Any, name: str, type_: Any, *args: Any) -> Any:
         if name in _EXTREMA:
             larger = _libdevice(builder, _EXTREMA[name], type_, args)
             return builder.select(builder.fcmp_unordered("uno", *args), builder.fadd(*args), larger)
+    if name in _EXTREMA and llvm_version_info[0] < 17:
+        larger = builder.fcmp_ordered(">" if name == "llvm.maximum" else "<", *args)
+        return builder.select(builder.fcmp_unordered("uno", *args), builder.fadd(*args), builder.select(larger, *args))
     function = builder.module.declare_intrinsic(name, (type_,), ir.FunctionType(type_, [a.type for a in args]))
     return builder.call(function, args)
 

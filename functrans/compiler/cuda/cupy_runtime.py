@@ -26,8 +26,8 @@ class CuPy(Runtime):
             raise DeviceError(f"no GPU can be used: CUDA's driver says {error}") from error
         if not count:
             raise DeviceError("there is no NVIDIA GPU in this machine: without device='cuda' functions run on the CPU")
-        device = cupy.cuda.Device()
-        properties = cupy.cuda.runtime.getDeviceProperties(device.id)
+        self._device = int(cupy.cuda.Device().id)
+        properties = cupy.cuda.runtime.getDeviceProperties(self._device)
         self.name = properties["name"].decode()
         found = (int(properties["major"]), int(properties["minor"]))
         if found < (7, 5):
@@ -49,7 +49,8 @@ class CuPy(Runtime):
 
     def upload(self, array: np.ndarray) -> Any:
         out = self.empty(array.shape, array.dtype)
-        out.set(np.ascontiguousarray(array).reshape(array.shape))
+        if array.size:
+            out.set(np.ascontiguousarray(array).reshape(array.shape))
         return out
 
     def download(self, array: Any) -> np.ndarray:
@@ -67,7 +68,7 @@ class CuPy(Runtime):
             size = dtype.itemsize + sum((n - 1) * s for n, s in zip(shape, strides)) if 0 not in shape else 0
         if not size:
             return self.xp.empty(shape, dtype)
-        memory = self.xp.cuda.UnownedMemory(address, size, None)
+        memory = self.xp.cuda.UnownedMemory(address, size, None, self._device)
         return self.xp.ndarray(shape, dtype, self.xp.cuda.MemoryPointer(memory, 0), strides=strides)
 
     def contiguous(self, array: Any) -> Any:
