@@ -331,7 +331,7 @@ def _microseconds(result):
 
 
 def tests():
-    command = [sys.executable, "-m", "pytest", str(CUDA_TESTS / "on_device"), "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", str(CUDA_TESTS / "on_device"), "-q", "-n", "0"]
     done = subprocess.run(command, env=os.environ | {"FUNCTRANS_TEST_GPU": "1"}, cwd=HERE.parents[1], check=False)
     return {"ok": done.returncode == 0}
 

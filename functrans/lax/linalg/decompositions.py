@@ -107,7 +107,7 @@ def cholesky_update(r_matrix: Any, w_vector: Any) -> Any:
     if r.dtype != w.dtype:
         raise DTypeError(f"cholesky_update: dtypes {r.dtype} and {w.dtype} differ; convert them to one")
     _, updated = qr(concatenate([upper_triangle(r_matrix), as_row(w_vector)], r.ndim - 2), full_matrices=False)
-    return ew.mul(as_column(ew.sign(diagonals(updated))), updated)
+    return upper_triangle(ew.mul(as_column(ew.sign(diagonals(updated))), updated))
 
 
 def symmetric_product(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(ON_DEVICE, reason="this is a process for one dev
 
 
 def run_tests(file, **environment):
-    command = [sys.executable, "-m", "pytest", str(file), "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", str(file), "-q", "-n", "0"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, check=False)
     assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-2000:]}"
     return done.stdout

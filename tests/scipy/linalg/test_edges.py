@@ -73,6 +73,8 @@ def test_dtypes_are_scipys(name, dtype):
     args = (a,) * (3 if name == "solve_sylvester" else 1)
     want = getattr(scipy.linalg, name)(*args)
     got = staged(lambda *xs: ft.tree.leaves(getattr(linalg, name)(*xs)))(*args)
+    if (name, dtype) == ("solve_sylvester", "?"):  # SciPy takes truth values, and no others, in float32
+        want = want.astype(np.float64)
     for g, w in zip(got, ft.tree.leaves(want), strict=True):
         assert g.dtype == (w.dtype if name != "sqrtm" else np.result_type(w.dtype, np.complex64))
         np.testing.assert_allclose(g, w, rtol=1e-6)
