@@ -160,7 +160,7 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not _state.disabled and not self._has_static and devices.default_platform() is None:
+        if not _state.disabled and not self._has_static and devices.state.device is None:
             # the fast paths: arrays of types seen before
             if not kwargs:
                 entry = self._by_arrays.get(_types_of(args))

@@ -23,7 +23,7 @@ class _State(threading.local):
     device: str | None = None
 
 
-_state = _State()
+state = _State()
 
 
 class _Cuda:
@@ -79,7 +79,7 @@ def platform_of(device: Any) -> str:
 
 def default_platform() -> str | None:
     """The platform of `default_device`; `None` outside of it."""
-    return _state.device
+    return state.device
 
 
 @contextmanager
@@ -99,11 +99,11 @@ def default_device(device: Any) -> Iterator[None]:
     platform = platform_of(device)
     if platform == "cuda":
         devices("cuda")
-    outer, _state.device = _state.device, platform
+    outer, state.device = state.device, platform
     try:
         yield
     finally:
-        _state.device = outer
+        state.device = outer
 
 
 def device_put(x: Any, device: Any = None) -> Any:
