@@ -13,7 +13,7 @@ import functrans as ft
 import functrans.numpy as fnp
 from functrans import checking, custom_batching, custom_derivatives, lax
 from functrans.core.primitive import registry
-from functrans.lax import elementwise as ew, random as lax_random, special
+from functrans.lax import elementwise as ew, incomplete, random as lax_random, special
 from functrans.lax.elementwise import Elementwise
 from functrans.lax.linalg.functions import expm_frechet_p, expm_p, logm_frechet_p, logm_p, sqrtm_p, sylvester_p
 from functrans.lax.windows import slide, unslide_p
@@ -63,19 +63,34 @@ ELEMENTWISE: dict[str, Sample] = {
     "population_count": Sample(ew.population_count, (N,), 0),
     "select_n": Sample(lambda x, y: ew.select_n(X > 0, x, y), (X, Y)),
     "threefry2x32": Sample(lax_random.threefry2x32, (WORDS[:1], WORDS[1:2], WORDS, WORDS[::-1]), 0),
-    "beta_density": Sample(special.beta_density, (1 + P, 1 + P[::-1], P)),
-    "beta_slope_a": Sample(lambda x: special._beta_slope_a(0.7, 1.6, x), (P,)),
-    "beta_slope_b": Sample(lambda x: special._beta_slope_b(0.7, 1.6, x), (P,)),
-    "betaincc": Sample(lambda x: special.betaincc(0.7, P, x), (P[::-1],)),
-    "betainccinv": Sample(lambda x: special.betainccinv(0.7, P, x), (P[::-1],)),
-    "betaincinv": Sample(lambda x: special.betaincinv(0.7, P, x), (P[::-1],)),
+    "beta_density": Sample(incomplete.beta_density, (1 + P, 1 + P[::-1], P)),
+    "beta_slope_a": Sample(lambda x: incomplete._beta_slope_a(0.7, 1.6, x), (P,)),
+    "beta_slope_b": Sample(lambda x: incomplete._beta_slope_b(0.7, 1.6, x), (P,)),
+    "betaincc": Sample(lambda x: incomplete.betaincc(0.7, P, x), (P[::-1],)),
+    "betainccinv": Sample(lambda x: incomplete.betainccinv(0.7, P, x), (P[::-1],)),
+    "betaincinv": Sample(lambda x: incomplete.betaincinv(0.7, P, x), (P[::-1],)),
     "expn": Sample(lambda x: [special.expn(n, x) for n in (0, 1, 3, 2.0)], (P,)),
-    "gamma_curvature": Sample(special._gamma_curvature, (P, P[::-1]), 0),
+    "gamma_curvature": Sample(incomplete._gamma_curvature, (P, P[::-1]), 0),
     "hyp1f1": Sample(lambda x: special.hyp1f1(0.7, P, x), (X,)),
     "hyp2f1": Sample(lambda x: special.hyp2f1(0.7, -0.4, P, x), (P[::-1],)),
     "lambertw": Sample(lambda x: special.lambertw(x + 0j, 0, 1e-8), (P,)),
-    "random_gamma_grad": Sample(special.random_gamma_grad, (P, P[::-1]), 1),
-    "regularized_incomplete_beta": Sample(lambda x: special.regularized_incomplete_beta(0.7, P, x), (P[::-1],)),
+    "random_gamma_grad": Sample(incomplete.random_gamma_grad, (P, P[::-1]), 1),
+    "log_gammainc": Sample(incomplete.log_gammainc, (P, P[:1] + 0.3)),
+    "log_gammaincc": Sample(incomplete.log_gammaincc, (P, P[:1] + 0.3)),
+    "log_betainc": Sample(incomplete.log_betainc, (P, 1 + P[:1], P[::-1])),
+    "log_betaincc": Sample(incomplete.log_betaincc, (P, 1 + P[:1], P[::-1])),
+    "log_beta_a": Sample(lambda a, x: [incomplete._log_beta_a(a, 1.6, x, c) for c in (0.0, 1.0)], (P, P[::-1]), 1),
+    "log_beta_b": Sample(lambda b, x: [incomplete._log_beta_b(1.6, b, x, c) for c in (0.0, 1.0)], (P, P[::-1]), 1),
+    **{
+        f.name: Sample(lambda x, f=f: f(0.7, 1.6, x, 0.0), (P,), 0)
+        for f in (incomplete.log_beta_aa, incomplete.log_beta_ab, incomplete.log_beta_bb)
+    },
+    "ndtri_exp": Sample(special.ndtri_exp, (-P,)),
+    "stdtr": Sample(incomplete.stdtr, (1 + P, X)),
+    "stdtrit": Sample(incomplete.stdtrit, (1 + P, P[::-1])),
+    "t_slope": Sample(incomplete._t_slope, (1 + P, X), 1),
+    "t_curvature": Sample(incomplete._t_curvature, (1 + P, X), 0),
+    "regularized_incomplete_beta": Sample(lambda x: incomplete.regularized_incomplete_beta(0.7, P, x), (P[::-1],)),
     "riemann_zeta": Sample(special.riemann_zeta, (1.5 + P,)),
     "sph_harm_y": Sample(lambda x, y: special.sph_harm_y(3, np.array([-3, 0, 1, 2]), x, y), (P, X)),
     "zeta": Sample(special.zeta, (1.5 + P, P[::-1])),

@@ -115,7 +115,7 @@ ULPS: dict[str, int] = {
     "ndtr": 64,  # far to the left, where rounding x / sqrt(2) counts x^2 times
 }
 #: What SciPy computes in float32 with errors of a hundred units, and kernels in float64.
-IN_DOUBLE = ("regularized_incomplete_beta", "betaincc", "betaincinv", "betainccinv")
+IN_DOUBLE = ("regularized_incomplete_beta", "betaincc", "betaincinv", "betainccinv", "stdtr", "stdtrit")
 
 
 def _lgamma(x: float) -> float:

@@ -20,6 +20,11 @@ from numba.extending import intrinsic, register_jitable
 from functrans.compiler import scipyfunctions
 
 betaln, gamma, gammaln, psi = (getattr(scipyfunctions, f"scipy_{n}") for n in ("betaln", "gamma", "gammaln", "psi"))
+betainc, betaincc, gammainc, gammaincc = (
+    getattr(scipyfunctions, f"scipy_{n}") for n in ("betainc", "betaincc", "gammainc", "gammaincc")
+)
+
+_Six = tuple[float, float, float, float, float, float]
 
 _EPS = 2.0**-53
 
@@ -234,8 +239,19 @@ def _log1pmx(x: float) -> float:
 
 
 @register_jitable
+def _gamma_exponent(a: float, x: float) -> float:
+    """log(x^(a-1) exp(-x) / Gamma(a)) - log(a / 2 pi) / 2 + log(x) for a >= 10, after Loader: fast and accurate
+    computation of binomial probabilities (2000).
+    """
+    y = 1.0 / (a * a)
+    stirling = (1 / 12 - y * (1 / 360 - y * (1 / 1260 - y * (1 / 1680 - y * (1 / 1188 - y * 691 / 360360))))) / a
+    far = x < 0.1 * a
+    return a * (math.log(x / a) + 1.0 - x / a if far else _log1pmx((x - a) / a)) - stirling
+
+
+@register_jitable
 def _gamma_density(a: float, x: float) -> float:
-    """x^(a-1) exp(-x) / Gamma(a), after Loader: fast and accurate computation of binomial probabilities (2000)."""
+    """x^(a-1) exp(-x) / Gamma(a)."""
     if not (a > 0.0 and x >= 0.0) or a == math.inf:
         return math.nan
     if x == 0.0:
@@ -244,9 +260,62 @@ def _gamma_density(a: float, x: float) -> float:
         return 0.0
     if a < 10.0:
         return math.exp((a - 1.0) * math.log(x) - x - gammaln(a))
-    y = 1.0 / (a * a)
-    stirling = (1 / 12 - y * (1 / 360 - y * (1 / 1260 - y * (1 / 1680 - y * (1 / 1188 - y * 691 / 360360))))) / a
-    return math.sqrt(a / (2.0 * math.pi)) / x * math.exp(a * _log1pmx((x - a) / a) - stirling)
+    return math.sqrt(a / (2.0 * math.pi)) / x * math.exp(_gamma_exponent(a, x))
+
+
+@register_jitable
+def _log_gamma_tail(a: float, x: float) -> float:
+    """The logarithm of the tail on the side of the mean on which `x` lies, by its fraction or its series."""
+    if a < 10.0:
+        level = a * math.log(x) - x - gammaln(a)
+    else:
+        level = 0.5 * math.log(a / (2.0 * math.pi)) + _gamma_exponent(a, x)
+    if x > a:
+        b = x + 1.0 - a
+        f, c, d = b, b, 0.0
+        for i in range(1, 100_000):
+            n = wide(i)
+            b += 2.0
+            u = -n * (n - a)
+            d = 1.0 / (b + u * d)
+            c = b + u / c
+            f *= c * d
+            if not abs(c * d - 1.0) > 2.0 * _EPS:
+                break
+        return level - math.log(f)
+    term, total, n = 1.0, 1.0, a
+    for _ in range(100_000):
+        n += 1.0
+        term *= x / n
+        total += term
+        if not term > _EPS * total:
+            break
+    return level + math.log(total / a)
+
+
+@register_jitable
+def _log_tail(tail: float, other: float) -> float:
+    if tail >= 0.5:
+        return math.log1p(-other)
+    return math.log(tail) if tail > 0.0 else -math.inf if tail == 0.0 else math.nan
+
+
+@register_jitable
+def special_log_gammainc(a: Any, x: Any) -> Any:
+    a_, x_ = wide(a), wide(x)
+    p, q = gammainc(a_, x_), gammaincc(a_, x_)
+    if p >= 1e-280 or p != p or x_ <= 0.0:
+        return like(x, _log_tail(p, q))
+    return like(x, _log_gamma_tail(a_, x_))
+
+
+@register_jitable
+def special_log_gammaincc(a: Any, x: Any) -> Any:
+    a_, x_ = wide(a), wide(x)
+    p, q = gammainc(a_, x_), gammaincc(a_, x_)
+    if q >= 1e-280 or q != q or x_ == math.inf:
+        return like(x, _log_tail(q, p))
+    return like(x, _log_gamma_tail(a_, x_))
 
 
 @register_jitable
@@ -258,85 +327,207 @@ def special_gamma_density(a: Any, x: Any) -> Any:
 
 
 @register_jitable
-def _beta_fraction(a: float, b: float, x: float) -> tuple[float, float, float]:
-    """I_x(a, b) a B(a, b) / (x^a (1 - x)^b) and its derivatives by `a` and `b` (Abramowitz and Stegun, 26.5.8)."""
-    p0, p, q0, q = 0.0, 1.0, 1.0, 1.0
-    p0_a, p_a, q0_a, q_a = 0.0, 0.0, 0.0, 0.0
-    p0_b, p_b, q0_b, q_b = 0.0, 0.0, 0.0, 0.0
-    r, ra, rb = 1.0, 0.0, 0.0
+def _next(y: _Six, y0: _Six, d: _Six) -> _Six:
+    """The recurrence y + d y0 of a fraction, with its derivatives by a, b, aa, ab and bb; d has none by bb."""
+    return (
+        y[0] + d[0] * y0[0],
+        y[1] + d[0] * y0[1] + d[1] * y0[0],
+        y[2] + d[0] * y0[2] + d[2] * y0[0],
+        y[3] + d[0] * y0[3] + 2.0 * d[1] * y0[1] + d[3] * y0[0],
+        y[4] + d[0] * y0[4] + d[1] * y0[2] + d[2] * y0[1] + d[4] * y0[0],
+        y[5] + d[0] * y0[5] + 2.0 * d[2] * y0[2],
+    )
+
+
+@register_jitable
+def _times(y: _Six, scale: float) -> _Six:
+    return (y[0] * scale, y[1] * scale, y[2] * scale, y[3] * scale, y[4] * scale, y[5] * scale)
+
+
+@register_jitable
+def _quotient(p: _Six, q: _Six) -> _Six:
+    r = p[0] / q[0]
+    ra, rb = (p[1] - r * q[1]) / q[0], (p[2] - r * q[2]) / q[0]
+    return (
+        r,
+        ra,
+        rb,
+        (p[3] - 2.0 * ra * q[1] - r * q[3]) / q[0],
+        (p[4] - ra * q[2] - rb * q[1] - r * q[4]) / q[0],
+        (p[5] - 2.0 * rb * q[2] - r * q[5]) / q[0],
+    )
+
+
+@register_jitable
+def _beta_fraction(a: float, b: float, x: float) -> _Six:
+    """I_x(a, b) a B(a, b) / (x^a (1 - x)^b) and its derivatives by a, b, aa, ab, bb (Abramowitz and Stegun, 26.5.8)."""
+    one, none = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    p0, p, q0, q, r = none, one, one, one, one
     settled = 0
     for n in range(1, 200_000):
         m = float(n // 2)
+        s = a + 2.0 * m
         if n % 2:
-            below = (a + 2 * m) * (a + 2 * m + 1)
-            u, v = a + m, a + b + m
-            d = -u * v * x / below
-            d_a = -x * (u + v) / below - d * (1 / (a + 2 * m) + 1 / (a + 2 * m + 1))
-            d_b = -u * x / below
+            d = -(a + m) * (a + b + m) * x / (s * (s + 1.0))
+            e, f, g, h = 1.0 / (a + m), 1.0 / (a + b + m), 1.0 / s, 1.0 / (s + 1.0)
+            slope, bend = (e - g) + f - h, (g - e) * (g + e) + h * h - f * f
+            step = (d, d * slope, d * f, d * (slope * slope + bend), d * (slope - f) * f, 0.0)
         else:
-            below = (a + 2 * m - 1) * (a + 2 * m)
-            d = m * (b - m) * x / below
-            d_a = -d * (1 / (a + 2 * m - 1) + 1 / (a + 2 * m))
-            d_b = m * x / below
-        p_, q_ = p + d * p0, q + d * q0
-        pa, qa = p_a + d * p0_a + d_a * p0, q_a + d * q0_a + d_a * q0
-        pb, qb = p_b + d * p0_b + d_b * p0, q_b + d * q0_b + d_b * q0
-        p0, p, q0, q = p, p_, q, q_
-        p0_a, p_a, q0_a, q_a = p_a, pa, q_a, qa
-        p0_b, p_b, q0_b, q_b = p_b, pb, q_b, qb
-        if q != 0.0:
-            old, old_a, old_b = r, ra, rb
-            r = p / q
-            ra, rb = (p_a - r * q_a) / q, (p_b - r * q_b) / q
+            by_b = m * x / ((s - 1.0) * s)
+            d = (b - m) * by_b
+            slope = -1.0 / (s - 1.0) - 1.0 / s
+            bend = 1.0 / (s * s) + 1.0 / ((s - 1.0) * (s - 1.0))
+            step = (d, d * slope, by_b, d * (slope * slope + bend), by_b * slope, 0.0)
+        p, p0 = _next(p, p0, step), p
+        q, q0 = _next(q, q0, step), q
+        if q[0] != 0.0:
+            old, r = r, _quotient(p, q)
+            if not abs(r[0] + r[1] + r[2] + r[3] + r[4] + r[5]) < math.inf:
+                break
+            small = 2.0 * _EPS
             if (
-                abs(r - old) <= 2 * _EPS * abs(r)
-                and abs(ra - old_a) <= 2 * _EPS * abs(ra)
-                and abs(rb - old_b) <= 2 * _EPS * abs(rb)
+                abs(r[0] - old[0]) <= small * abs(r[0])
+                and abs(r[1] - old[1]) <= small * abs(r[1])
+                and abs(r[2] - old[2]) <= small * abs(r[2])
+                and abs(r[3] - old[3]) <= small * (abs(r[3]) + abs(r[1]))
+                and abs(r[4] - old[4]) <= small * (abs(r[4]) + abs(r[2]))
+                and abs(r[5] - old[5]) <= small * (abs(r[5]) + abs(r[2]))
             ):
                 settled += 1
                 if settled == 3:
                     break
             else:
                 settled = 0
-        size = abs(q)
+        size = abs(q[0])
         if size > 1e100 or size < 1e-100:
             scale = 1e-100 if size > 1.0 else 1e100
-            p0, p, q0, q = p0 * scale, p * scale, q0 * scale, q * scale
-            p0_a, p_a, q0_a, q_a = p0_a * scale, p_a * scale, q0_a * scale, q_a * scale
-            p0_b, p_b, q0_b, q_b = p0_b * scale, p_b * scale, q0_b * scale, q_b * scale
-    return r, ra, rb
+            p0, p, q0, q = _times(p0, scale), _times(p, scale), _times(q0, scale), _times(q, scale)
+    return r
 
 
 @register_jitable
-def _beta_derivatives(a: Any, b: Any, x: Any) -> tuple[float, float]:
-    """The derivatives of I_x(a, b) by `a` and `b`."""
-    a, b, x = wide(a), wide(b), wide(x)
-    if not (a > 0.0 and b > 0.0 and 0.0 <= x <= 1.0) or a == math.inf or b == math.inf:
-        return math.nan, math.nan
-    if x == 0.0 or x == 1.0:
-        return 0.0, 0.0
+def _log_beta(a: float, b: float, x: float, log_x: float, log_y: float) -> _Six:
+    """log(I_x(a, b)) and its derivatives by a, b, aa, ab, bb, for x below the mean."""
+    r = _beta_fraction(a, b, x)
+    if not r[0] > 0.0:
+        return (math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
+    ra, rb = r[1] / r[0], r[2] / r[0]
+    joint, bend = psi(a + b), _hurwitz_zeta(2.0, a + b)
+    return (
+        a * log_x + b * log_y - betaln(a, b) - math.log(a) + math.log(r[0]),
+        log_x - psi(a + 1.0) + joint + ra,
+        log_y - psi(b) + joint + rb,
+        bend - _hurwitz_zeta(2.0, a + 1.0) + r[3] / r[0] - ra * ra,
+        bend + r[4] / r[0] - ra * rb,
+        bend - _hurwitz_zeta(2.0, b) + r[5] / r[0] - rb * rb,
+    )
+
+
+@register_jitable
+def _log_beta_of(a: float, b: float, x: float, y: float, log_x: float, log_y: float, complement: bool) -> _Six:
+    """The same for any x = 1 - y, and for the logarithm of 1 - I_x(a, b)."""
     swapped = x > (a + 1.0) / (a + b + 2.0)
-    if swapped:  # I_x(a, b) = 1 - I_(1 - x)(b, a)
-        a, b = b, a
-        log_x, log_y, x = math.log1p(-x), math.log(x), 1.0 - x
+    if swapped:
+        e = _log_beta(b, a, y, log_y, log_x)
+        e = (e[0], e[2], e[1], e[5], e[4], e[3])
     else:
-        log_x, log_y = math.log(x), math.log1p(-x)
-    r, ra, rb = _beta_fraction(a, b, x)
-    front = math.exp(a * log_x + b * log_y - betaln(a, b)) / a
-    joint = psi(a + b)
-    by_a = front * (r * (log_x - psi(a) + joint - 1.0 / a) + ra)
-    by_b = front * (r * (log_y - psi(b) + joint) + rb)
-    return (-by_b, -by_a) if swapped else (by_a, by_b)
+        e = _log_beta(a, b, x, log_x, log_y)
+    if swapped == complement:
+        return e
+    if not e[0] < 0.0:
+        return (-math.inf, math.nan, math.nan, math.nan, math.nan, math.nan)
+    ratio = 1.0 / math.expm1(-e[0])  # of exp(e) to its complement
+    g, h = -ratio * e[1], -ratio * e[2]
+    return (
+        math.log(-math.expm1(e[0])),
+        g,
+        h,
+        -ratio * (e[3] + e[1] * e[1]) - g * g,
+        -ratio * (e[4] + e[1] * e[2]) - g * h,
+        -ratio * (e[5] + e[2] * e[2]) - h * h,
+    )
+
+
+@register_jitable
+def _beta_logarithm(a: Any, b: Any, x: Any, complement: bool) -> _Six:
+    a, b, x = wide(a), wide(b), wide(x)
+    if not (a > 0.0 and b > 0.0 and 0.0 < x < 1.0) or a == math.inf or b == math.inf:
+        return (math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
+    return _log_beta_of(a, b, x, 1.0 - x, math.log(x), math.log1p(-x), complement)
 
 
 @register_jitable
 def special_beta_slope_a(a: Any, b: Any, x: Any) -> Any:
-    return like(x, _beta_derivatives(a, b, x)[0])
+    if x == 0.0 or x == 1.0:
+        return like(x, 0.0)
+    e = _beta_logarithm(a, b, x, False)
+    return like(x, math.exp(e[0]) * e[1])
 
 
 @register_jitable
 def special_beta_slope_b(a: Any, b: Any, x: Any) -> Any:
-    return like(x, _beta_derivatives(a, b, x)[1])
+    if x == 0.0 or x == 1.0:
+        return like(x, 0.0)
+    e = _beta_logarithm(a, b, x, False)
+    return like(x, math.exp(e[0]) * e[2])
+
+
+@register_jitable
+def special_log_beta_a(a: Any, b: Any, x: Any, complement: Any) -> Any:
+    return like(x, _beta_logarithm(a, b, x, complement != 0)[1])
+
+
+@register_jitable
+def special_log_beta_b(a: Any, b: Any, x: Any, complement: Any) -> Any:
+    return like(x, _beta_logarithm(a, b, x, complement != 0)[2])
+
+
+@register_jitable
+def special_log_beta_aa(a: Any, b: Any, x: Any, complement: Any) -> Any:
+    return like(x, _beta_logarithm(a, b, x, complement != 0)[3])
+
+
+@register_jitable
+def special_log_beta_ab(a: Any, b: Any, x: Any, complement: Any) -> Any:
+    return like(x, _beta_logarithm(a, b, x, complement != 0)[4])
+
+
+@register_jitable
+def special_log_beta_bb(a: Any, b: Any, x: Any, complement: Any) -> Any:
+    return like(x, _beta_logarithm(a, b, x, complement != 0)[5])
+
+
+@register_jitable
+def _log_beta_tail(a: float, b: float, x: float, log_x: float, log_y: float) -> float:
+    """log(I_x(a, b)) far below the mean: the same fraction without derivatives, by Lentz's method."""
+    f, c, d = 1.0, 1.0, 0.0
+    for n in range(1, 200_000):
+        m = float(n // 2)
+        s = a + 2.0 * m
+        u = -(a + m) * (a + b + m) * x / (s * (s + 1.0)) if n % 2 else m * (b - m) * x / ((s - 1.0) * s)
+        d, c = 1.0 / (1.0 + u * d), 1.0 + u / c
+        f *= c * d
+        if not abs(c * d - 1.0) > 2.0 * _EPS:
+            break
+    return a * log_x + b * log_y - betaln(a, b) - math.log(a) - math.log(f)
+
+
+@register_jitable
+def special_log_betainc(a: Any, b: Any, x: Any) -> Any:
+    a_, b_, x_ = wide(a), wide(b), wide(x)
+    p, q = betainc(a_, b_, x_), betaincc(a_, b_, x_)
+    if p >= 1e-280 or p != p or x_ <= 0.0:
+        return like(x, _log_tail(p, q))
+    return like(x, _log_beta_tail(a_, b_, x_, math.log(x_), math.log1p(-x_)))
+
+
+@register_jitable
+def special_log_betaincc(a: Any, b: Any, x: Any) -> Any:
+    a_, b_, x_ = wide(a), wide(b), wide(x)
+    p, q = betainc(a_, b_, x_), betaincc(a_, b_, x_)
+    if q >= 1e-280 or q != q or x_ >= 1.0:
+        return like(x, _log_tail(q, p))
+    return like(x, _log_beta_tail(b_, a_, 1.0 - x_, math.log1p(-x_), math.log(x_)))
 
 
 @register_jitable
@@ -353,3 +544,41 @@ def _beta_density(a: float, b: float, x: float) -> float:
 @register_jitable
 def special_beta_density(a: Any, b: Any, x: Any) -> Any:
     return like(x, _beta_density(wide(a), wide(b), wide(x)))
+
+
+# ---------------------------------------------------------------- Student's t
+
+
+@register_jitable
+def _t_derivatives(df: Any, t: Any) -> tuple[float, float]:
+    """The first and second derivative of the distribution function by `df`: of half of I(df / 2, 1 / 2) on the left."""
+    df, t = wide(df), wide(t)
+    if not df > 0.0 or t != t:
+        return math.nan, math.nan
+    if t == 0.0 or df == math.inf or abs(t) == math.inf:
+        return 0.0, 0.0
+    a, u = 0.5 * df, abs(t) / math.sqrt(df)
+    if a == 0.0 or u == 0.0 or u == math.inf:
+        return 0.0, 0.0
+    v = u * u if u < 1.0 else 1.0 / u / u
+    less, more, log_more, log_less = v / (1.0 + v), 1.0 / (1.0 + v), -math.log1p(v), -2.0 * abs(math.log(u))
+    log_less += log_more
+    x, y, log_x, log_y = (more, less, log_more, log_less) if u < 1.0 else (less, more, log_less, log_more)
+    e = _log_beta_of(a, 0.5, x, y, log_x, log_y, False)
+    value = math.exp(e[0])
+    by_a, by_aa = value * e[1], value * (e[3] + e[1] * e[1])
+    moved = math.exp(a * log_x + 0.5 * log_y - betaln(a, 0.5)) / df  # the density times x'
+    level = log_x - psi(a) + psi(a + 0.5)
+    first = 0.25 * by_a + 0.5 * moved
+    second = 0.5 * (0.25 * by_aa + moved * (level + (a - 1.0) * y / df - 1.5 * x / df))
+    return (first, second) if t < 0.0 else (-first, -second)
+
+
+@register_jitable
+def special_t_slope(df: Any, t: Any) -> Any:
+    return like(t, _t_derivatives(df, t)[0])
+
+
+@register_jitable
+def special_t_curvature(df: Any, t: Any) -> Any:
+    return like(t, _t_derivatives(df, t)[1])

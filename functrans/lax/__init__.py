@@ -145,6 +145,14 @@ from functrans.lax.elementwise import (
 )
 from functrans.lax.fourier import FftType, fft
 from functrans.lax.implicit import custom_linear_solve, custom_root
+from functrans.lax.incomplete import (
+    igamma,
+    igamma_grad_a,
+    igammac,
+    random_gamma_grad,
+    regularized_incomplete_beta,
+    regularized_incomplete_beta as betainc,
+)
 from functrans.lax.indexing import (
     dynamic_index_in_dim,
     dynamic_slice,
@@ -177,17 +185,7 @@ from functrans.lax.reductions import (
 )
 from functrans.lax.scans import associative_scan, map, scan
 from functrans.lax.sorting import approx_max_k, approx_min_k, argsort, sort, sort_key_val, top_k
-from functrans.lax.special import (
-    bessel_i0e,
-    bessel_i1e,
-    igamma,
-    igamma_grad_a,
-    igammac,
-    random_gamma_grad,
-    regularized_incomplete_beta,
-    regularized_incomplete_beta as betainc,
-    zeta,
-)
+from functrans.lax.special import bessel_i0e, bessel_i1e, zeta
 from functrans.lax.structural import (
     concatenate,
     expand_dims,

@@ -1,8 +1,8 @@
 """Special functions of SciPy: elementwise primitives by the table of `elementwise.py`, and the ufuncs that it lacks.
 
-Kernels call SciPy's own C functions (`scipy_...`, `compiler/scipyfunctions.py`) or what is written for them
-(`special_...`, `compiler/special.py`), or hold straight-line code where that is as good. Rows without a scalar
-expression for a dtype, complex ones mostly, run as calls of NumPy.
+The incomplete gamma and beta functions are in `incomplete.py`. Kernels call SciPy's own C functions (`scipy_...`,
+`compiler/scipyfunctions.py`) or what is written for them (`special_...`, `compiler/special.py`), or hold straight-line
+code where that is as good. Rows without a scalar expression for a dtype, complex ones mostly, run as calls of NumPy.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from functrans.lax.elementwise import (
     conj,
     cos,
     digamma,
+    erf,
     exp,
     log,
     log1p,
@@ -78,11 +79,11 @@ def _float_loop(types: tuple[Any, ...]) -> Sequence[np.dtype]:
 
     if all(isinstance(t, type) for t in types):
         types = tuple(np.dtype(t) for t in types)
-    ufunc = {1: special.i0, 2: special.beta, 3: special.betainc}[len(types)]
+    ufunc = {1: special.i0, 2: special.beta, 3: special.betainc, 4: special.hyp2f1}[len(types)]
     return inspect.unwrap(ufunc).resolve_dtypes((*types, None))  # wrapped, with SCIPY_ARRAY_API
 
 
-class _OfSciPy(_Function):
+class OfSciPy(_Function):
     """A function of `scipy.special` that is no ufunc, or one result of a ufunc that has several."""
 
     def __init__(self, name: str, nin: int, evaluate: Any, loop: Any = None):
@@ -95,10 +96,10 @@ class _OfSciPy(_Function):
         return self._evaluate(special, *args)
 
 
-polygamma_ufunc = _OfSciPy("polygamma", 2, lambda special, n, x: special.polygamma(n, x))
+polygamma_ufunc = OfSciPy("polygamma", 2, lambda special, n, x: special.polygamma(n, x))
 
 
-class _OfKernels(_Function):
+class OfKernels(_Function):
     """A function that only kernels have: plain arrays go through a program of one equation."""
 
     def evaluate(self, *args: Any) -> Any:
@@ -120,7 +121,7 @@ def _program(name: str, count: int, dtype: np.dtype, size: int) -> Any:
 # ---------------------------------------------------------------- rows
 
 
-class _Special(Elementwise):
+class Special(Elementwise):
     """A row whose scalar expression holds for real operands."""
 
     def _lower(self, k: Any, idx: Any, *operands: Any) -> Any:
@@ -129,18 +130,18 @@ class _Special(Elementwise):
         return super()._lower(k, idx, *operands)
 
 
-def _row(name: str, expr: str | dict[str, str], *derivatives: Derivative, scipy: str = "") -> Elementwise:
+def row(name: str, expr: str | dict[str, str], *derivatives: Derivative, scipy: str = "") -> Elementwise:
     """A row for a ufunc of `scipy.special`, of the same name unless `scipy` names it."""
     original = scipy or name
-    return _Special(name, f"scipy.special:{original}", expr, *derivatives, doc=f"As `scipy.special.{original}`.")
+    return Special(name, f"scipy.special:{original}", expr, *derivatives, doc=f"As `scipy.special.{original}`.")
 
 
-def _kernel_row(name: str, nin: int, expr: str, *derivatives: Derivative) -> Elementwise:
+def kernel_row(name: str, nin: int, expr: str, *derivatives: Derivative) -> Elementwise:
     """A row for a function that only kernels have."""
-    return _Special(name, _OfKernels(name, nin), expr, *derivatives)
+    return Special(name, OfKernels(name, nin), expr, *derivatives)
 
 
-def _unknown(what: str) -> Derivative:
+def unknown(what: str) -> Derivative:
     """The derivative by an operand for which there is no formula here."""
 
     def derivative(t: Any, y: Any, *x: Any) -> Any:
@@ -155,19 +156,19 @@ def _unknown(what: str) -> Derivative:
 
 _NONZERO = "where(({0} == 0) & ({1} == {1}), 0, "
 
-xlogy = _row(
+xlogy = row(
     "xlogy",
     _NONZERO + "{0} * log({1}))",
     lambda t, y, x, z: t * log(z),
     lambda t, y, x, z: t * (x / where(x == 0, 1.0, z)),
 )
-xlog1py = _row(
+xlog1py = row(
     "xlog1py",
     _NONZERO + "{0} * log1p({1}))",
     lambda t, y, x, z: t * log1p(z),
     lambda t, y, x, z: t * (x / where(x == 0, 1.0, 1 + z)),
 )
-entr = _row(
+entr = row(
     "entr",
     "where({0} > 0, -{0} * log({0}), where({0} == 0, 0, where({0} < 0, -inf, {0})))",
     lambda t, y, x: t * (-1 - log(x)),
@@ -177,7 +178,7 @@ _RELATIVE = (
     "where(({0} < 2 * {1}) & ({1} < 2 * {0}), {0} * log1p(({0} - {1}) / {1}), "
     "where(({0} / {1} > 1e-37) & ({0} / {1} < 1e37), {0} * log({0} / {1}), {0} * (log({0}) - log({1}))))"
 )
-rel_entr = _row(
+rel_entr = row(
     "rel_entr",
     "where(({0} != {0}) | ({1} != {1}), nan, where(({0} > 0) & ({1} > 0), "
     + _RELATIVE
@@ -185,18 +186,18 @@ rel_entr = _row(
     lambda t, y, p, q: t * (log(p / q) + 1),
     lambda t, y, p, q: t * -(p / q),
 )
-kl_div = _row(
+kl_div = row(
     "kl_div",
     "scipy_kl_div({0}, {1})",
     lambda t, y, p, q: t * log(p / q),
     lambda t, y, p, q: t * (1 - p / q),
 )
-logit = _row(
+logit = row(
     "logit",
     "where(({0} < 0.3) | ({0} > 0.65), log({0} / (1 - {0})), log1p(2 * ({0} - 0.5)) - log1p(-2 * ({0} - 0.5)))",
     lambda t, y, x: t / (x * (1 - x)),
 )
-log_expit = _row(
+log_expit = row(
     "log_expit",
     "where({0} < 0, {0} - log1p(exp({0})), -log1p(exp(-{0})))",
     lambda t, y, x: t * logistic(-x),
@@ -204,9 +205,9 @@ log_expit = _row(
 
 # ---------------------------------------------------------------- the gamma function
 
-gamma = _row("gamma", "scipy_gamma({0})", lambda t, y, x: t * (y * digamma(x)))
-loggamma = _row("loggamma", "scipy_loggamma({0})", lambda t, y, x: t * digamma(x))
-gammasgn = _row("gammasgn", "scipy_gammasgn({0})", zero)
+gamma = row("gamma", "scipy_gamma({0})", lambda t, y, x: t * (y * digamma(x)))
+loggamma = row("loggamma", "scipy_loggamma({0})", lambda t, y, x: t * digamma(x))
+gammasgn = row("gammasgn", "scipy_gammasgn({0})", zero)
 
 
 def _rgamma_derivative(t: Any, y: Any, x: Any) -> Any:
@@ -217,183 +218,67 @@ def _rgamma_derivative(t: Any, y: Any, x: Any) -> Any:
     return t * where(left, reflected, -rgamma(r) * digamma(r))
 
 
-rgamma = _row("rgamma", "scipy_rgamma({0})", _rgamma_derivative)
-poch = _row(
+rgamma = row("rgamma", "scipy_rgamma({0})", _rgamma_derivative)
+poch = row(
     "poch",
     "scipy_poch({0}, {1})",
     lambda t, y, a, m: t * (y * (digamma(a + m) - digamma(a))),
     lambda t, y, a, m: t * (y * digamma(a + m)),
 )
-beta = _row(
+beta = row(
     "beta",
     "scipy_beta({0}, {1})",
     lambda t, y, a, b: t * (y * (digamma(a) - digamma(a + b))),
     lambda t, y, a, b: t * (y * (digamma(b) - digamma(a + b))),
 )
-betaln = _row(
+betaln = row(
     "betaln",
     "scipy_betaln({0}, {1})",
     lambda t, y, a, b: t * (digamma(a) - digamma(a + b)),
     lambda t, y, a, b: t * (digamma(b) - digamma(a + b)),
 )
-binom = _row(
+binom = row(
     "binom",
     "scipy_binom({0}, {1})",
     lambda t, y, n, k: t * (y * (digamma(n + 1) - digamma(n - k + 1))),
     lambda t, y, n, k: t * (y * (digamma(n - k + 1) - digamma(k + 1))),
 )
 
-# ---------------------------------------------------------------- incomplete gamma functions
-
-igamma = _row(
-    "igamma",
-    "scipy_gammainc({0}, {1})",
-    lambda t, y, a, x: t * igamma_grad_a(a, x),
-    lambda t, y, a, x: t * gamma_density(a, x),
-    scipy="gammainc",
-)
-igammac = _row(
-    "igammac",
-    "scipy_gammaincc({0}, {1})",
-    lambda t, y, a, x: -t * igamma_grad_a(a, x),
-    lambda t, y, a, x: -t * gamma_density(a, x),
-    scipy="gammaincc",
-)
-gammaincinv = _row(
-    "gammaincinv",
-    "scipy_gammaincinv({0}, {1})",
-    lambda t, y, a, p: t * random_gamma_grad(a, y),
-    lambda t, y, a, p: t / gamma_density(a, y),
-)
-gammainccinv = _row(
-    "gammainccinv",
-    "scipy_gammainccinv({0}, {1})",
-    lambda t, y, a, p: t * random_gamma_grad(a, y),
-    lambda t, y, a, p: -t / gamma_density(a, y),
-)
-#: x^(a-1) exp(-x) / Gamma(a)
-gamma_density = _kernel_row(
-    "gamma_density",
-    2,
-    "special_gamma_density({0}, {1})",
-    lambda t, y, a, x: t * (y * (log(x) - digamma(a))),
-    lambda t, y, a, x: t * (y * ((a - 1) / x - 1)),
-)
-random_gamma_grad = _kernel_row(
-    "random_gamma_grad",
-    2,
-    "-special_gamma_slope({0}, {1})",
-    lambda t, y, a, x: -t * (_gamma_curvature(a, x) + y * (log(x) - digamma(a))),
-    lambda t, y, a, x: -t * ((log(x) - digamma(a)) + y * ((a - 1) / x - 1)),
-)
-random_gamma_grad.__doc__ = """How a gamma sample moves with the shape parameter, at a fixed place in the distribution.
-
-`random_gamma_grad(a, x)` is `-igamma_grad_a(a, x)` divided by the density at `x` (Figurnov, Mohamed, Mnih: Implicit
-reparameterization gradients, 2018); as `jax.lax.random_gamma_grad`.
-"""
-_gamma_curvature = _kernel_row(
-    "gamma_curvature",
-    2,
-    "special_gamma_curvature({0}, {1})",
-    *[_unknown("the third derivative of the incomplete gamma function by a")] * 2,
-)
-
-
-def igamma_grad_a(a: Any, x: Any) -> Any:
-    """The derivative of `igamma(a, x)` by `a`.
-
-    >>> import functrans.lax as lax
-    >>> lax.igamma_grad_a(1.0, 2.0)
-    Array(-0.22082543)
-    """
-    end = x == np.inf
-    x = where(end, 1.0, x)
-    return where(end, 0.0, -random_gamma_grad(a, x) * gamma_density(a, x))
-
-
-# ---------------------------------------------------------------- incomplete beta functions
-
-regularized_incomplete_beta = _row(
-    "regularized_incomplete_beta",
-    "scipy_betainc({0}, {1}, {2})",
-    lambda t, y, a, b, x: t * _beta_slope_a(a, b, x),
-    lambda t, y, a, b, x: t * _beta_slope_b(a, b, x),
-    lambda t, y, a, b, x: t * beta_density(a, b, x),
-    scipy="betainc",
-)
-betaincc = _row(
-    "betaincc",
-    "scipy_betaincc({0}, {1}, {2})",
-    lambda t, y, a, b, x: -t * _beta_slope_a(a, b, x),
-    lambda t, y, a, b, x: -t * _beta_slope_b(a, b, x),
-    lambda t, y, a, b, x: -t * beta_density(a, b, x),
-)
-betaincinv = _row(
-    "betaincinv",
-    "scipy_betaincinv({0}, {1}, {2})",
-    lambda t, y, a, b, p: -t * _beta_slope_a(a, b, y) / beta_density(a, b, y),
-    lambda t, y, a, b, p: -t * _beta_slope_b(a, b, y) / beta_density(a, b, y),
-    lambda t, y, a, b, p: t / beta_density(a, b, y),
-)
-betainccinv = _row(
-    "betainccinv",
-    "scipy_betainccinv({0}, {1}, {2})",
-    lambda t, y, a, b, p: -t * _beta_slope_a(a, b, y) / beta_density(a, b, y),
-    lambda t, y, a, b, p: -t * _beta_slope_b(a, b, y) / beta_density(a, b, y),
-    lambda t, y, a, b, p: -t / beta_density(a, b, y),
-)
-#: x^(a-1) (1 - x)^(b-1) / B(a, b)
-beta_density = _kernel_row(
-    "beta_density",
-    3,
-    "special_beta_density({0}, {1}, {2})",
-    lambda t, y, a, b, x: t * (y * (log(x) - digamma(a) + digamma(a + b))),
-    lambda t, y, a, b, x: t * (y * (log1p(-x) - digamma(b) + digamma(a + b))),
-    lambda t, y, a, b, x: t * (y * ((a - 1) / x - (b - 1) / (1 - x))),
-)
-_second_beta = _unknown("the second derivative of the incomplete beta function by its parameters")
-_beta_slope_a = _kernel_row(
-    "beta_slope_a",
-    3,
-    "special_beta_slope_a({0}, {1}, {2})",
-    _second_beta,
-    _second_beta,
-    lambda t, y, a, b, x: t * (beta_density(a, b, x) * (log(x) - digamma(a) + digamma(a + b))),
-)
-_beta_slope_b = _kernel_row(
-    "beta_slope_b",
-    3,
-    "special_beta_slope_b({0}, {1}, {2})",
-    _second_beta,
-    _second_beta,
-    lambda t, y, a, b, x: t * (beta_density(a, b, x) * (log1p(-x) - digamma(b) + digamma(a + b))),
-)
-
 # ---------------------------------------------------------------- error functions and the normal distribution
 
 _TWO_OVER_SQRT_PI, _SQRT_TWO_PI = 2 / math.sqrt(math.pi), math.sqrt(2 * math.pi)
 
-erfcx = _row("erfcx", "scipy_erfcx({0})", lambda t, y, x: t * (2 * x * y - _TWO_OVER_SQRT_PI))
-erfi = _row("erfi", "scipy_erfi({0})", lambda t, y, x: t * (_TWO_OVER_SQRT_PI * exp(x * x)))
-erfcinv = _row("erfcinv", "scipy_erfcinv({0})", lambda t, y, x: t * (exp(y * y) / -_TWO_OVER_SQRT_PI))
-dawsn = _row("dawsn", "scipy_dawsn({0})", lambda t, y, x: t * (1 - 2 * x * y))
-ndtr = _row(
+erfcx = row("erfcx", "scipy_erfcx({0})", lambda t, y, x: t * (2 * x * y - _TWO_OVER_SQRT_PI))
+erfi = row("erfi", "scipy_erfi({0})", lambda t, y, x: t * (_TWO_OVER_SQRT_PI * exp(x * x)))
+erfcinv = row("erfcinv", "scipy_erfcinv({0})", lambda t, y, x: t * (exp(y * y) / -_TWO_OVER_SQRT_PI))
+dawsn = row("dawsn", "scipy_dawsn({0})", lambda t, y, x: t * (1 - 2 * x * y))
+ndtr = row(
     "ndtr",
     "where(abs({0} * 0.7071067811865476) < 1, 0.5 + 0.5 * erf({0} * 0.7071067811865476), "
     "where({0} > 0, 1 - 0.5 * erfc(abs({0} * 0.7071067811865476)), 0.5 * erfc(abs({0} * 0.7071067811865476))))",
     lambda t, y, x: t * (exp(-0.5 * (x * x)) / _SQRT_TWO_PI),
 )
-log_ndtr = _row("log_ndtr", "scipy_log_ndtr({0})", lambda t, y, x: t * (math.sqrt(2 / math.pi) / erfcx(x / -(2**0.5))))
-ndtri = _row("ndtri", "scipy_ndtri({0})", lambda t, y, p: t * (exp(0.5 * (y * y)) * _SQRT_TWO_PI))
-fresnel_s = _Special(
+log_ndtr = row("log_ndtr", "scipy_log_ndtr({0})", lambda t, y, x: t * (math.sqrt(2 / math.pi) / erfcx(x / -(2**0.5))))
+ndtri = row("ndtri", "scipy_ndtri({0})", lambda t, y, p: t * (exp(0.5 * (y * y)) * _SQRT_TWO_PI))
+#: The normal quantile by the logarithm of the probability.
+ndtri_exp = row(
+    "ndtri_exp", "scipy_ndtri_exp({0})", lambda t, y, p: t * (math.sqrt(math.pi / 2) * erfcx(y * -math.sqrt(0.5)))
+)
+owens_t = row(
+    "owens_t",
+    "scipy_owens_t({0}, {1})",
+    lambda t, y, h, a: t * (exp(-0.5 * (h * h)) * erf(a * h * math.sqrt(0.5)) / (-2 * _SQRT_TWO_PI)),
+    lambda t, y, h, a: t * (exp(-0.5 * (h * h) * (1 + a * a)) / (2 * math.pi * (1 + a * a))),
+)
+fresnel_s = Special(
     "fresnel_s",
-    _OfSciPy("fresnel_s", 1, lambda special, x: special.fresnel(x)[0]),
+    OfSciPy("fresnel_s", 1, lambda special, x: special.fresnel(x)[0]),
     "",
     lambda t, y, x: t * sin((math.pi / 2) * (x * x)),
 )
-fresnel_c = _Special(
+fresnel_c = Special(
     "fresnel_c",
-    _OfSciPy("fresnel_c", 1, lambda special, x: special.fresnel(x)[1]),
+    OfSciPy("fresnel_c", 1, lambda special, x: special.fresnel(x)[1]),
     "",
     lambda t, y, x: t * cos((math.pi / 2) * (x * x)),
 )
@@ -402,57 +287,57 @@ fresnel_c = _Special(
 
 
 def _by_order(name: str) -> Derivative:
-    return _unknown(f"the derivative of {name} by its order")
+    return unknown(f"the derivative of {name} by its order")
 
 
-bessel_i0 = _row("bessel_i0", "scipy_i0({0})", lambda t, y, x: t * bessel_i1(x), scipy="i0")
-bessel_i0e = _row("bessel_i0e", "scipy_i0e({0})", lambda t, y, x: t * (bessel_i1e(x) - sign(x) * y), scipy="i0e")
-bessel_i1 = _row("bessel_i1", "scipy_i1({0})", lambda t, y, x: t * (0.5 * (bessel_i0(x) + iv(2.0, x))), scipy="i1")
-bessel_i1e = _row(
+bessel_i0 = row("bessel_i0", "scipy_i0({0})", lambda t, y, x: t * bessel_i1(x), scipy="i0")
+bessel_i0e = row("bessel_i0e", "scipy_i0e({0})", lambda t, y, x: t * (bessel_i1e(x) - sign(x) * y), scipy="i0e")
+bessel_i1 = row("bessel_i1", "scipy_i1({0})", lambda t, y, x: t * (0.5 * (bessel_i0(x) + iv(2.0, x))), scipy="i1")
+bessel_i1e = row(
     "bessel_i1e",
     "scipy_i1e({0})",
     lambda t, y, x: t * (0.5 * (bessel_i0e(x) + ive(2.0, x)) - sign(x) * y),
     scipy="i1e",
 )
-bessel_j0 = _row("bessel_j0", "scipy_j0({0})", lambda t, y, x: -t * bessel_j1(x), scipy="j0")
-bessel_j1 = _row("bessel_j1", "scipy_j1({0})", lambda t, y, x: t * (0.5 * (bessel_j0(x) - jv(2.0, x))), scipy="j1")
-bessel_y0 = _row("bessel_y0", "scipy_y0({0})", lambda t, y, x: -t * bessel_y1(x), scipy="y0")
-bessel_y1 = _row("bessel_y1", "scipy_y1({0})", lambda t, y, x: t * (bessel_y0(x) - y / x), scipy="y1")
-bessel_k0 = _row("bessel_k0", "scipy_k0({0})", lambda t, y, x: -t * bessel_k1(x), scipy="k0")
-bessel_k0e = _row("bessel_k0e", "scipy_k0e({0})", lambda t, y, x: t * (y - bessel_k1e(x)), scipy="k0e")
-bessel_k1 = _row("bessel_k1", "scipy_k1({0})", lambda t, y, x: -t * (bessel_k0(x) + y / x), scipy="k1")
-bessel_k1e = _row("bessel_k1e", "scipy_k1e({0})", lambda t, y, x: t * (y - bessel_k0e(x) - y / x), scipy="k1e")
-iv = _row(
+bessel_j0 = row("bessel_j0", "scipy_j0({0})", lambda t, y, x: -t * bessel_j1(x), scipy="j0")
+bessel_j1 = row("bessel_j1", "scipy_j1({0})", lambda t, y, x: t * (0.5 * (bessel_j0(x) - jv(2.0, x))), scipy="j1")
+bessel_y0 = row("bessel_y0", "scipy_y0({0})", lambda t, y, x: -t * bessel_y1(x), scipy="y0")
+bessel_y1 = row("bessel_y1", "scipy_y1({0})", lambda t, y, x: t * (bessel_y0(x) - y / x), scipy="y1")
+bessel_k0 = row("bessel_k0", "scipy_k0({0})", lambda t, y, x: -t * bessel_k1(x), scipy="k0")
+bessel_k0e = row("bessel_k0e", "scipy_k0e({0})", lambda t, y, x: t * (y - bessel_k1e(x)), scipy="k0e")
+bessel_k1 = row("bessel_k1", "scipy_k1({0})", lambda t, y, x: -t * (bessel_k0(x) + y / x), scipy="k1")
+bessel_k1e = row("bessel_k1e", "scipy_k1e({0})", lambda t, y, x: t * (y - bessel_k0e(x) - y / x), scipy="k1e")
+iv = row(
     "iv",
     "scipy_iv({0}, {1})",
     _by_order("iv"),
     lambda t, y, v, x: t * (0.5 * (iv(v - 1, x) + iv(v + 1, x))),
 )
-ive = _row(
+ive = row(
     "ive",
     "scipy_ive({0}, {1})",
     _by_order("ive"),
     lambda t, y, v, x: _unscaled(t, y, x) + t * (0.5 * (ive(v - 1, x) + ive(v + 1, x))),
 )
-jv = _row(
+jv = row(
     "jv",
     "scipy_jv({0}, {1})",
     _by_order("jv"),
     lambda t, y, v, x: t * (0.5 * (jv(v - 1, x) - jv(v + 1, x))),
 )
-yv = _row(
+yv = row(
     "yv",
     "scipy_yv({0}, {1})",
     _by_order("yv"),
     lambda t, y, v, x: t * (0.5 * (yv(v - 1, x) - yv(v + 1, x))),
 )
-kv = _row(
+kv = row(
     "kv",
     "scipy_kv({0}, {1})",
     _by_order("kv"),
     lambda t, y, v, x: t * (-0.5 * (kv(v - 1, x) + kv(v + 1, x))),
 )
-kve = _row(
+kve = row(
     "kve",
     "scipy_kve({0}, {1})",
     _by_order("kve"),
@@ -477,8 +362,8 @@ def _near(x: Any, coefficients: tuple[float, ...], otherwise: Any) -> Any:
     return where(near, series, otherwise(where(near, 1.0, x)))
 
 
-expi = _row("expi", "scipy_expi({0})", lambda t, y, x: t * (exp(x) / x))
-exp1 = _row("exp1", "scipy_exp1({0})", lambda t, y, x: -t * (exp(-x) / x))
+expi = row("expi", "scipy_expi({0})", lambda t, y, x: t * (exp(x) / x))
+exp1 = row("exp1", "scipy_exp1({0})", lambda t, y, x: -t * (exp(-x) / x))
 
 
 def _expn_derivative(t: Any, y: Any, n: Any, x: Any) -> Any:
@@ -487,7 +372,7 @@ def _expn_derivative(t: Any, y: Any, n: Any, x: Any) -> Any:
     return -t * where(first, exp(-x) / x * (1 + 1 / x), lower)
 
 
-expn = _row(
+expn = row(
     "expn",
     {
         "i": "scipy_expn({0}, {1})",
@@ -496,39 +381,39 @@ expn = _row(
     _by_order("expn"),
     _expn_derivative,
 )
-spence = _row(
+spence = row(
     "spence",
     "scipy_spence({0})",
     lambda t, y, x: t * _near(x - 1, (-1.0, 1 / 2, -1 / 3, 1 / 4, -1 / 5, 1 / 6), lambda u: -log(1 + u) / u),
 )
-sine_integral = _Special(
+sine_integral = Special(
     "sine_integral",
-    _OfSciPy("sine_integral", 1, lambda special, x: special.sici(x)[0]),
+    OfSciPy("sine_integral", 1, lambda special, x: special.sici(x)[0]),
     "",
     lambda t, y, x: t * _near(x, (1.0, 0.0, -1 / 6, 0.0, 1 / 120), lambda x: sin(x) / x),
 )
-cosine_integral = _Special(
+cosine_integral = Special(
     "cosine_integral",
-    _OfSciPy("cosine_integral", 1, lambda special, x: special.sici(x)[1]),
+    OfSciPy("cosine_integral", 1, lambda special, x: special.sici(x)[1]),
     "",
     lambda t, y, x: t * (cos(x) / x),
 )
 
 # ---------------------------------------------------------------- hypergeometric functions
 
-hyp1f1 = _row(
+hyp1f1 = row(
     "hyp1f1",
     "scipy_hyp1f1({0}, {1}, {2})",
-    _unknown("the derivative of hyp1f1 by a"),
-    _unknown("the derivative of hyp1f1 by b"),
+    unknown("the derivative of hyp1f1 by a"),
+    unknown("the derivative of hyp1f1 by b"),
     lambda t, y, a, b, x: t * (a / b * hyp1f1(a + 1, b + 1, x)),
 )
-hyp2f1 = _row(
+hyp2f1 = row(
     "hyp2f1",
     "scipy_hyp2f1({0}, {1}, {2}, {3})",
-    _unknown("the derivative of hyp2f1 by a"),
-    _unknown("the derivative of hyp2f1 by b"),
-    _unknown("the derivative of hyp2f1 by c"),
+    unknown("the derivative of hyp2f1 by a"),
+    unknown("the derivative of hyp2f1 by b"),
+    unknown("the derivative of hyp2f1 by c"),
     lambda t, y, a, b, c, x: t * (a * b / c * hyp2f1(a + 1, b + 1, c + 1, x)),
 )
 
@@ -555,25 +440,25 @@ def _zeta_by_exponent(t: Any, y: Any, x: Any, q: Any) -> Any:
 #: B_2k / (2k)! for k = 1, 2, ...
 _BERNOULLI_RATIOS = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000, 1 / 74724249600)
 
-zeta = _Special(
+zeta = Special(
     "zeta",
-    _OfSciPy("zeta", 2, lambda special, x, q: special.zeta(x, q)),
+    OfSciPy("zeta", 2, lambda special, x, q: special.zeta(x, q)),
     "special_zeta({0}, {1})",
     _zeta_by_exponent,
     lambda t, y, x, q: t * (-x * zeta(x + 1, q)),
 )
-riemann_zeta = _Special(
+riemann_zeta = Special(
     "riemann_zeta",
-    _OfSciPy("riemann_zeta", 1, lambda special, x: special.zeta(x)),
+    OfSciPy("riemann_zeta", 1, lambda special, x: special.zeta(x)),
     "",
     lambda t, y, x: _zeta_by_exponent(t, y, x, aval_of(x).dtype.type(1)),
 )
 
 # ---------------------------------------------------------------- complex functions
 
-lambertw = _Special(
+lambertw = Special(
     "lambertw",
-    _OfSciPy(
+    OfSciPy(
         "lambertw",
         3,
         lambda special, z, k, tol: special.lambertw(z, k, float(tol)),
@@ -596,9 +481,9 @@ def _polar_derivative(t: Any, y: Any, n: Any, m: Any, theta: Any, phi: Any) -> A
     )
 
 
-sph_harm_y = _Special(
+sph_harm_y = Special(
     "sph_harm_y",
-    _OfSciPy(
+    OfSciPy(
         "sph_harm_y",
         4,
         lambda special, n, m, theta, phi: special.sph_harm_y(n, m, theta, phi),

@@ -3,9 +3,9 @@
 Results, dtypes and special values are SciPy's. Inside `jit` most are part of a kernel, which calls SciPy's C functions
 without Python or holds code of its own; complex arguments and a few rare functions (`fresnel`, `lambertw`, `sici`,
 `sph_harm_y`, `zeta` without `q`) are calls of SciPy between kernels. All have derivatives of any order in both modes,
-but by the order of a Bessel function, by the parameters of `hyp1f1` and `hyp2f1`, third ones by `a` of `gammainc`, and
-second ones by the parameters of `betainc`: these raise an error that says so. `scipy.special.errstate` holds for plain
-arrays alone.
+but by the order of a Bessel function, by the parameters of `hyp1f1` and `hyp2f1`, and third ones by the parameters of
+`gammainc`, `betainc` and `stdtr`: these raise an error that says so. `scipy.special.errstate` holds for plain arrays
+alone.
 """
 
 from functrans.lax.elementwise import (
@@ -16,6 +16,18 @@ from functrans.lax.elementwise import (
     lgamma as gammaln,
     logistic as expit,
     polygamma,
+)
+from functrans.lax.incomplete import (
+    betaincc,
+    betainccinv,
+    betaincinv,
+    gammainccinv,
+    gammaincinv,
+    igamma as gammainc,
+    igammac as gammaincc,
+    regularized_incomplete_beta as betainc,
+    stdtr,
+    stdtrit,
 )
 from functrans.lax.special import (
     bessel_i0 as i0,
@@ -31,9 +43,6 @@ from functrans.lax.special import (
     bessel_y0 as y0,
     bessel_y1 as y1,
     beta,
-    betaincc,
-    betainccinv,
-    betaincinv,
     betaln,
     binom,
     dawsn,
@@ -45,13 +54,9 @@ from functrans.lax.special import (
     expi,
     expn,
     gamma,
-    gammainccinv,
-    gammaincinv,
     gammasgn,
     hyp1f1,
     hyp2f1,
-    igamma as gammainc,
-    igammac as gammaincc,
     iv,
     ive,
     jv,
@@ -64,8 +69,9 @@ from functrans.lax.special import (
     logit,
     ndtr,
     ndtri,
+    ndtri_exp,
+    owens_t,
     poch,
-    regularized_incomplete_beta as betainc,
     rel_entr,
     rgamma,
     spence,
@@ -91,8 +97,8 @@ __all__ = [
     "fresnel", "gamma", "gammainc", "gammaincc", "gammainccinv", "gammaincinv", "gammaln", "gammasgn", "hyp1f1",
     "hyp2f1", "i0", "i0e", "i1", "i1e", "iv", "ive", "j0", "j1", "jn", "jv", "k0", "k0e", "k1", "k1e", "kl_div", "kv",
     "kve", "lambertw", "log_expit", "log_ndtr", "log_softmax", "loggamma", "logit", "logsumexp", "multigammaln",
-    "ndtr", "ndtri", "poch", "polygamma", "psi", "rel_entr", "rgamma", "sici", "softmax", "spence", "sph_harm_y",
-    "xlog1py", "xlogy", "y0", "y1", "yv", "zeta",
+    "ndtr", "ndtri", "ndtri_exp", "owens_t", "poch", "polygamma", "psi", "rel_entr", "rgamma", "sici", "softmax",
+    "spence", "sph_harm_y", "stdtr", "stdtrit", "xlog1py", "xlogy", "y0", "y1", "yv", "zeta",
 ]  # fmt: skip
 
 psi = digamma
