@@ -1,5 +1,5 @@
 """SciPy's functions for traced and plain arrays, by SciPy's modules and names."""
 
-from functrans.scipy import fft, integrate, interpolate, linalg, ndimage, optimize, signal, special, stats
+from functrans.scipy import fft, integrate, interpolate, linalg, ndimage, optimize, signal, spatial, special, stats
 
-__all__ = ["fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "special", "stats"]
+__all__ = ["fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "spatial", "special", "stats"]

@@ -1,0 +1,406 @@
+"""Rotations in three dimensions, as `scipy.spatial.transform`: immutable pytrees of unit quaternions.
+
+Quaternions are `(x, y, z, w)`. What divides by an angle is a power series near angle zero, so that derivatives at the
+identity are finite. Sources: Shepperd, Quaternion from rotation matrix (1978); Bernardes and Viollet, Quaternion to
+Euler angles conversion (2022); Markley, Cheng, Crassidis, Oshman, Averaging quaternions (2007).
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import functrans.numpy as fnp
+from functrans import random
+from functrans.core.avals import aval_of, kind_of
+from functrans.core.pytree import GetAttrKey, register_pytree_with_keys
+from functrans.core.trace import Tracer
+from functrans.errors import ArgumentError, DTypeError, ShapeError
+
+__all__ = ["Rotation", "Slerp"]
+
+
+def _floats(what: str, value: Any, *shape: int) -> Any:
+    """An array of floats whose last axes have this shape."""
+    value = fnp.asarray(value)
+    kind = kind_of(aval_of(value).dtype)
+    if kind == "c":
+        raise DTypeError(f"{what} takes real numbers, got {aval_of(value).dtype}")
+    if aval_of(value).shape[-len(shape) :] != shape:
+        wanted = ", ".join(map(str, ("...", *shape)))
+        raise ShapeError(f"{what} takes an array of shape ({wanted}), got {aval_of(value).shape}")
+    return value if kind == "f" else value.astype(np.float64)
+
+
+def _stack(*parts: Any) -> Any:
+    return fnp.stack(fnp.broadcast_arrays(*parts), axis=-1)
+
+
+def _square(v: Any) -> Any:
+    return fnp.sum(v * v, axis=-1)
+
+
+def _norm(v: Any) -> Any:
+    """The length; its derivative is taken as zero at zero."""
+    square = _square(v)
+    zero = square == 0
+    return fnp.where(zero, 0.0, fnp.sqrt(fnp.where(zero, 1.0, square)))
+
+
+def _compose(p: Any, q: Any) -> Any:
+    """The quaternion of the rotation `q` followed by `p`."""
+    (px, py, pz, pw), (qx, qy, qz, qw) = (fnp.moveaxis(v, -1, 0) for v in (p, q))
+    return _stack(
+        pw * qx + qw * px + py * qz - pz * qy,
+        pw * qy + qw * py + pz * qx - px * qz,
+        pw * qz + qw * pz + px * qy - py * qx,
+        pw * qw - px * qx - py * qy - pz * qz,
+    )
+
+
+def _half_angle(square: Any) -> tuple[Any, Any]:
+    """sin(a / 2) / a and cos(a / 2) by the square of the angle, both smooth at zero."""
+    near = square < 1e-2
+    s, angle = fnp.where(near, square, 0.0), fnp.sqrt(fnp.where(near, 1.0, square))
+    sine = 1 / 2 - s * (1 / 48 - s * (1 / 3840 - s * (1 / 645120 - s / 185794560)))
+    cosine = 1 - s * (1 / 8 - s * (1 / 384 - s * (1 / 46080 - s / 10321920)))
+    return fnp.where(near, sine, fnp.sin(angle / 2) / angle), fnp.where(near, cosine, fnp.cos(angle / 2))
+
+
+def _axes(seq: str, count: Sequence[int]) -> tuple[list[int], bool]:
+    """The axes by number, and whether they are those of the rotating body."""
+    if not isinstance(seq, str) or len(seq) not in count or not (set(seq) <= set("xyz") or set(seq) <= set("XYZ")):
+        lengths = f"{count[0]} to {count[-1]}" if len(count) > 1 else str(count[0])
+        raise ArgumentError(f"a sequence of axes is {lengths} letters of xyz (fixed axes) or of XYZ, got {seq!r}")
+    if any(a == b for a, b in zip(seq, seq[1:])):
+        raise ArgumentError(f"consecutive axes must differ, got {seq!r}")
+    return ["xyz".index(c) for c in seq.lower()], seq.isupper()
+
+
+class Rotation:
+    """One rotation, or an array of rotations of any shape: unit quaternions of shape `(..., 4)`.
+
+    Made by `from_quat`, `from_matrix`, `from_rotvec`, `from_mrp`, `from_euler`, `identity`, `random`, `concatenate`. A
+    pytree: an argument or result of transformed functions.
+
+    >>> import functrans as ft, numpy as np
+    >>> from functrans.scipy.spatial.transform import Rotation
+    >>> r = Rotation.from_euler("z", 90, degrees=True)
+    >>> r.apply([1.0, 0.0, 0.0]).round(12)
+    Array([0., 1., 0.])
+    >>> ft.grad(lambda v: Rotation.from_rotvec(v).as_matrix()[1, 0])(np.zeros(3))
+    Array([0., 0., 1.])
+    """
+
+    __slots__ = ("_quat",)
+    _quat: Any
+    __array_ufunc__ = None
+
+    def __init__(self, quat: Any, normalize: bool = True, copy: bool = True, scalar_first: bool = False):
+        quat = _floats("Rotation", quat, 4)
+        if scalar_first:
+            quat = fnp.roll(quat, -1, axis=-1)
+        object.__setattr__(self, "_quat", quat / fnp.sqrt(_square(quat))[..., None] if normalize else quat)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("rotations are immutable")
+
+    # -- made of
+
+    @classmethod
+    def from_quat(cls, quat: Any, *, scalar_first: bool = False) -> Rotation:
+        """From quaternions `(..., 4)`, which are normalized; quaternions of zeros give NaN."""
+        return cls(quat, scalar_first=scalar_first)
+
+    @classmethod
+    def from_matrix(cls, matrix: Any) -> Rotation:
+        """From rotation matrices `(..., 3, 3)`, which have to be orthogonal with determinant one."""
+        m = _floats("Rotation.from_matrix", matrix, 3, 3)
+        trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
+        candidates = []
+        for i in range(3):  # each times four of its component i, or of the last one
+            j, k = (i + 1) % 3, (i + 2) % 3
+            parts = [None, None, None, m[..., k, j] - m[..., j, k]]
+            parts[i] = 1 + 2 * m[..., i, i] - trace
+            parts[j], parts[k] = m[..., j, i] + m[..., i, j], m[..., k, i] + m[..., i, k]
+            candidates.append(_stack(*parts))
+        skew = [m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]]
+        candidates.append(_stack(*skew, 1 + trace))
+        sizes = _stack(m[..., 0, 0], m[..., 1, 1], m[..., 2, 2], trace)
+        choice = fnp.argmax(sizes, axis=-1)[..., None]
+        quat = candidates[0]
+        for i in (1, 2, 3):
+            quat = fnp.where(choice == i, candidates[i], quat)
+        return cls(quat)
+
+    @classmethod
+    def from_rotvec(cls, rotvec: Any, degrees: bool = False) -> Rotation:
+        """From vectors `(..., 3)` along the axis, as long as the angle."""
+        v = _floats("Rotation.from_rotvec", rotvec, 3)
+        v = v * (math.pi / 180) if degrees else v
+        sine, cosine = _half_angle(_square(v))
+        return cls(fnp.concatenate([v * sine[..., None], cosine[..., None]], axis=-1), normalize=False)
+
+    @classmethod
+    def from_mrp(cls, mrp: Any) -> Rotation:
+        """From modified Rodrigues parameters `(..., 3)`: along the axis, the tangent of a fourth of the angle long."""
+        v = _floats("Rotation.from_mrp", mrp, 3)
+        square = _square(v)[..., None]
+        return cls(fnp.concatenate([2 * v, 1 - square], axis=-1) / (1 + square), normalize=False)
+
+    @classmethod
+    def from_euler(cls, seq: str, angles: Any, degrees: bool = False) -> Rotation:
+        """From angles about one to three axes: about fixed ones for lower case letters, else about the body's own.
+
+        Args:
+            seq: letters of `xyz` or of `XYZ`.
+            angles: `(..., len(seq))`; for one axis also without the last axis.
+            degrees: whether the angles are in degrees.
+        """
+        axes, intrinsic = _axes(seq, (1, 2, 3))
+        angles = fnp.asarray(angles)
+        if len(axes) == 1 and not (aval_of(angles).ndim > 1 and aval_of(angles).shape[-1] == 1):
+            angles = angles[..., None]
+        angles = _floats("Rotation.from_euler", angles, len(axes)) / 2
+        angles = angles * (math.pi / 180) if degrees else angles
+        total: Any = None
+        for place, axis in enumerate(axes):
+            half = angles[..., place]
+            parts = [0 * half, 0 * half, 0 * half, fnp.cos(half)]
+            parts[axis] = fnp.sin(half)
+            turn = _stack(*parts)
+            total = turn if total is None else _compose(total, turn) if intrinsic else _compose(turn, total)
+        return cls(total, normalize=False)
+
+    @classmethod
+    def identity(cls, num: int | None = None, dtype: Any = float) -> Rotation:
+        """No rotation, or `num` of them."""
+        one = fnp.asarray(np.array([0, 0, 0, 1], np.dtype(dtype)))
+        return cls(one if num is None else fnp.tile(one, (operator.index(num), 1)), normalize=False)
+
+    @classmethod
+    def random(cls, key: Any, num: int | None = None, dtype: Any = float) -> Rotation:
+        """Uniformly distributed rotations, by a key of `functrans.random`."""
+        return cls(random.normal(key, (4,) if num is None else (operator.index(num), 4), dtype))
+
+    @classmethod
+    def concatenate(cls, rotations: Sequence[Rotation]) -> Rotation:
+        """Rotations one after another, in one array."""
+        if isinstance(rotations, Rotation):
+            return rotations
+        quats = [r._quat[None] if r.single else r._quat for r in rotations]
+        return cls(fnp.concatenate(quats, axis=0), normalize=False)
+
+    # -- as
+
+    def as_quat(self, canonical: bool = False, *, scalar_first: bool = False) -> Any:
+        """Unit quaternions `(..., 4)`; canonical ones begin, from `w` on, with a positive number."""
+        quat = self._quat
+        if canonical:
+            x, y, z, w = fnp.moveaxis(quat, -1, 0)
+            first = fnp.where(w != 0, w, fnp.where(x != 0, x, fnp.where(y != 0, y, z)))
+            quat = fnp.where((first < 0)[..., None], -quat, quat)
+        return fnp.roll(quat, 1, axis=-1) if scalar_first else quat
+
+    def as_matrix(self) -> Any:
+        """Rotation matrices `(..., 3, 3)`."""
+        x, y, z, w = fnp.moveaxis(self._quat, -1, 0)
+        return fnp.stack(
+            [
+                _stack(x * x - y * y - z * z + w * w, 2 * (x * y - z * w), 2 * (x * z + y * w)),
+                _stack(2 * (x * y + z * w), -x * x + y * y - z * z + w * w, 2 * (y * z - x * w)),
+                _stack(2 * (x * z - y * w), 2 * (y * z + x * w), -x * x - y * y + z * z + w * w),
+            ],
+            axis=-2,
+        )
+
+    def as_rotvec(self, degrees: bool = False) -> Any:
+        """Vectors `(..., 3)` along the axis, as long as the angle, which is at most half a turn."""
+        v, w = self._upper()
+        square = _square(v)
+        near = square < 1e-3 * (w * w)
+        u = fnp.where(near, square / fnp.where(near, w * w, 1.0), 0.0)
+        size = fnp.sqrt(fnp.where(near, 1.0, square))
+        series = 1 - u * (1 / 3 - u * (1 / 5 - u * (1 / 7 - u * (1 / 9 - u / 11))))
+        scale = fnp.where(near, 2 / fnp.where(near, w, 1.0) * series, 2 * fnp.arctan2(size, w) / size)
+        return v * (scale * (180 / math.pi) if degrees else scale)[..., None]
+
+    def as_mrp(self) -> Any:
+        """Modified Rodrigues parameters `(..., 3)`, of a turn of at most half a circle."""
+        v, w = self._upper()
+        return v / (1 + w)[..., None]
+
+    def as_euler(self, seq: str, degrees: bool = False) -> Any:
+        """Angles `(..., 3)` about three axes; where two axes come to coincide the third angle is zero.
+
+        The first and third angles lie in [-pi, pi], the second in [0, pi] if the first and last axis are one, else in
+        [-pi/2, pi/2].
+        """
+        axes, intrinsic = _axes(seq, (3,))
+        i, j, k = axes[::-1] if intrinsic else axes
+        proper = i == k
+        k = 3 - i - j if proper else k
+        sign = (i - j) * (j - k) * (k - i) // 2
+        q = fnp.moveaxis(self._quat, -1, 0)
+        a, b, c, d = q[3], q[i], q[j], q[k] * sign
+        if not proper:
+            a, b, c, d = a - c, b + d, c + a, d - b
+        # angles of the pairs (a, b) and (c, d), of which one vanishes where the outer axes coincide
+        middle = 2 * fnp.arctan2(_norm(_stack(c, d)), _norm(_stack(a, b)))
+        low, high = fnp.abs(middle) <= 1e-7, fnp.abs(middle - math.pi) <= 1e-7
+        safe = lambda y, x, gone: fnp.arctan2(fnp.where(gone, 0.0, y), fnp.where(gone, 1.0, x))
+        plus, minus = safe(b, a, high), safe(d, c, low)
+        first = fnp.where(low, 2 * plus, fnp.where(high, -2 * minus, plus - minus))
+        if intrinsic:  # the first of the axes given is the last here, and it is the one that keeps an angle
+            last = fnp.where(low, 2 * plus, fnp.where(high, 2 * minus, plus + minus))
+            first = fnp.where(low | high, 0.0, first)
+        else:
+            last = fnp.where(low | high, 0.0, plus + minus)
+        if not proper:
+            last, middle = last * sign, middle - math.pi / 2
+        first, last = (fnp.where(v < -math.pi, v + 2 * math.pi, v) for v in (first, last))
+        first, last = (fnp.where(v > math.pi, v - 2 * math.pi, v) for v in (first, last))
+        angles = _stack(last, middle, first) if intrinsic else _stack(first, middle, last)
+        return angles * (180 / math.pi) if degrees else angles
+
+    # -- what they do
+
+    def apply(self, vectors: Any, inverse: bool = False) -> Any:
+        """Vectors `(..., 3)` rotated; shapes of vectors and rotations broadcast."""
+        vectors = _floats("Rotation.apply", vectors, 3)
+        v, w = self._quat[..., :3], self._quat[..., 3:]
+        turned = 2 * fnp.cross(-v if inverse else v, vectors)
+        return vectors + w * turned + fnp.cross(-v if inverse else v, turned)
+
+    def inv(self) -> Rotation:
+        """The inverse."""
+        return Rotation(self._quat * np.array([-1, -1, -1, 1], aval_of(self._quat).dtype), normalize=False)
+
+    def __mul__(self, other: Any) -> Rotation:
+        """`(p * q).apply(v)` is `p.apply(q.apply(v))`."""
+        if not isinstance(other, Rotation):
+            return NotImplemented
+        return Rotation(_compose(self._quat, other._quat))
+
+    def __pow__(self, n: Any) -> Rotation:
+        """The rotation about the same axis by `n` times the angle; `n` need not be whole."""
+        return Rotation.from_rotvec(self.as_rotvec() * fnp.asarray(n)[..., None])
+
+    def magnitude(self) -> Any:
+        """The angle of rotation, from 0 to pi."""
+        return 2 * fnp.arctan2(_norm(self._quat[..., :3]), fnp.abs(self._quat[..., 3]))
+
+    def approx_equal(self, other: Rotation, atol: float = 1e-8, degrees: bool = False) -> Any:
+        """Whether the rotation from the one to the other is by an angle of less than `atol`."""
+        return (self * other.inv()).magnitude() < (math.radians(atol) if degrees else atol)
+
+    def mean(self, weights: Any = None) -> Rotation:
+        """The rotation with the least sum of squared distances, between matrices, to those of the first axis."""
+        quat = self._quat.reshape(-1, 4)
+        n = aval_of(quat).shape[0]
+        if weights is not None:
+            weights = fnp.asarray(weights)
+            if aval_of(weights).shape != (n,):
+                raise ShapeError(f"Rotation.mean takes {n} weights, got them in the shape {aval_of(weights).shape}")
+        scaled = quat if weights is None else quat * weights[:, None]
+        return Rotation(fnp.linalg.eigh(scaled.T @ quat)[1][:, -1])
+
+    # -- as a sequence
+
+    @property
+    def single(self) -> bool:
+        """Whether this is one rotation."""
+        return aval_of(self._quat).ndim == 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array of rotations."""
+        return aval_of(self._quat).shape[:-1]
+
+    def __len__(self) -> int:
+        if self.single:
+            raise DTypeError("a single rotation has no len()")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: Any) -> Rotation:
+        if self.single:
+            raise DTypeError("a single rotation cannot be indexed")
+        return Rotation(self._quat[index], normalize=False)
+
+    def __repr__(self) -> str:
+        return f"Rotation({self._quat!r})"
+
+    def _upper(self) -> tuple[Any, Any]:
+        """Vector and scalar part of the quaternion, or of its opposite, that has no negative scalar part."""
+        quat = fnp.where(self._quat[..., 3:] < 0, -self._quat, self._quat)
+        return quat[..., :3], quat[..., 3]
+
+
+def _restored(kind: type, names: Sequence[str]) -> Any:
+    def whole(_: Any, children: Any) -> Any:
+        out: Any = object.__new__(kind)
+        for name, value in zip(names, children, strict=True):
+            object.__setattr__(out, name, value)
+        return out
+
+    return whole
+
+
+register_pytree_with_keys(Rotation, lambda r: (((GetAttrKey("quat"), r._quat),), None), _restored(Rotation, ("_quat",)))
+
+
+class Slerp:
+    """Rotations between given ones, each by a constant angular velocity, as `scipy.spatial.transform.Slerp`.
+
+    Args:
+        times: `(n,)`, increasing; at least two.
+        rotations: `n` rotations.
+
+    Times beyond the given ones raise an error; traced ones, which cannot, go on at the velocity of the first or last
+    piece. A pytree.
+
+    >>> from functrans.scipy.spatial.transform import Rotation, Slerp
+    >>> between = Slerp([0.0, 1.0], Rotation.from_euler("z", [0.0, 90.0], degrees=True))
+    >>> between(0.5).as_euler("zyx", degrees=True)[0]
+    Array(45.)
+    """
+
+    def __init__(self, times: Any, rotations: Rotation):
+        if not isinstance(rotations, Rotation) or len(rotations.shape) != 1 or len(rotations) < 2:
+            raise ArgumentError(f"Slerp takes a Rotation of at least two rotations, got {rotations!r:.80}")
+        times = fnp.asarray(times).astype(aval_of(rotations._quat).dtype)
+        if aval_of(times).shape != (len(rotations),):
+            raise ShapeError(f"Slerp takes one time for each of {len(rotations)} rotations, got {aval_of(times).shape}")
+        if not isinstance(times, Tracer) and not np.all(np.diff(times) > 0):
+            raise ArgumentError("Slerp takes times in increasing order")
+        self.times, self.rotations = times, rotations[:-1]
+        self.rotvecs = (self.rotations.inv() * rotations[1:]).as_rotvec()
+
+    init = classmethod(lambda cls, times, rotations: cls(times, rotations))
+    init.__doc__ = "The same by JAX's name."
+
+    def __call__(self, times: Any) -> Rotation:
+        """The rotations at times of shape `()` or `(m,)`."""
+        at = fnp.asarray(times).astype(aval_of(self.times).dtype)
+        if aval_of(at).ndim > 1:
+            raise ShapeError(f"Slerp takes times of at most one axis, got {aval_of(at).shape}")
+        if not isinstance(at, Tracer) and not isinstance(self.times, Tracer):
+            first, last = self.times[0], self.times[-1]
+            if np.any((at < first) | (at > last)):
+                raise ArgumentError(f"times must lie in [{first}, {last}]")
+        piece = fnp.clip(fnp.searchsorted(self.times, at) - 1, 0, aval_of(self.times).shape[0] - 2)
+        share = (at - self.times[piece]) / (self.times[piece + 1] - self.times[piece])
+        return self.rotations[piece] * Rotation.from_rotvec(self.rotvecs[piece] * share[..., None])
+
+
+_PARTS = ("times", "rotations", "rotvecs")
+register_pytree_with_keys(
+    Slerp, lambda s: (tuple((GetAttrKey(n), getattr(s, n)) for n in _PARTS), None), _restored(Slerp, _PARTS)
+)
