@@ -43,6 +43,8 @@ FAILED = -2
 #: What `LANES` puts into the table: the length that it has at least.
 LEAST_TABLE = 9
 
+#: Copies of so many bytes are divided among the threads of the pool, in pieces of so many.
+PARALLEL_COPY, COPY_PIECE = 1 << 19, 1 << 16
 #: Products of matrices with so many multiplications are divided among the threads of the pool, a piece for each: BLAS
 #: packs its operands anew for each piece. They take pieces as they come, where BLAS's own threads wait for the one that
 #: other work of the machine holds up. Still larger ones are left to BLAS, which then packs its operands once.
@@ -115,6 +117,18 @@ def _release_blas(pool: int, set_threads: int, threads: int) -> None:
 def _run_product(context: int, _: int, lo: int, hi: int) -> None:
     extent, piece = load_i64(context + 40), load_i64(context + 48)
     _multiply(context, lo * piece, min(hi * piece, extent))
+
+
+@cfunc(types.void(*[types.intp] * 4), cache=True)
+def _run_copy(context: int, _: int, lo: int, hi: int) -> None:
+    start = lo * COPY_PIECE
+    end = min(hi * COPY_PIECE, load_i64(context + 16))
+    copy_bytes(load_i64(context) + start, load_i64(context + 8) + start, end - start)
+
+
+def copy_runner() -> int:
+    """The address of the function that copies a part of memory, which is called as kernels are."""
+    return int(_run_copy.address or 0)
 
 
 def product_runner() -> int:
@@ -191,8 +205,13 @@ def run(code, slots, counters, table, pc, pool, first, last):  # type: ignore[no
             counters[code[pc + 1]] = _read_counter(code[pc + 3], slots[code[pc + 2]])
             pc += 4
         elif op == COPY:
-            copy_bytes(slots[code[pc + 1]], slots[code[pc + 2]], code[pc + 3])
-            pc += 4
+            nbytes = code[pc + 3]
+            if pool != 0 and nbytes >= PARALLEL_COPY:
+                table[0], table[1], table[2] = slots[code[pc + 1]], slots[code[pc + 2]], nbytes
+                run_parallel(pool, code[pc + 4], pointers, 0, -(-nbytes // COPY_PIECE))
+            else:
+                copy_bytes(slots[code[pc + 1]], slots[code[pc + 2]], nbytes)
+            pc += 5
         elif op == ZERO:
             zero_bytes(slots[code[pc + 1]], code[pc + 2])
             pc += 3

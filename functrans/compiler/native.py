@@ -47,7 +47,7 @@ class Assembler:
             case p.MoveSlot():
                 code += [machine.MOVE, i.target, i.source, i.offset]
             case p.Copy():
-                code += [machine.COPY, i.target, i.source, i.nbytes]
+                code += [machine.COPY, i.target, i.source, i.nbytes, machine.copy_runner()]
             case p.Zero():
                 code += [machine.ZERO, i.target, i.nbytes]
             case p.SetCounter():
