@@ -30,12 +30,32 @@ from functrans.scipy.stats.exponential import (
     weibull_min,
 )
 from functrans.scipy.stats.gamma import beta, chi, chi2, f, gamma, gennorm, invgamma, loggamma, maxwell, t
+from functrans.scipy.stats.kde import gaussian_kde
+from functrans.scipy.stats.multivariate import dirichlet, multinomial, multivariate_normal
 from functrans.scipy.stats.normal import exponnorm, halfnorm, invgauss, lognorm, norm, skewnorm, truncnorm
+from functrans.scipy.stats.samples import (
+    entropy,
+    gmean,
+    hmean,
+    iqr,
+    kurtosis,
+    mode,
+    moment,
+    pearsonr,
+    rankdata,
+    sem,
+    skew,
+    spearmanr,
+    zmap,
+    zscore,
+)
 
 __all__ = [
-    "bernoulli", "beta", "betabinom", "binom", "cauchy", "chi", "chi2", "expon", "exponnorm", "f", "gamma",
-    "genextreme", "gennorm", "genpareto", "geom", "gumbel_l", "gumbel_r", "halfcauchy", "halfnorm", "hypergeom",
-    "invgamma", "invgauss", "laplace", "loggamma", "logistic", "lognorm", "maxwell", "nbinom", "norm", "pareto",
-    "poisson", "powerlaw", "randint", "rayleigh", "skewnorm", "t", "triang", "truncnorm", "uniform", "vonmises",
-    "weibull_max", "weibull_min", "wrapcauchy", "zipf",
+    "bernoulli", "beta", "betabinom", "binom", "cauchy", "chi", "chi2", "dirichlet", "entropy", "expon", "exponnorm",
+    "f", "gamma", "gaussian_kde", "genextreme", "gennorm", "genpareto", "geom", "gmean", "gumbel_l", "gumbel_r",
+    "halfcauchy", "halfnorm", "hmean", "hypergeom", "invgamma", "invgauss", "iqr", "kurtosis", "laplace", "loggamma",
+    "logistic", "lognorm", "maxwell", "mode", "moment", "multinomial", "multivariate_normal", "nbinom", "norm",
+    "pareto", "pearsonr", "poisson", "powerlaw", "randint", "rankdata", "rayleigh", "sem", "skew", "skewnorm",
+    "spearmanr", "t", "triang", "truncnorm", "uniform", "vonmises", "weibull_max", "weibull_min", "wrapcauchy",
+    "zipf", "zmap", "zscore",
 ]  # fmt: skip

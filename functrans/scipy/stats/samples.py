@@ -1,0 +1,353 @@
+"""Statistics of samples along an axis: SciPy's own functions of plain arrays, and their traced forms.
+
+Traced forms take `nan_policy="propagate"` alone, SciPy's default.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import functrans.numpy as fnp
+from functrans import lax
+from functrans.core.avals import aval_of, kind_of
+from functrans.errors import ArgumentError, ShapeError
+from functrans.numpy.dispatch import normalize_axis
+from functrans.scipy.dispatch import implements
+from functrans.scipy.stats.gamma import beta
+
+_stats = implements("scipy.stats")
+
+
+class ModeResult(NamedTuple):
+    """The most common value, and how often it occurs."""
+
+    mode: Any
+    count: Any
+
+
+class CorrelationResult(NamedTuple):
+    """A coefficient of correlation, and how probable one as far from zero is if there is none."""
+
+    statistic: Any
+    pvalue: Any
+
+
+def _propagating(name: str, nan_policy: str) -> None:
+    if nan_policy != "propagate":
+        raise ArgumentError(f"{name} of a traced array takes nan_policy='propagate' alone, got {nan_policy!r}")
+
+
+def _floats(a: Any) -> Any:
+    a = fnp.asarray(a)
+    return a if kind_of(aval_of(a).dtype) in "fc" else a.astype(np.float64)
+
+
+def _along(a: Any, axis: Any, keepdims: bool = False) -> tuple[Any, int, Any]:
+    """The array and one axis to reduce; and how its results get their shape."""
+    a = fnp.asarray(a)
+    if axis is None:
+        rank = aval_of(a).ndim
+        return fnp.ravel(a), 0, lambda out: fnp.reshape(out, (1,) * rank) if keepdims else out
+    axis = normalize_axis(axis, aval_of(a).ndim)
+    return a, axis, lambda out: fnp.expand_dims(out, axis) if keepdims else out
+
+
+def _size(a: Any, axis: int) -> int:
+    return aval_of(a).shape[axis]
+
+
+@_stats
+def mode(a: Any, axis: Any = 0, nan_policy: str = "propagate", keepdims: bool = False) -> Any:
+    """The most common value along an axis, the least one of several, as `scipy.stats.mode`.
+
+    >>> import numpy as np
+    >>> from functrans.scipy import stats
+    >>> stats.mode(np.array([3, 1, 2, 2, 3]))
+    ModeResult(mode=Array(2), count=Array(2))
+    """
+    _propagating("mode", nan_policy)
+    a, axis, shaped = _along(a, axis, keepdims)
+    a = fnp.moveaxis(a, axis, -1)
+    ordered = fnp.sort(a, axis=-1)
+    first = _run_starts(ordered)
+    count = fnp.arange(_size(a, -1)) - first + 1  # so far, in the run of equal values
+    place = fnp.argmax(count, axis=-1)[..., None]
+    value, times = (fnp.take_along_axis(v, place, axis=-1)[..., 0] for v in (ordered, count))
+    return ModeResult(shaped(value), shaped(times))
+
+
+def _run_starts(ordered: Any) -> Any:
+    """Where, along the last axis of ordered values, the run of equal ones begins to which each belongs."""
+    new = ordered[..., 1:] != ordered[..., :-1]
+    begins = fnp.where(new, fnp.arange(1, _size(ordered, -1)), 0)
+    zeros = fnp.zeros((*aval_of(ordered).shape[:-1], 1), begins.dtype)
+    return lax.cummax(fnp.concatenate([zeros, begins], axis=-1), axis=aval_of(ordered).ndim - 1)
+
+
+@_stats
+def rankdata(a: Any, method: str = "average", *, axis: Any = None, nan_policy: str = "propagate") -> Any:
+    """Ranks from 1 on along an axis, ties by `"average"`, `"min"`, `"max"`, `"dense"` or `"ordinal"`.
+
+    As `scipy.stats.rankdata`.
+
+    >>> import numpy as np
+    >>> from functrans.scipy import stats
+    >>> stats.rankdata(np.array([30.0, 10.0, 10.0]))
+    Array([3. , 1.5, 1.5])
+    """
+    _propagating("rankdata", nan_policy)
+    if method not in ("average", "min", "max", "dense", "ordinal"):
+        raise ArgumentError(f"rankdata takes the method average, min, max, dense or ordinal, got {method!r}")
+    a, axis, _ = _along(a, axis)
+    values = fnp.moveaxis(a, axis, -1)
+    n = _size(values, -1)
+    if n == 0:
+        return fnp.zeros(aval_of(a).shape)
+    order = fnp.argsort(values, axis=-1, kind="stable")
+    place = fnp.argsort(order, axis=-1)
+    ordered = fnp.take_along_axis(values, order, axis=-1)
+    if method == "ordinal":
+        ranks: Any = fnp.broadcast_to(fnp.arange(1, n + 1), aval_of(ordered).shape)
+    elif method == "dense":
+        new = (ordered[..., 1:] != ordered[..., :-1]).astype(np.int64)
+        one = fnp.ones((*aval_of(ordered).shape[:-1], 1), np.int64)
+        ranks = fnp.cumsum(fnp.concatenate([one, new], axis=-1), axis=-1)
+    else:
+        least = _run_starts(ordered) + 1
+        most = n - fnp.flip(_run_starts(fnp.flip(ordered, -1)), -1)
+        ranks = {"min": least, "max": most, "average": (least + most) / 2}[method]
+    ranks = fnp.take_along_axis(ranks, place, axis=-1)
+    if kind_of(aval_of(values).dtype) == "f":
+        ranks = fnp.where(fnp.isnan(values).any(axis=-1, keepdims=True), np.nan, ranks)
+    return fnp.moveaxis(ranks, -1, axis)
+
+
+@_stats
+def sem(a: Any, axis: Any = 0, ddof: int = 1, nan_policy: str = "propagate", *, keepdims: bool = False) -> Any:
+    """The standard error of the mean, as `scipy.stats.sem`.
+
+    >>> import numpy as np
+    >>> from functrans.scipy import stats
+    >>> stats.sem(np.array([1.0, 2.0, 3.0, 4.0]))
+    Array(0.64549722)
+    """
+    _propagating("sem", nan_policy)
+    a, axis, shaped = _along(_floats(a), axis, keepdims)
+    return shaped(fnp.std(a, axis=axis, ddof=ddof) / np.sqrt(_size(a, axis)).astype(aval_of(a).dtype))
+
+
+@_stats
+def zscore(a: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
+    """Distances from the mean in standard deviations, as `scipy.stats.zscore`."""
+    return zmap(a, a, axis, ddof, nan_policy)
+
+
+@_stats
+def zmap(scores: Any, compare: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
+    """Distances from the mean of `compare` in its standard deviations, as `scipy.stats.zmap`."""
+    _propagating("zmap", nan_policy)
+    scores, compare = _floats(scores), _floats(compare)
+    mean = fnp.mean(compare, axis=axis, keepdims=True)
+    return (scores - mean) / fnp.std(compare, axis=axis, ddof=ddof, keepdims=True)
+
+
+@_stats
+def moment(
+    a: Any, order: Any = 1, axis: Any = 0, nan_policy: str = "propagate", *, center: Any = None, keepdims: bool = False
+) -> Any:
+    """The mean of a power of distances from the mean, or from `center`, as `scipy.stats.moment`."""
+    _propagating("moment", nan_policy)
+    if not isinstance(order, (int, np.integer)) or order < 0:
+        raise ArgumentError(f"moment of a traced array takes a whole number as its order, got {order!r:.40}")
+    a, axis, shaped = _along(_floats(a), axis, keepdims)
+    return shaped(_central(a, int(order), axis, center))
+
+
+def _central(a: Any, order: int, axis: int, center: Any = None) -> Any:
+    if order == 0:
+        return fnp.mean(a * 0 + 1, axis=axis)
+    if order == 1 and center is None:
+        return fnp.mean(a, axis=axis) * 0
+    mean = fnp.mean(a, axis=axis, keepdims=True) if center is None else center
+    return fnp.mean((a - mean) ** order, axis=axis)
+
+
+def _standardised(a: Any, order: int, axis: int) -> Any:
+    """A central moment relative to the variance; NaN where there is no variance but that of rounding."""
+    variance, mean = _central(a, 2, axis), fnp.mean(a, axis=axis)
+    flat = variance <= (np.finfo(aval_of(a).dtype).resolution * mean) ** 2
+    ratio = _central(a, order, axis) / fnp.where(flat, 1.0, variance) ** (order / 2)
+    return fnp.where(flat, np.nan, ratio)
+
+
+@_stats
+def skew(a: Any, axis: Any = 0, bias: bool = True, nan_policy: str = "propagate", *, keepdims: bool = False) -> Any:
+    """The skewness, as `scipy.stats.skew`."""
+    _propagating("skew", nan_policy)
+    a, axis, shaped = _along(_floats(a), axis, keepdims)
+    n, value = _size(a, axis), _standardised(a, 3, axis)
+    if not bias and n > 2:
+        value = value * (((n - 1.0) * n) ** 0.5 / (n - 2.0))
+    return shaped(value)
+
+
+@_stats
+def kurtosis(
+    a: Any,
+    axis: Any = 0,
+    fisher: bool = True,
+    bias: bool = True,
+    nan_policy: str = "propagate",
+    *,
+    keepdims: bool = False,
+) -> Any:
+    """The kurtosis, by default relative to that of the normal distribution, as `scipy.stats.kurtosis`."""
+    _propagating("kurtosis", nan_policy)
+    a, axis, shaped = _along(_floats(a), axis, keepdims)
+    n, value = _size(a, axis), _standardised(a, 4, axis)
+    if not bias and n > 3:
+        value = ((n**2 - 1.0) * value - 3 * (n - 1.0) ** 2) / ((n - 2) * (n - 3)) + 3.0
+    return shaped(value - 3 if fisher else value)
+
+
+@_stats
+def iqr(
+    x: Any,
+    axis: Any = None,
+    rng: tuple[float, float] = (25, 75),
+    scale: Any = 1.0,
+    nan_policy: str = "propagate",
+    interpolation: str = "linear",
+    keepdims: bool = False,
+) -> Any:
+    """The distance between two percentiles, by default the quartiles, as `scipy.stats.iqr`."""
+    _propagating("iqr", nan_policy)
+    if scale == "normal":
+        from scipy.special import erfinv
+
+        scale = 2 * np.sqrt(2) * erfinv(0.5)
+    elif isinstance(scale, str):
+        raise ArgumentError(f"iqr takes a number or 'normal' as its scale, got {scale!r}")
+    x = _floats(x)
+    percentages = np.array(rng, aval_of(x).dtype)
+    low, high = fnp.percentile(x, percentages, axis=axis, method=interpolation, keepdims=keepdims)
+    return (high - low) / float(scale)
+
+
+@_stats
+def entropy(
+    pk: Any,
+    qk: Any = None,
+    base: float | None = None,
+    axis: Any = 0,
+    *,
+    nan_policy: str = "propagate",
+    keepdims: bool = False,
+) -> Any:
+    """The entropy of probabilities, or theirs relative to others; both are scaled to sum to one.
+
+    As `scipy.stats.entropy`.
+    """
+    from functrans.lax.special import entr, rel_entr
+
+    _propagating("entropy", nan_policy)
+    pk = _floats(pk)
+    if qk is not None:
+        pk, qk = fnp.broadcast_arrays(*_common(pk, _floats(qk)))
+    pk = pk / fnp.sum(pk, axis=axis, keepdims=True)
+    if qk is None:
+        terms = entr(pk)
+    else:
+        terms = rel_entr(pk, qk / fnp.sum(qk, axis=axis, keepdims=True))
+    total = fnp.sum(terms, axis=axis, keepdims=keepdims)
+    return total if base is None else total / float(np.log(base))
+
+
+@_stats
+def gmean(
+    a: Any, axis: Any = 0, dtype: Any = None, weights: Any = None, *, nan_policy: str = "propagate",
+    keepdims: bool = False,
+) -> Any:  # fmt: skip
+    """The geometric mean, as `scipy.stats.gmean`."""
+    _propagating("gmean", nan_policy)
+    a, weights = _weighted(a, dtype, weights)
+    return fnp.exp(_weighted_mean(fnp.log(a), axis, weights, keepdims))
+
+
+@_stats
+def hmean(
+    a: Any, axis: Any = 0, dtype: Any = None, *, weights: Any = None, nan_policy: str = "propagate",
+    keepdims: bool = False,
+) -> Any:  # fmt: skip
+    """The harmonic mean, as `scipy.stats.hmean`."""
+    _propagating("hmean", nan_policy)
+    a, weights = _weighted(a, dtype, weights)
+    return 1.0 / _weighted_mean(1.0 / a, axis, weights, keepdims)
+
+
+def _common(*arrays: Any) -> list[Any]:
+    dtype = np.result_type(*(aval_of(a).dtype for a in arrays))
+    return [a.astype(dtype) for a in arrays]
+
+
+def _weighted(a: Any, dtype: Any, weights: Any) -> tuple[Any, Any]:
+    a = _floats(a) if dtype is None else fnp.asarray(a).astype(dtype)
+    if weights is None:
+        return a, None
+    a, weights = _common(a, _floats(weights))
+    return a, fnp.broadcast_to(weights, aval_of(a).shape)
+
+
+def _weighted_mean(a: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
+    if weights is None:
+        return fnp.mean(a, axis=axis, keepdims=keepdims)
+    return fnp.sum(a * weights, axis=axis, keepdims=keepdims) / fnp.sum(weights, axis=axis, keepdims=keepdims)
+
+
+# ---------------------------------------------------------------- correlation
+
+
+def pearsonr(x: Any, y: Any, *, axis: int = 0) -> CorrelationResult:
+    """Pearson's coefficient of correlation and its two-sided p-value, as `scipy.stats.pearsonr`.
+
+    Args:
+        x, y: samples of one shape, at least two values along the axis.
+        axis: the axis of the samples.
+
+    >>> import numpy as np
+    >>> from functrans.scipy import stats
+    >>> stats.pearsonr(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 5.0])).statistic
+    Array(0.83152184)
+    """
+    x, y = fnp.broadcast_arrays(_floats(x), _floats(y))
+    axis = normalize_axis(axis, aval_of(x).ndim)
+    n = _size(x, axis)
+    if n < 2:
+        raise ShapeError(f"pearsonr takes at least two values along the axis, got shape {aval_of(x).shape}")
+    x, y = (v - fnp.mean(v, axis=axis, keepdims=True) for v in (x, y))
+    x, y = (v / fnp.sqrt(fnp.sum(v * v, axis=axis, keepdims=True)) for v in (x, y))
+    r = fnp.clip(fnp.sum(x * y, axis=axis), -1.0, 1.0)
+    if n == 2:  # any two points lie on a line
+        return CorrelationResult(fnp.sign(r), r * 0 + 1)
+    return CorrelationResult(r, 2 * beta.sf(fnp.abs(r), n / 2 - 1, n / 2 - 1, -1, 2))
+
+
+def spearmanr(a: Any, b: Any, *, axis: int = 0) -> CorrelationResult:
+    """Spearman's coefficient of correlation, that of ranks, and its two-sided p-value, as `scipy.stats.spearmanr`.
+
+    Args:
+        a, b: samples of one shape, at least three values along the axis.
+        axis: the axis of the samples.
+    """
+    from functrans.scipy.stats.gamma import t
+
+    a, b = fnp.broadcast_arrays(fnp.asarray(a), fnp.asarray(b))
+    axis = normalize_axis(axis, aval_of(a).ndim)
+    n = _size(a, axis)
+    if n < 3:
+        raise ShapeError(f"spearmanr takes at least three values along the axis, got shape {aval_of(a).shape}")
+    r = pearsonr(rankdata(a, axis=axis), rankdata(b, axis=axis), axis=axis).statistic
+    steep = r * fnp.sqrt((n - 2) / fnp.maximum((1 + r) * (1 - r), 0.0))
+    return CorrelationResult(r, 2 * t.sf(fnp.abs(steep), n - 2))
