@@ -1,5 +1,20 @@
 """SciPy's functions for traced and plain arrays, by SciPy's modules and names."""
 
-from functrans.scipy import fft, integrate, interpolate, linalg, ndimage, optimize, signal, spatial, special, stats
+from functrans.scipy import (
+    cluster,
+    fft,
+    integrate,
+    interpolate,
+    linalg,
+    ndimage,
+    optimize,
+    signal,
+    spatial,
+    special,
+    stats,
+)
 
-__all__ = ["fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "spatial", "special", "stats"]
+__all__ = [
+    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "spatial", "special",
+    "stats",
+]  # fmt: skip
