@@ -85,6 +85,8 @@ ELEMENTWISE: dict[str, Sample] = {
         f.name: Sample(lambda x, f=f: f(0.7, 1.6, x, 0.0), (P,), 0)
         for f in (incomplete.log_beta_aa, incomplete.log_beta_ab, incomplete.log_beta_bb)
     },
+    "huber": Sample(lambda d, x: special.huber(d, x), (P, 3 * X)),
+    "wofz": Sample(lambda x, y: special.wofz(lax.complex(x, y)), (P, X)),
     "ndtri_exp": Sample(special.ndtri_exp, (-P,)),
     "stdtr": Sample(incomplete.stdtr, (1 + P, X)),
     "stdtrit": Sample(incomplete.stdtrit, (1 + P, P[::-1])),

@@ -19,13 +19,14 @@ from scipy.special import cython_special
 #: Functions by their number of operands.
 _FUNCTIONS = {
     1: (
-        "dawsn", "erfcinv", "erfcx", "erfi", "exp1", "expi", "gamma", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e",
-        "j0", "j1", "k0", "k0e", "k1", "k1e", "log_ndtr", "loggamma", "ndtri", "ndtri_exp", "psi", "rgamma", "spence",
-        "y0", "y1",
+        "cosm1", "dawsn", "ellipe", "ellipk", "erfcinv", "erfcx", "erfi", "exp1", "expi", "exprel", "gamma",
+        "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e", "j0", "j1", "k0", "k0e", "k1", "k1e", "log_ndtr",
+        "loggamma", "ndtri", "ndtri_exp", "psi", "rgamma", "spence", "y0", "y1",
     ),
     2: (
-        "beta", "betaln", "binom", "expn", "gammainc", "gammaincc", "gammainccinv", "gammaincinv", "iv", "ive", "jv",
-        "kl_div", "kv", "kve", "owens_t", "poch", "stdtr", "stdtrit", "yv",
+        "beta", "betaln", "binom", "boxcox", "boxcox1p", "expn", "gammainc", "gammaincc", "gammainccinv",
+        "gammaincinv", "huber", "iv", "ive", "jv", "kl_div", "kv", "kve", "owens_t", "poch", "pseudo_huber",
+        "stdtr", "stdtrit", "yv",
     ),
     3: ("betainc", "betaincc", "betainccinv", "betaincinv", "hyp1f1"),
     4: ("hyp2f1",),

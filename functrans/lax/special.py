@@ -203,6 +203,49 @@ log_expit = row(
     lambda t, y, x: t * logistic(-x),
 )
 
+cosm1 = row("cosm1", "scipy_cosm1({0})", lambda t, y, x: -t * sin(x))
+exprel = row("exprel", "scipy_exprel({0})", lambda t, y, x: t * _exprel_slope(x))
+
+
+def _series(x: Any, coefficients: Sequence[float]) -> Any:
+    total = coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        total = total * x + c
+    return total
+
+
+def _exprel_slope(x: Any) -> Any:
+    near = abs(x) < 0.25
+    far = where(near, 1.0, x)
+    series = _series(where(near, x, 0.0), [(n + 1) / math.factorial(n + 2) for n in range(14)])
+    return where(near, series, (exp(far) - exprel(far)) / far)
+
+
+boxcox = row(
+    "boxcox",
+    "scipy_boxcox({0}, {1})",
+    lambda t, y, x, power: t * x ** (power - 1),
+    lambda t, y, x, power: t * (log(x) ** 2 * _exprel_slope(power * log(x))),
+)
+boxcox1p = row(
+    "boxcox1p",
+    "scipy_boxcox1p({0}, {1})",
+    lambda t, y, x, power: t * (1 + x) ** (power - 1),
+    lambda t, y, x, power: t * (log1p(x) ** 2 * _exprel_slope(power * log1p(x))),
+)
+huber = row(
+    "huber",
+    "scipy_huber({0}, {1})",
+    lambda t, y, delta, r: t * where(abs(r) > delta, abs(r) - delta, 0.0),
+    lambda t, y, delta, r: t * where(abs(r) > delta, delta * sign(r), r),
+)
+pseudo_huber = row(
+    "pseudo_huber",
+    "scipy_pseudo_huber({0}, {1})",
+    lambda t, y, delta, r: t * ((2 * y - r * r / sqrt(1 + (r / delta) ** 2)) / delta),
+    lambda t, y, delta, r: t * (r / sqrt(1 + (r / delta) ** 2)),
+)
+
 # ---------------------------------------------------------------- the gamma function
 
 gamma = row("gamma", "scipy_gamma({0})", lambda t, y, x: t * (y * digamma(x)))
@@ -270,6 +313,7 @@ owens_t = row(
     lambda t, y, h, a: t * (exp(-0.5 * (h * h)) * erf(a * h * math.sqrt(0.5)) / (-2 * _SQRT_TWO_PI)),
     lambda t, y, h, a: t * (exp(-0.5 * (h * h) * (1 + a * a)) / (2 * math.pi * (1 + a * a))),
 )
+wofz = row("wofz", "", lambda t, y, z: t * (2j / math.sqrt(math.pi) - 2 * z * y))
 fresnel_s = Special(
     "fresnel_s",
     OfSciPy("fresnel_s", 1, lambda special, x: special.fresnel(x)[0]),
@@ -398,6 +442,34 @@ cosine_integral = Special(
     "",
     lambda t, y, x: t * (cos(x) / x),
 )
+
+# ---------------------------------------------------------------- elliptic integrals
+
+#: Coefficients of K(m) 2 / pi: squares of (2n)! / (4^n n!^2).
+_ELLIPTIC = [(math.comb(2 * n, n) / 4**n) ** 2 for n in range(20)]
+
+
+def _elliptic_slope(m: Any, coefficients: Sequence[float], formula: Any) -> Any:
+    """By the power series near zero, where the formula divides 0 by 0."""
+    near = abs(m) < 0.1
+    series = _series(where(near, m, 0.0), [math.pi / 2 * n * c for n, c in enumerate(coefficients)][1:])
+    return where(near, series, formula(where(near, 0.5, m)))
+
+
+ellipk = row(
+    "ellipk",
+    "scipy_ellipk({0})",
+    lambda t, y, m: t * _elliptic_slope(
+        m, _ELLIPTIC, lambda m: (ellipe(m) - (1 - m) * ellipk(m)) / (2 * m * (1 - m))
+    ),
+)  # fmt: skip
+ellipe = row(
+    "ellipe",
+    "scipy_ellipe({0})",
+    lambda t, y, m: t * _elliptic_slope(
+        m, [c / (1 - 2 * n) for n, c in enumerate(_ELLIPTIC)], lambda m: (ellipe(m) - ellipk(m)) / (2 * m)
+    ),
+)  # fmt: skip
 
 # ---------------------------------------------------------------- hypergeometric functions
 

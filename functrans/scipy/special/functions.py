@@ -50,6 +50,56 @@ def factorial(n: Any, exact: bool = False, extend: str = "zero") -> Any:
 
 
 @implements("scipy.special")
+def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> Any:
+    """How many ways there are to choose `k` of `N` things, as `scipy.special.comb`; 0 for `k > N` and negative ones.
+
+    A traced array has no exact result (integers of any size).
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.comb(5, 2)
+    Array(10.)
+    """
+    if exact:
+        raise ArgumentError("comb of a traced array does not take exact=True")
+    N, k = fnp.asarray(N), fnp.asarray(k)
+    if repetition:
+        return comb(N + k - 1, k)
+    inside = (k <= N) & (N >= 0) & (k >= 0)
+    value = rows.binom(fnp.where(inside, N, 1), fnp.where(inside, k, 1))
+    return fnp.where(inside, value, 0.0)
+
+
+@implements("scipy.special")
+def perm(N: Any, k: Any, exact: bool = False) -> Any:
+    """How many ordered choices of `k` of `N` things there are, as `scipy.special.perm`."""
+    if exact:
+        raise ArgumentError("perm of a traced array does not take exact=True")
+    N, k = fnp.asarray(N), fnp.asarray(k)
+    inside = (k <= N) & (N >= 0) & (k >= 0)
+    value = rows.poch(fnp.where(inside, N - k + 1, 1), fnp.where(inside, k, 1))
+    return fnp.where(inside, value, 0.0)
+
+
+def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
+    """The Bessel functions of orders `0, ..., v`, of shape `(v + 1, ...)`, as `jax.scipy.special.bessel_jn`.
+
+    `n_iter` is accepted for JAX's sake; values are SciPy's.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.bessel_jn(1.0, v=2)
+    Array([0.76519769, 0.44005059, 0.11490348])
+    """
+    try:
+        v = operator.index(v)
+    except TypeError:
+        raise ArgumentError(f"bessel_jn takes a whole number v, got {v!r:.60}") from None
+    z = fnp.asarray(z)
+    z = z if aval_of(z).dtype.kind in "fc" else z.astype(np.float64)
+    orders = np.arange(v + 1, dtype=np.zeros(0, aval_of(z).dtype).real.dtype)
+    return rows.jv(orders.reshape((-1,) + (1,) * aval_of(z).ndim), z)
+
+
+@implements("scipy.special")
 def multigammaln(a: Any, d: int) -> Any:
     """The logarithm of the gamma function of dimension `d`, as `scipy.special.multigammaln`.
 
