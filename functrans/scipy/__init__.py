@@ -9,12 +9,13 @@ from functrans.scipy import (
     ndimage,
     optimize,
     signal,
+    sparse,
     spatial,
     special,
     stats,
 )
 
 __all__ = [
-    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "spatial", "special",
-    "stats",
+    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "sparse", "spatial",
+    "special", "stats",
 ]  # fmt: skip

@@ -40,8 +40,7 @@ ARGUMENTS: dict[str, tuple] = {
     **dict.fromkeys("log_expit log_ndtr ndtr rgamma logsumexp softmax log_softmax gammaln factorial".split(), (Z,)),
     **dict.fromkeys("digamma psi entr exp1 expi k0 k0e k1 k1e loggamma sici spence y0 y1".split(), (X,)),
 }  # fmt: skip
-OLDER = {"sph_harm_y"} - {*dir(scipy.special)}  # which SciPy has had since 1.15
-NAMES = sorted({*special.__all__} - {"bernoulli", "bessel_jn"} - OLDER)
+NAMES = sorted(set(special.__all__) - {"bernoulli", "bessel_jn"})
 UFUNCS = [n for n in NAMES if isinstance(getattr(scipy.special, n), np.ufunc)]
 
 
@@ -65,15 +64,13 @@ def results(value):
 
 
 def test_every_name_is_scipys():
-    assert {*NAMES} == {*ARGUMENTS} - OLDER
-    assert all(callable(getattr(scipy.special, name)) for name in {*special.__all__} - OLDER - {"bessel_jn"})
+    assert set(NAMES) == set(ARGUMENTS)
+    assert all(callable(getattr(scipy.special, name)) for name in {*special.__all__} - {"bessel_jn"})
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", NAMES)
 def test_eager_is_scipy_and_compiled_is_near(name, dtype):
-    if name == "polygamma" and dtype == np.float32 and OLDER:
-        pytest.skip("SciPy before 1.15 gives float64")
     args = arguments(name, dtype)
     arrays = [a for a in args if isinstance(a, np.ndarray)]
     want = results(getattr(scipy.special, name)(*args))
