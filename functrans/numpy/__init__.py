@@ -4,7 +4,9 @@ import importlib
 from typing import Any
 
 from numpy import (
+    False_,
     ScalarType,
+    True_,
     array2string,
     base_repr,
     binary_repr,
@@ -503,6 +505,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "False_", "True_",
     "__array_api_version__", "__array_namespace_info__", "astype", "bfloat16", "bool", "from_dlpack", "unique_all",
     "unique_counts", "unique_inverse", "unique_values",
     "abs", "absolute", "acos", "acosh", "add", "all", "allclose", "amax", "amin", "angle", "any", "append",

@@ -20,7 +20,7 @@ from functrans.core.avals import aval_of, kind_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.watching import check_results
-from functrans.errors import ArgumentError, ConcretizationError, DTypeError, FunctransError
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError, FunctransError, IndexOutOfBoundsError
 from functrans.lax.elementwise import as_operand
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -127,12 +127,13 @@ def explained(error: Exception, traced: Callable[..., Any], args: Any, kwargs: A
     try:
         stage(run, [aval_of(leaves[i]) for i in places])
     except ConcretizationError:  # it depends on values
-        return error
+        pass
     except FunctransError as ours:
         return ours.with_traceback(None)
     except Exception:
         return error
-    return error
+    kind = {IndexError: IndexOutOfBoundsError, ValueError: ArgumentError}.get(type(error))
+    return error if kind is None else kind(str(error))
 
 
 def _document(numpy_function: Any, traced: Any) -> str:

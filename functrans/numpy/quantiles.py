@@ -108,10 +108,10 @@ class _Slices:
 
 
 def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any, weights: Any, ignore_nan: bool) -> Any:
+    slices = _Slices(name, a, axis, ignore_nan)
     if method not in _CONTINUOUS and method not in _DISCRETE and method not in _OTHER:
         known_methods = ", ".join((*_CONTINUOUS, *_DISCRETE, *_OTHER))
         raise ArgumentError(f"{name}: {method!r} is not a valid method; use one of {known_methods}")
-    slices = _Slices(name, a, axis, ignore_nan)
     q = operand(name, q)
     if dtype_of(q).kind == "c":
         raise DTypeError(f"{name}: q must be real, got {aval_of(q)}")
