@@ -281,7 +281,7 @@ log_betaincc = _logarithm(
 
 
 def t_density(df: Any, t: Any) -> Any:
-    return exp(-betaln(df / 2, 0.5) - log(df) / 2 - (df + 1) / 2 * log1p(t * t / df))
+    return exp(-betaln(df / 2, _as(df, 0.5)) - log(df) / 2 - (df + 1) / 2 * log1p(t * t / df))
 
 
 def _t_level(df: Any, t: Any) -> Any:
