@@ -16,7 +16,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.nn import log_sigmoid, log_softmax, logsumexp, one_hot, softplus
@@ -510,9 +510,9 @@ def _lengths(name: str, what: str, lengths: Any, batch: int, longest: int) -> An
 def _floats(name: str, x: Any) -> Any:
     x = fnp.asarray(x)
     dtype = aval_of(x).dtype
-    if dtype.kind not in "fiub":
+    if kind_of(dtype) not in "fiub":
         raise DTypeError(f"{name} takes real numbers, got {dtype}")
-    return x if dtype.kind == "f" else x.astype(np.float64)
+    return x if kind_of(dtype) == "f" else x.astype(np.float64)
 
 
 def _pair(name: str, predictions: Any, targets: Any) -> tuple[Any, Any]:

@@ -253,6 +253,28 @@ def test_ctc_without_lengths():
     np.testing.assert_array_equal(full, given_lengths)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: losses.mean_squared_error(x, Y),
+        lambda x: losses.huber(x, Y, 0.8),
+        lambda x: losses.log_cosh(x, Y),
+        lambda x: losses.binary_cross_entropy(x, BITS, from_logits=True),
+        lambda x: losses.categorical_cross_entropy(x, CLASSES, from_logits=True),
+    ],
+    ids=["squared", "huber", "log_cosh", "binary", "categorical"],
+)
+@pytest.mark.parametrize("transform", [lambda f: f, ft.jit], ids=["eager", "jit"])
+def test_bfloat16_predictions_keep_their_dtype(loss, transform):
+    small = X.astype(ft.numpy.bfloat16)
+    exact = small.astype(float)
+    got, slope = transform(ft.value_and_grad(loss))(small)
+    want, want_slope = ft.value_and_grad(loss)(exact)
+    assert got.dtype == slope.dtype == ft.numpy.bfloat16
+    np.testing.assert_allclose(got.astype(float), want, rtol=2**-5)  # a result has 8 bits, and some steps round
+    np.testing.assert_allclose(slope.astype(float), want_slope, rtol=2**-5, atol=2**-9)
+
+
 # ---------------------------------------------------------------- errors
 
 
