@@ -31,10 +31,6 @@ def _is_nan(builder: Any, x: Any) -> Any:
     return builder.fcmp_unordered("uno", x, x)
 
 
-def _bool(builder: Any, bit: Any) -> Any:
-    return bit  # Numba's boolean values are i1
-
-
 def _unary(name: str, result: Callable[[Any], Any], emit: Callable[..., Any]) -> Any:
     def typed(typingctx: Any, x: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

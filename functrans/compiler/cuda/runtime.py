@@ -104,12 +104,3 @@ def runtime() -> Runtime:
     from functrans.compiler.cuda.cupy_runtime import CuPy
 
     return CuPy(cupy)
-
-
-def is_available() -> bool:
-    """Whether there is a GPU (or its simulator) that can be used."""
-    try:
-        runtime()
-    except DeviceError:
-        return False
-    return True

@@ -309,12 +309,6 @@ def polynomial(x: Any, coefficients: Sequence[float]) -> Any:
     return result
 
 
-def evens_and_odds(x: Any, coefficients: Sequence[float]) -> Any:
-    """`polynomial` as two chains in x^2, which run side by side."""
-    z = x * x
-    return muladd(polynomial(z, coefficients[1::2]), x, polynomial(z, coefficients[::2]))
-
-
 # ---------------------------------------------------------------- compilation
 
 
