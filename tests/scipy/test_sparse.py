@@ -76,6 +76,9 @@ def test_what_does_not_converge_says_so():
     assert int(info) == 2
     _, info = solvers.gmres(a, b, tol=1e-14, maxiter=2, restart=2)
     assert int(info) == 2
+    for solver in SOLVERS.values():  # a singular system without a solution
+        _, info = ft.jit(solver)(np.diag([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0]))
+        assert int(info) > 0
     x, info = solvers.gmres(a, b * 0)
     assert_same(x, b * 0)
     assert int(info) == 0

@@ -227,7 +227,7 @@ def _conjugate_gradients(A: Operator, b: Any, x0: Any, M: Operator, limits: _Lim
         return x, r, z + after / gamma * p, after, k + 1
 
     x, r, _, _, k = lax.while_loop(go_on, step, (x0, r, z, _dot(r, z), np.int64(0)))
-    return x, fnp.where(_square(r) > limit, k, 0)
+    return x, fnp.where(_square(r) <= limit, 0, fnp.maximum(k, 1))
 
 
 def _bicgstab(A: Operator, b: Any, x0: Any, M: Operator, limits: _Limits) -> tuple[Any, Any]:
@@ -258,7 +258,7 @@ def _bicgstab(A: Operator, b: Any, x0: Any, M: Operator, limits: _Limits) -> tup
 
     state = (x0, r, none, none, one, one, one, np.int64(0), np.bool_(False))
     x, r, *_, k, _ = lax.while_loop(go_on, step, state)
-    return x, fnp.where(_square(r) <= limit, 0, k)
+    return x, fnp.where(_square(r) <= limit, 0, fnp.maximum(k, 1))
 
 
 def _gmres(A: Operator, b: Any, x0: Any, M: Operator, limits: _Limits, m: int) -> tuple[Any, Any]:
@@ -311,4 +311,4 @@ def _gmres(A: Operator, b: Any, x0: Any, M: Operator, limits: _Limits, m: int) -
         return x, M(b - A(x)), k + 1
 
     x, r, k = lax.while_loop(outer_goes_on, outer, (x0, M(b - A(x0)), np.int64(0)))
-    return x, fnp.where(_square(r) > limit, k, 0)
+    return x, fnp.where(_square(r) <= limit, 0, fnp.maximum(k, 1))
