@@ -15,7 +15,8 @@ from functrans.core.trace import stage
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import takes_weak
-from functrans.transforms.jvp import close_over, tangent_aval
+from functrans.transforms.jvp import close_over, jvp_jaxpr, tangent_aval
+from functrans.transforms.taylor import taylor_jaxpr
 
 # ---------------------------------------------------------------- staging
 
@@ -106,3 +107,22 @@ def carry_tangents(tangents: Sequence[Any], carry: Sequence[Any], nonzero: Seque
 def reordered(jaxpr: Jaxpr, ins: Sequence[int], outs: Sequence[int]) -> Jaxpr:
     """The jaxpr with its arguments and results in another order."""
     return Jaxpr((), [jaxpr.invars[i] for i in ins], jaxpr.eqns, [jaxpr.outvars[i] for i in outs])
+
+
+def forward_rules(push_forward: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The `jvp` and `taylor` rules of a loop from `push_forward(order, derive, primals, series, **params)`.
+
+    That gives the loop of the body that `derive` makes, which takes `order` tangents or coefficients for each argument.
+    """
+
+    def jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+        outs, series = push_forward(1, jvp_jaxpr, primals, [None if t is None else [t] for t in tangents], **params)
+        return outs, [None if s is None else s[0] for s in series]
+
+    def taylor(order: int, primals: Any, series: Any, **params: Any) -> Any:
+        def derive(jaxpr: Jaxpr, live: Sequence[bool], force: Sequence[bool] | None = None) -> tuple[Jaxpr, list[bool]]:
+            return taylor_jaxpr(jaxpr, order, live, force)
+
+        return push_forward(order, derive, primals, series, **params)
+
+    return jvp, taylor

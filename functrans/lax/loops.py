@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError, NotDifferentiableError
 from functrans.lax import elementwise as ew
 from functrans.lax.calls import checkpoint_p
-from functrans.lax.carry import check_structure, fixed_point, leaf_names, reordered, stage_carry
+from functrans.lax.carry import check_structure, fixed_point, forward_rules, leaf_names, reordered, stage_carry
 from functrans.lax.control import cond
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import function_name, split_list, stage_function
@@ -35,7 +35,7 @@ from functrans.transforms.batching import batch_first, batch_jaxpr
 from functrans.transforms.guarding import guarded
 from functrans.transforms.jvp import close_over, jvp_jaxpr, separate_jvp_jaxpr, tangent_aval
 from functrans.transforms.simplify import without_displays
-from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
+from functrans.transforms.taylor import flattened, grouped
 
 
 @api_boundary
@@ -179,18 +179,6 @@ def _impl(*args: Any, cond_nconsts: int, cond_jaxpr: Jaxpr, body_nconsts: int, b
 
 def _abstract(*avals: ShapedArray, body_jaxpr: Jaxpr, **params: Any) -> list[ShapedArray]:
     return body_jaxpr.out_avals
-
-
-def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
-    outs, series = _push_forward(1, jvp_jaxpr, primals, [None if t is None else [t] for t in tangents], **params)
-    return outs, [None if s is None else s[0] for s in series]
-
-
-def _taylor(order: int, primals: Any, series: Any, **params: Any) -> Any:
-    def derive(jaxpr: Jaxpr, live: Sequence[bool], force: Sequence[bool] | None = None) -> tuple[Jaxpr, list[bool]]:
-        return taylor_jaxpr(jaxpr, order, live, force)
-
-    return _push_forward(order, derive, primals, series, **params)
 
 
 def _push_forward(
@@ -349,8 +337,7 @@ def _guard(
 while_p = Primitive("while", multiple_results=True)
 while_p.impl = _impl
 while_p.abstract_eval = _abstract
-while_p.jvp = _jvp
-while_p.taylor = _taylor
+while_p.jvp, while_p.taylor = forward_rules(_push_forward)
 while_p.linearize = _linearize
 while_p.transpose = _transpose
 while_p.batch = _batch

@@ -21,14 +21,22 @@ from functrans.core.pytree import PyTreeDef, describe_node, flatten, structure_e
 from functrans.core.trace import stage
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.carry import carry_tangents, check_structure, fixed_point, leaf_names, reordered, stage_carry
+from functrans.lax.carry import (
+    carry_tangents,
+    check_structure,
+    fixed_point,
+    forward_rules,
+    leaf_names,
+    reordered,
+    stage_carry,
+)
 from functrans.lax.flat import function_name, live_values, split_list, spread, stage_function
 from functrans.lax.structural import canonical_axis, concatenate, reshape, rev, slice_in_dim
 from functrans.transforms.batching import batch_evaluate, batch_first, batch_jaxpr, move_axis
 from functrans.transforms.guarding import guarded
-from functrans.transforms.jvp import LinearizedJaxpr, close_over, jvp_jaxpr, linearize_jaxpr
+from functrans.transforms.jvp import LinearizedJaxpr, close_over, linearize_jaxpr
 from functrans.transforms.simplify import free_of_failure, has_effect, remove_dead
-from functrans.transforms.taylor import flattened, grouped, taylor_jaxpr
+from functrans.transforms.taylor import flattened, grouped
 from functrans.transforms.transpose import Linear, backward_pass, is_linear
 
 
@@ -132,18 +140,6 @@ def _impl(*args: Any, num_consts: int, num_carry: int, jaxpr: Jaxpr, length: int
 def _abstract(*avals: ShapedArray, num_carry: int, jaxpr: Jaxpr, length: int, **params: Any) -> list[ShapedArray]:
     outs = jaxpr.out_avals
     return [*outs[:num_carry], *(ShapedArray((length, *a.shape), a.dtype) for a in outs[num_carry:])]
-
-
-def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
-    outs, series = _push_forward(1, jvp_jaxpr, primals, [None if t is None else [t] for t in tangents], **params)
-    return outs, [None if s is None else s[0] for s in series]
-
-
-def _taylor(order: int, primals: Any, series: Any, **params: Any) -> Any:
-    def derive(jaxpr: Jaxpr, live: Sequence[bool], force: Sequence[bool] | None = None) -> tuple[Jaxpr, list[bool]]:
-        return taylor_jaxpr(jaxpr, order, live, force)
-
-    return _push_forward(order, derive, primals, series, **params)
 
 
 def _push_forward(
@@ -435,8 +431,7 @@ def _guard(active: Any, *operands: Any, num_consts: int, jaxpr: Jaxpr, **params:
 scan_p = Primitive("scan", multiple_results=True)
 scan_p.impl = _impl
 scan_p.abstract_eval = _abstract
-scan_p.jvp = _jvp
-scan_p.taylor = _taylor
+scan_p.jvp, scan_p.taylor = forward_rules(_push_forward)
 scan_p.linearize = _linearize
 scan_p.transpose = _transpose
 scan_p.batch = _batch

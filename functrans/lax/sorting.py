@@ -95,6 +95,15 @@ def argsort(operand: Any, dimension: int = -1, is_stable: bool = True) -> Any:
     return sort((operand, broadcasted_iota(np.int64, aval.shape, axis)), axis, is_stable)[1]
 
 
+def _chosen(name: str, aval: ShapedArray, k: int, axis: int) -> tuple[int, int, int]:
+    """The axis, its size, and how many elements along it are chosen."""
+    axis = canonical_axis(axis, aval.ndim)
+    n, k = aval.shape[axis], operator.index(k)
+    if not 0 <= k <= n:
+        raise ShapeError(f"{name}: k={k} of an axis of size {n}")
+    return axis, n, k
+
+
 def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     """The `k` largest elements along an axis, in descending order, and their indices.
 
@@ -103,10 +112,7 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     (Array([3., 2.]), Array([0, 2]))
     """
     aval = aval_of(operand)
-    axis = canonical_axis(axis, aval.ndim)
-    n, k = aval.shape[axis], operator.index(k)
-    if not 0 <= k <= n:
-        raise ShapeError(f"top_k: k={k} of an axis of size {n}")
+    axis, n, k = _chosen("top_k", aval, k, axis)
     # reversed, so that among equals the first comes first after the final reversal
     flipped = rev(operand, (axis,))
     places = rev(broadcasted_iota(np.int64, aval.shape, axis), (axis,))
@@ -148,9 +154,6 @@ def approx_min_k(
     (Array([1., 2.]), Array([1, 2]))
     """
     aval = aval_of(operand)
-    axis = canonical_axis(reduction_dimension, aval.ndim)
-    n, k = aval.shape[axis], operator.index(k)
-    if not 0 <= k <= n:
-        raise ShapeError(f"approx_min_k: k={k} of an axis of size {n}")
+    axis, _, k = _chosen("approx_min_k", aval, k, reduction_dimension)
     values, places = sort((operand, broadcasted_iota(np.int64, aval.shape, axis)), axis)
     return slice_in_dim(values, 0, k, axis=axis), slice_in_dim(places, 0, k, axis=axis)

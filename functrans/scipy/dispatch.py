@@ -7,7 +7,11 @@ import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
+import functrans.numpy as fnp
 from functrans import config
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.pytree import flatten
 from functrans.core.watching import check_results
 from functrans.numpy.dispatch import has_tracer, wrap_result
@@ -36,3 +40,9 @@ def implements(module: str) -> Callable[[F], F]:
         return function  # type: ignore[return-value]
 
     return register
+
+
+def inexact(x: Any) -> Any:
+    """An array of floats or complex numbers: of its own dtype, or float64 if it holds others."""
+    x = fnp.asarray(x)
+    return x if kind_of(aval_of(x).dtype) in "fc" else x.astype(np.float64)

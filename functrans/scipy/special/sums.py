@@ -8,16 +8,11 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of
 from functrans.lax.conversion import stop_gradient_p
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, inexact
 
 Axis = int | tuple[int, ...] | None
-
-
-def _float(x: Any) -> Any:
-    x = fnp.asarray(x)
-    return x if kind_of(x.dtype) in "fc" else x.astype(np.float64)
 
 
 def _axes(axis: Axis, ndim: int) -> Any:
@@ -32,7 +27,7 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     >>> ft.scipy.special.logsumexp(np.array([1000.0, 1000.0]))
     Array(1000.69314718)
     """
-    a = _float(a)
+    a = inexact(a)
     axis = _axes(axis, aval_of(a).ndim)
     if b is not None:
         a, b = fnp.broadcast_arrays(a, fnp.asarray(b))
@@ -59,7 +54,7 @@ def softmax(x: Any, axis: Axis = None) -> Any:
     >>> ft.scipy.special.softmax(np.array([0.0, 0.0]))
     Array([0.5, 0.5])
     """
-    x = _float(x)
+    x = inexact(x)
     axis = _axes(axis, aval_of(x).ndim)
     terms = fnp.exp(x - stop_gradient_p.bind(fnp.max(x, axis=axis, keepdims=True)))
     return terms / fnp.sum(terms, axis=axis, keepdims=True)
@@ -68,7 +63,7 @@ def softmax(x: Any, axis: Axis = None) -> Any:
 @implements("scipy.special")
 def log_softmax(x: Any, axis: Axis = None) -> Any:
     """The logarithm of `softmax`, as `scipy.special.log_softmax`."""
-    x = _float(x)
+    x = inexact(x)
     axis = _axes(axis, aval_of(x).ndim)
     shifted = x - stop_gradient_p.bind(fnp.max(x, axis=axis, keepdims=True))
     return shifted - fnp.log(fnp.sum(fnp.exp(shifted), axis=axis, keepdims=True))

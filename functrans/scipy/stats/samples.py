@@ -14,7 +14,7 @@ from functrans import lax
 from functrans.core.avals import aval_of, kind_of
 from functrans.errors import ArgumentError, ShapeError
 from functrans.numpy.dispatch import normalize_axis
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, inexact
 from functrans.scipy.stats.gamma import beta
 
 _stats = implements("scipy.stats")
@@ -37,11 +37,6 @@ class CorrelationResult(NamedTuple):
 def _propagating(name: str, nan_policy: str) -> None:
     if nan_policy != "propagate":
         raise ArgumentError(f"{name} of a traced array takes nan_policy='propagate' alone, got {nan_policy!r}")
-
-
-def _floats(a: Any) -> Any:
-    a = fnp.asarray(a)
-    return a if kind_of(aval_of(a).dtype) in "fc" else a.astype(np.float64)
 
 
 def _along(a: Any, axis: Any, keepdims: bool = False) -> tuple[Any, int, Any]:
@@ -134,7 +129,7 @@ def sem(a: Any, axis: Any = 0, ddof: int = 1, nan_policy: str = "propagate", *, 
     Array(0.64549722)
     """
     _propagating("sem", nan_policy)
-    a, axis, shaped = _along(_floats(a), axis, keepdims)
+    a, axis, shaped = _along(inexact(a), axis, keepdims)
     return shaped(fnp.std(a, axis=axis, ddof=ddof) / np.sqrt(_size(a, axis)).astype(aval_of(a).dtype))
 
 
@@ -148,7 +143,7 @@ def zscore(a: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") 
 def zmap(scores: Any, compare: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
     """Distances from the mean of `compare` in its standard deviations, as `scipy.stats.zmap`."""
     _propagating("zmap", nan_policy)
-    scores, compare = _floats(scores), _floats(compare)
+    scores, compare = inexact(scores), inexact(compare)
     mean = fnp.mean(compare, axis=axis, keepdims=True)
     return (scores - mean) / fnp.std(compare, axis=axis, ddof=ddof, keepdims=True)
 
@@ -161,7 +156,7 @@ def moment(
     _propagating("moment", nan_policy)
     if not isinstance(order, (int, np.integer)) or order < 0:
         raise ArgumentError(f"moment of a traced array takes a whole number as its order, got {order!r:.40}")
-    a, axis, shaped = _along(_floats(a), axis, keepdims)
+    a, axis, shaped = _along(inexact(a), axis, keepdims)
     return shaped(_central(a, int(order), axis, center))
 
 
@@ -186,7 +181,7 @@ def _standardised(a: Any, order: int, axis: int) -> Any:
 def skew(a: Any, axis: Any = 0, bias: bool = True, nan_policy: str = "propagate", *, keepdims: bool = False) -> Any:
     """The skewness, as `scipy.stats.skew`."""
     _propagating("skew", nan_policy)
-    a, axis, shaped = _along(_floats(a), axis, keepdims)
+    a, axis, shaped = _along(inexact(a), axis, keepdims)
     n, value = _size(a, axis), _standardised(a, 3, axis)
     if not bias and n > 2:
         value = value * (((n - 1.0) * n) ** 0.5 / (n - 2.0))
@@ -205,7 +200,7 @@ def kurtosis(
 ) -> Any:
     """The kurtosis, by default relative to that of the normal distribution, as `scipy.stats.kurtosis`."""
     _propagating("kurtosis", nan_policy)
-    a, axis, shaped = _along(_floats(a), axis, keepdims)
+    a, axis, shaped = _along(inexact(a), axis, keepdims)
     n, value = _size(a, axis), _standardised(a, 4, axis)
     if not bias and n > 3:
         value = ((n**2 - 1.0) * value - 3 * (n - 1.0) ** 2) / ((n - 2) * (n - 3)) + 3.0
@@ -230,7 +225,7 @@ def iqr(
         scale = 2 * np.sqrt(2) * erfinv(0.5)
     elif isinstance(scale, str):
         raise ArgumentError(f"iqr takes a number or 'normal' as its scale, got {scale!r}")
-    x = _floats(x)
+    x = inexact(x)
     percentages = np.array(rng, aval_of(x).dtype)
     low, high = fnp.percentile(x, percentages, axis=axis, method=interpolation, keepdims=keepdims)
     return (high - low) / float(scale)
@@ -253,9 +248,9 @@ def entropy(
     from functrans.lax.special import entr, rel_entr
 
     _propagating("entropy", nan_policy)
-    pk = _floats(pk)
+    pk = inexact(pk)
     if qk is not None:
-        pk, qk = fnp.broadcast_arrays(*_common(pk, _floats(qk)))
+        pk, qk = fnp.broadcast_arrays(*_common(pk, inexact(qk)))
     pk = pk / fnp.sum(pk, axis=axis, keepdims=True)
     if qk is None:
         terms = entr(pk)
@@ -293,10 +288,10 @@ def _common(*arrays: Any) -> list[Any]:
 
 
 def _weighted(a: Any, dtype: Any, weights: Any) -> tuple[Any, Any]:
-    a = _floats(a) if dtype is None else fnp.asarray(a).astype(dtype)
+    a = inexact(a) if dtype is None else fnp.asarray(a).astype(dtype)
     if weights is None:
         return a, None
-    a, weights = _common(a, _floats(weights))
+    a, weights = _common(a, inexact(weights))
     return a, fnp.broadcast_to(weights, aval_of(a).shape)
 
 
@@ -321,7 +316,7 @@ def pearsonr(x: Any, y: Any, *, axis: int = 0) -> CorrelationResult:
     >>> stats.pearsonr(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 5.0])).statistic
     Array(0.83152184)
     """
-    x, y = fnp.broadcast_arrays(_floats(x), _floats(y))
+    x, y = fnp.broadcast_arrays(inexact(x), inexact(y))
     axis = normalize_axis(axis, aval_of(x).ndim)
     n = _size(x, axis)
     if n < 2:
