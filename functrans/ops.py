@@ -1,0 +1,151 @@
+"""Reductions of an array by segments: of the messages that meet at the nodes of a graph, of ragged batches.
+
+All four take the same arguments. What goes to no segment is dropped, so that padding may have the id `num_segments`.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from functrans import lax, numpy as fnp
+from functrans.errors import ArgumentError, ConcretizationError, DTypeError, ShapeError
+from functrans.numpy.dispatch import known
+
+__all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
+
+
+def _reduced(name: str, kind: str, start: Any, data: Any, segment_ids: Any, num_segments: Any, mode: Any) -> Any:
+    """A scatter of `data` into an array that is full of what `start` gives for its dtype."""
+    data, ids = fnp.asarray(data), fnp.asarray(segment_ids)
+    if ids.dtype.kind not in "iu":
+        raise DTypeError(f"{name} takes segment_ids of integers, got {ids.dtype}")
+    if data.dtype.kind == "b" and kind in ("add", "multiply"):
+        raise DTypeError(f"{name} takes numbers, got booleans; convert them (data.astype(int))")
+    if data.ndim == 0 or ids.shape != data.shape[:1]:
+        raise ShapeError(
+            f"{name} takes a vector of segment_ids, one for each data[i]; got segment_ids of shape {ids.shape} for "
+            f"data of shape {data.shape}"
+        )
+    if num_segments is None:
+        values = known(ids)
+        if values is None:
+            raise ConcretizationError(
+                f"{name} of traced segment_ids has a shape that depends on values: give the number of segments as "
+                f"{name}(data, segment_ids, num_segments=n)"
+            )
+        num_segments = int(values.max(initial=-1)) + 1
+    n = operator.index(num_segments)
+    if n < 0:
+        raise ArgumentError(f"{name}: num_segments must not be negative, got {n}")
+    ids = lax.convert_element_type(ids, np.int64)
+    ids = fnp.maximum(ids, 0) if mode == "clip" else fnp.where(ids < 0, n, ids)  # -1 does not mean the last segment
+    out = lax.full((n, *data.shape[1:]), start(data.dtype), data.dtype)
+    return lax.scatter(kind, out, data, [ids], [0], mode="drop" if mode is None else mode)
+
+
+def _least(dtype: np.dtype[Any]) -> Any:
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).min
+    return False if dtype.kind == "b" else -np.inf
+
+
+def _greatest(dtype: np.dtype[Any]) -> Any:
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).max
+    return True if dtype.kind == "b" else np.inf
+
+
+def segment_sum(
+    data: Any,
+    segment_ids: Any,
+    num_segments: int | None = None,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    bucket_size: int | None = None,
+    mode: str | None = None,
+) -> Any:
+    """The sum of the `data[i]` of each segment.
+
+    Args:
+        data: an array of shape `(n, ...)`.
+        segment_ids: a vector of `n` integers, in any order: the segment to which `data[i]` belongs.
+        num_segments: how many segments there are, by default the largest id and one; needed in traced functions.
+        indices_are_sorted, unique_indices, bucket_size: accepted for the sake of JAX's signature; without effect.
+        mode: what becomes of ids outside `[0, num_segments)`: `drop` (the default), `clip` to the nearest segment, or
+            `raise` an IndexError.
+
+    Returns:
+        An array of shape `(num_segments, ...)` with the dtype of `data`. A segment without data has the sum 0 (the
+        product 1; the maximum -infinity, the minimum infinity, or for integers the extremes of the dtype).
+
+    Raises:
+        ShapeError: there is not one id for each `data[i]`.
+        DTypeError: ids are no integers; sums and products of booleans.
+        ConcretizationError: `num_segments` is missing in a traced function.
+
+    >>> import functrans.numpy as fnp
+    >>> from functrans import ops
+    >>> ops.segment_sum(fnp.array([1.0, 2.0, 4.0]), fnp.array([0, 2, 0]), num_segments=3)
+    Array([5., 0., 2.])
+    """
+    return _reduced("segment_sum", "add", lambda dtype: 0, data, segment_ids, num_segments, mode)
+
+
+def segment_prod(
+    data: Any,
+    segment_ids: Any,
+    num_segments: int | None = None,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    bucket_size: int | None = None,
+    mode: str | None = None,
+) -> Any:
+    """The product of the `data[i]` of each segment; arguments and errors are those of `segment_sum`.
+
+    >>> import functrans.numpy as fnp
+    >>> from functrans import ops
+    >>> ops.segment_prod(fnp.array([3.0, 2.0, 4.0]), fnp.array([0, 2, 0]), num_segments=3)
+    Array([12.,  1.,  2.])
+    """
+    return _reduced("segment_prod", "multiply", lambda dtype: 1, data, segment_ids, num_segments, mode)
+
+
+def segment_max(
+    data: Any,
+    segment_ids: Any,
+    num_segments: int | None = None,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    bucket_size: int | None = None,
+    mode: str | None = None,
+) -> Any:
+    """The largest `data[i]` of each segment; arguments and errors are those of `segment_sum`.
+
+    >>> import functrans.numpy as fnp
+    >>> from functrans import ops
+    >>> ops.segment_max(fnp.array([3.0, 2.0, 4.0]), fnp.array([0, 2, 0]), num_segments=3)
+    Array([  4., -inf,   2.])
+    """
+    return _reduced("segment_max", "max", _least, data, segment_ids, num_segments, mode)
+
+
+def segment_min(
+    data: Any,
+    segment_ids: Any,
+    num_segments: int | None = None,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    bucket_size: int | None = None,
+    mode: str | None = None,
+) -> Any:
+    """The smallest `data[i]` of each segment; arguments and errors are those of `segment_sum`.
+
+    >>> import functrans.numpy as fnp
+    >>> from functrans import ops
+    >>> ops.segment_min(fnp.array([3.0, 2.0, 4.0]), fnp.array([0, 2, 0]), num_segments=3)
+    Array([ 3., inf,  2.])
+    """
+    return _reduced("segment_min", "min", _greatest, data, segment_ids, num_segments, mode)
