@@ -101,6 +101,11 @@ class Tracer:
     def __repr__(self) -> str:
         return f"Traced<{self.aval}>"
 
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        return format(self.concrete(errors.ConcretizationError, f"a value to format as {spec!r}"), spec)
+
 
 @contextmanager
 def deeper() -> Iterator[int]:
@@ -158,7 +163,11 @@ class StagedTracer(Tracer):
                 "mark the argument as static (static_argnums or static_argnames of jit); for loops use "
                 "functrans.lax.fori_loop, to index an ndarray by a traced value use functrans.numpy.asarray(a)[i]."
             ),
-        }.get(error, "Keep it an array (x.astype(...) instead of float(x)), or return it and convert outside.")
+        }.get(
+            error,
+            "Keep it an array (x.astype(...) instead of float(x)), or return it and convert outside; "
+            "functrans.debug.print shows it.",
+        )
         raise error(
             f"Python needs {need} here, but this value is only traced: it has no value yet.\n"
             f"It is {self.describe()}\n{remedy}"

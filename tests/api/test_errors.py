@@ -35,6 +35,8 @@ CASES = {
     "range": (lambda: ft.jit(lambda n: [0 for _ in range(n)])(3), errors.TracerIntegerConversionError,
               "an integer.*\n.*the argument n.*\n.*static_argnums"),
     "float": (lambda: ft.jit(lambda x: float(x))(1.0), errors.ConcretizationError, r"a float.*\n.*\n.*astype"),
+    "format": (lambda: ft.jit(lambda x: f"{x:.3f}")(1.0), errors.ConcretizationError,
+               r"a value to format as '\.3f'.*\n.*the argument x.*\n.*debug\.print"),
     "math": (lambda: ft.jit(lambda x: math.sin(x))(1.0), errors.ConcretizationError, "a float"),
     "np.array": (lambda: ft.grad(lambda x: np.sum(np.array([x, x])))(1.0), errors.TracerArrayConversionError,
                  r"np\.stack"),
@@ -177,3 +179,11 @@ def test_a_users_folder_may_be_named_as_a_library():
     exec(compile("def f(x):\n    return x if x > 0 else -x\n", "/home/me/numpy/model.py", "exec"), namespace)
     with pytest.raises(ft.errors.TracerBoolConversionError, match="/home/me/numpy/model.py:2"):
         ft.jit(namespace["f"])(1.0)
+
+
+def test_formatted_values():
+    """Under `grad` values are there; while tracing a string without a format has the type."""
+    seen = []
+    ft.grad(lambda x: seen.append(f"{x:.3f} {x * 2:.1e}") or x)(1.5)
+    ft.jit(lambda x: seen.append(f"{x}") or x)(1.5)
+    assert seen == ["1.500 3.0e+00", "Traced<f64[]>"]
