@@ -9,7 +9,7 @@ Each has an environment variable that gives its value at start:
 - `FUNCTRANS_DEBUG_KEY_REUSE=1`: raise an error where a random key is used twice.
 
 All hold for the whole process, also inside the blocks of `threads`, `cache`, `debug_nans`, `debug_infs`
-and `debug_key_reuse`.
+and `debug_key_reuse`. `update` takes the settings that JAX programs begin with.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
     "cache", "cache_folder", "debug_infs", "debug_key_reuse", "debug_nans", "num_threads", "recycled_memory",
     "set_cache_folder",
     "set_debug_infs", "set_debug_key_reuse", "set_debug_nans", "set_num_threads", "set_recycled_memory",
-    "threads",
+    "threads", "update",
 ]  # fmt: skip
 
 
@@ -290,3 +290,55 @@ def debug_key_reuse(enable: bool = True) -> Iterator[None]:
         yield
     finally:
         set_debug_key_reuse(outer)
+
+
+# ------------------------------------------------------------------ JAX's names
+
+
+def _require(name: str, value: object, accepted: tuple[object, ...], instead: str) -> None:
+    if value not in accepted:
+        raise ArgumentError(f"config.update({name!r}, {value!r}): {instead}")
+
+
+def update(name: str, value: object) -> None:
+    """Settings by their names in JAX, so that a program that sets them runs unchanged.
+
+    Args:
+        name: `jax_debug_nans`, `jax_debug_infs`, `jax_debug_key_reuse` and `jax_compilation_cache_dir` are what
+            `set_debug_nans`, `set_debug_infs`, `set_debug_key_reuse` and `set_cache_folder` set. `jax_enable_x64` may
+            be `True`, `jax_platforms` and `jax_platform_name` may be `"cpu"`: so it is anyway.
+        value: the value.
+
+    Raises:
+        ArgumentError: there is no such setting, or it cannot have this value.
+
+    >>> from functrans import config
+    >>> config.update("jax_enable_x64", True)
+    >>> config.update("jax_enable_x64", False)
+    Traceback (most recent call last):
+        ...
+    functrans.errors.ArgumentError: config.update('jax_enable_x64', False): dtypes are NumPy's...
+    """
+    match name:
+        case "jax_enable_x64":
+            instead = "dtypes are NumPy's, float64 stays float64; write dtype=np.float32 where arrays are made"
+            _require(name, value, (True,), instead)
+        case "jax_platforms" | "jax_platform_name":
+            instead = 'the CPU is the default; write jit(f, device="cuda") or default_device("cuda") for a GPU'
+            _require(name, value, ("cpu", "", None), instead)
+        case "jax_debug_nans":
+            set_debug_nans(bool(value))
+        case "jax_debug_infs":
+            set_debug_infs(bool(value))
+        case "jax_debug_key_reuse":
+            set_debug_key_reuse(bool(value))
+        case "jax_compilation_cache_dir":
+            if value is not None and not isinstance(value, (str, os.PathLike)):
+                raise ArgumentError(f"config.update({name!r}, {value!r}): the folder is a path, or None for none")
+            set_cache_folder(value)
+        case _:
+            raise ArgumentError(
+                f"config.update knows no setting {name!r}; it takes jax_enable_x64, jax_platforms, jax_platform_name, "
+                "jax_debug_nans, jax_debug_infs, jax_debug_key_reuse and jax_compilation_cache_dir. The functions of "
+                "functrans.config set what else there is"
+            )
