@@ -11,14 +11,26 @@ from typing import Any
 import numpy as np
 
 from functrans import lax, numpy as fnp
-from functrans.errors import ArgumentError, ConcretizationError, DTypeError, ShapeError
+from functrans.core.placement import refuse_placement
+from functrans.errors import (
+    ArgumentError,
+    ConcretizationError,
+    DTypeError,
+    FunctransError,
+    IndexOutOfBoundsError,
+    ShapeError,
+)
+from functrans.lax.subscript import neutral
 from functrans.numpy.dispatch import known
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
 
+_MODES = ("drop", "fill", "clip", "raise", "promise_in_bounds")
 
-def _reduced(name: str, kind: str, start: Any, data: Any, segment_ids: Any, num_segments: Any, mode: Any) -> Any:
-    """A scatter of `data` into an array that is full of what `start` gives for its dtype."""
+
+def _reduced(name: str, kind: str, data: Any, segment_ids: Any, num_segments: Any, mode: Any, out_sharding: Any) -> Any:
+    """A scatter of `data` into an array that is full of what changes nothing."""
+    refuse_placement(name, out_sharding=out_sharding)
     data, ids = fnp.asarray(data), fnp.asarray(segment_ids)
     if ids.dtype.kind not in "iu":
         raise DTypeError(f"{name} takes segment_ids of integers, got {ids.dtype}")
@@ -29,33 +41,34 @@ def _reduced(name: str, kind: str, start: Any, data: Any, segment_ids: Any, num_
             f"{name} takes a vector of segment_ids, one for each data[i]; got segment_ids of shape {ids.shape} for "
             f"data of shape {data.shape}"
         )
+    if mode is None:
+        mode = "drop"
+    if mode not in _MODES:
+        raise ArgumentError(f"{name}: mode must be one of {', '.join(_MODES)}, got {mode!r}")
+    values = known(ids) if num_segments is None or mode == "raise" else None
     if num_segments is None:
-        values = known(ids)
         if values is None:
             raise ConcretizationError(
                 f"{name} of traced segment_ids has a shape that depends on values: give the number of segments as "
                 f"{name}(data, segment_ids, num_segments=n)"
             )
-        num_segments = int(values.max(initial=-1)) + 1
-    n = operator.index(num_segments)
+        num_segments = max(int(values.max()) + 1, 0) if values.size else 0
+    try:
+        n = operator.index(num_segments)
+    except TypeError as error:
+        if isinstance(error, FunctransError):
+            raise
+        raise DTypeError(f"{name}: num_segments must be an integer, got {num_segments!r:.40}") from None
     if n < 0:
         raise ArgumentError(f"{name}: num_segments must not be negative, got {n}")
+    if mode == "raise" and values is not None and values.min(initial=0) < 0:
+        raise IndexOutOfBoundsError(f"{name}: the segment {values.min()} is not among the {n} from 0")
+    if ids.dtype == np.uint64:
+        ids = fnp.minimum(ids, np.uint64(np.iinfo(np.int64).max))
     ids = lax.convert_element_type(ids, np.int64)
     ids = fnp.maximum(ids, 0) if mode == "clip" else fnp.where(ids < 0, n, ids)  # -1 does not mean the last segment
-    out = lax.full((n, *data.shape[1:]), start(data.dtype), data.dtype)
-    return lax.scatter(kind, out, data, [ids], [0], mode="drop" if mode is None else mode)
-
-
-def _least(dtype: np.dtype[Any]) -> Any:
-    if dtype.kind in "iu":
-        return np.iinfo(dtype).min
-    return False if dtype.kind == "b" else -np.inf
-
-
-def _greatest(dtype: np.dtype[Any]) -> Any:
-    if dtype.kind in "iu":
-        return np.iinfo(dtype).max
-    return True if dtype.kind == "b" else np.inf
+    out = lax.full((n, *data.shape[1:]), neutral(kind, data.dtype), data.dtype)
+    return lax.scatter(kind, out, data, [ids], [0], mode=mode)
 
 
 def segment_sum(
@@ -66,6 +79,7 @@ def segment_sum(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: str | None = None,
+    out_sharding: None = None,
 ) -> Any:
     """The sum of the `data[i]` of each segment.
 
@@ -74,8 +88,10 @@ def segment_sum(
         segment_ids: a vector of `n` integers, in any order: the segment to which `data[i]` belongs.
         num_segments: how many segments there are, by default the largest id and one; needed in traced functions.
         indices_are_sorted, unique_indices, bucket_size: accepted for the sake of JAX's signature; without effect.
-        mode: what becomes of ids outside `[0, num_segments)`: `drop` (the default), `clip` to the nearest segment, or
-            `raise` an IndexError.
+        mode: what becomes of ids outside `[0, num_segments)`: `drop` (the default, also called `fill`), `clip` to the
+            nearest segment, `raise` an IndexError, or `promise_in_bounds`: there are none. Also a
+            `lax.GatherScatterMode`.
+        out_sharding: `None`.
 
     Returns:
         An array of shape `(num_segments, ...)` with the dtype of `data`. A segment without data has the sum 0 (the
@@ -84,6 +100,8 @@ def segment_sum(
     Raises:
         ShapeError: there is not one id for each `data[i]`.
         DTypeError: ids are no integers; sums and products of booleans.
+        ArgumentError: there is no such `mode`, `num_segments` is negative.
+        IndexOutOfBoundsError: an id lies outside, in the mode `raise`.
         ConcretizationError: `num_segments` is missing in a traced function.
 
     >>> import functrans.numpy as fnp
@@ -91,7 +109,7 @@ def segment_sum(
     >>> ops.segment_sum(fnp.array([1.0, 2.0, 4.0]), fnp.array([0, 2, 0]), num_segments=3)
     Array([5., 0., 2.])
     """
-    return _reduced("segment_sum", "add", lambda dtype: 0, data, segment_ids, num_segments, mode)
+    return _reduced("segment_sum", "add", data, segment_ids, num_segments, mode, out_sharding)
 
 
 def segment_prod(
@@ -102,6 +120,7 @@ def segment_prod(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: str | None = None,
+    out_sharding: None = None,
 ) -> Any:
     """The product of the `data[i]` of each segment; arguments and errors are those of `segment_sum`.
 
@@ -110,7 +129,7 @@ def segment_prod(
     >>> ops.segment_prod(fnp.array([3.0, 2.0, 4.0]), fnp.array([0, 2, 0]), num_segments=3)
     Array([12.,  1.,  2.])
     """
-    return _reduced("segment_prod", "multiply", lambda dtype: 1, data, segment_ids, num_segments, mode)
+    return _reduced("segment_prod", "multiply", data, segment_ids, num_segments, mode, out_sharding)
 
 
 def segment_max(
@@ -121,6 +140,7 @@ def segment_max(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: str | None = None,
+    out_sharding: None = None,
 ) -> Any:
     """The largest `data[i]` of each segment; arguments and errors are those of `segment_sum`.
 
@@ -129,7 +149,7 @@ def segment_max(
     >>> ops.segment_max(fnp.array([3.0, 2.0, 4.0]), fnp.array([0, 2, 0]), num_segments=3)
     Array([  4., -inf,   2.])
     """
-    return _reduced("segment_max", "max", _least, data, segment_ids, num_segments, mode)
+    return _reduced("segment_max", "max", data, segment_ids, num_segments, mode, out_sharding)
 
 
 def segment_min(
@@ -140,6 +160,7 @@ def segment_min(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: str | None = None,
+    out_sharding: None = None,
 ) -> Any:
     """The smallest `data[i]` of each segment; arguments and errors are those of `segment_sum`.
 
@@ -148,4 +169,4 @@ def segment_min(
     >>> ops.segment_min(fnp.array([3.0, 2.0, 4.0]), fnp.array([0, 2, 0]), num_segments=3)
     Array([ 3., inf,  2.])
     """
-    return _reduced("segment_min", "min", _greatest, data, segment_ids, num_segments, mode)
+    return _reduced("segment_min", "min", data, segment_ids, num_segments, mode, out_sharding)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import functrans as ft
-from functrans import errors, ops
+from functrans import errors, lax, ops
 from functrans.testing import check_grads
 
 IDS = np.array([0, 4, 0, 2, -1, 7, 4, 2])  # 1 and 3 are empty; -1 and 7 are no segments
@@ -55,14 +55,22 @@ def test_no_data_and_no_segments(name):
     fun = getattr(ops, name)
     assert fun(np.zeros((0, 2)), np.zeros(0, int)).shape == (0, 2)
     np.testing.assert_array_equal(fun(np.zeros(0), np.zeros(0, int), 2), [FUNCTIONS[name][1]] * 2)
-    assert fun(np.ones(8), IDS, 0).shape == (0,)
+    assert fun(np.ones(8), IDS, 0).shape == fun(np.ones(2), np.array([-1, -3])).shape == (0,)
+    assert fun(np.zeros(0), np.zeros(0, np.uint8)).shape == (0,)
 
 
 @EACH
 def test_modes(name):
     fun = getattr(ops, name)
     data = np.arange(1.0, 9.0)
-    np.testing.assert_array_equal(fun(data, IDS, 5, mode="clip"), by_loop(name, data, np.clip(IDS, 0, 4), 5))
+    for mode in ("clip", lax.GatherScatterMode.CLIP):
+        np.testing.assert_array_equal(fun(data, IDS, 5, mode=mode), by_loop(name, data, np.clip(IDS, 0, 4), 5))
+    far = np.array([0, 2**63 + 5], np.uint64)
+    np.testing.assert_array_equal(fun(data[:2], far, 5, mode="clip"), by_loop(name, data[:2], np.array([0, 4]), 5))
+    inside = IDS % 5
+    np.testing.assert_array_equal(
+        ft.jit(lambda x, i: fun(x, i, 5, mode="promise_in_bounds"))(data, inside), by_loop(name, data, inside, 5)
+    )
     for transform in (lambda f: f, ft.jit):
         for ids in (np.array([0, -1]), np.array([0, 2])):
             with pytest.raises(errors.IndexOutOfBoundsError):
@@ -96,6 +104,20 @@ def test_derivatives_and_vmap(name):
 def test_mistakes(transform, data, ids, n, error, text):
     with pytest.raises(error, match=text):
         transform(lambda data, ids: ops.segment_sum(data, ids, n))(data, ids)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"mode": "wrap"}, errors.ArgumentError, "segment_max: mode must be one of drop, fill, clip, .* got 'wrap'"),
+        ({"num_segments": 2.0}, errors.DTypeError, r"num_segments must be an integer, got 2\.0"),
+        ({"out_sharding": "x"}, errors.ArgumentError, "does not take out_sharding='x': a program runs on one device"),
+        ({"num_segments": 2, "mode": "raise"}, errors.IndexOutOfBoundsError, "segment -1 is not among the 2 from 0"),
+    ],
+)
+def test_mistakes_in_options(options, error, text):
+    with pytest.raises(error, match=text):
+        ops.segment_max(np.ones(2), np.array([0, -1]), **options)
 
 
 def test_the_number_of_segments_must_be_known_while_tracing():

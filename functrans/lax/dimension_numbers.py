@@ -56,8 +56,8 @@ class ScatterDimensionNumbers(NamedTuple):
     scatter_indices_batching_dims: tuple[int, ...] = ()
 
 
-class GatherScatterMode(enum.Enum):
-    """What a window that reaches beyond the operand means."""
+class GatherScatterMode(enum.StrEnum):
+    """What a window that reaches beyond the operand means; each is equal to the string that names it."""
 
     CLIP = "clip"
     FILL_OR_DROP = "fill"

@@ -96,7 +96,7 @@ def gather(x: Any, indices: Sequence[Any], axes: Sequence[int], mode: str = "rai
     axes = tuple(map(operator.index, axes))
     if fill_value is not None:
         fill_value = aval_of(x).dtype.type(fill_value)
-    return gather_p.bind(x, *indices, axes=axes, mode=mode, fill_value=fill_value)
+    return gather_p.bind(x, *indices, axes=axes, mode=str(mode), fill_value=fill_value)
 
 
 def _fill(dtype: np.dtype, fill_value: Any) -> Any:
@@ -448,7 +448,7 @@ def scatter(kind: str, x: Any, updates: Any, indices: Sequence[Any], axes: Seque
         raise ArgumentError(f"mode of a write must be one of {', '.join(SCATTER_MODES)}, got {mode!r}")
     if kind not in SCATTERS:
         raise ArgumentError(f"kind of a write must be one of {', '.join(SCATTERS)}, got {kind!r}")
-    return SCATTERS[kind].bind(x, updates, *indices, axes=tuple(map(operator.index, axes)), mode=mode)
+    return SCATTERS[kind].bind(x, updates, *indices, axes=tuple(map(operator.index, axes)), mode=str(mode))
 
 
 # ---------------------------------------------------------------- dynamic slices

@@ -478,13 +478,18 @@ def _to_operand_order(s: Subscript, values: Any, ndim: int) -> Any:
     return rev(block, [r.axis for r in s.ranges if r.step < 0 and r.count > 1])
 
 
-_NEUTRAL: dict[str, Any] = {
-    "add": lambda d: d.type(0),
-    "multiply": lambda d: d.type(1),
-    "min": lambda d: np.inf if kind_of(d) in "fc" else np.True_ if d.kind == "b" else np.iinfo(d).max,
-    "max": lambda d: -np.inf if kind_of(d) in "fc" else np.False_ if d.kind == "b" else np.iinfo(d).min,
-}
 _COMBINE = {"add": ew.add, "multiply": ew.mul, "min": ew.min, "max": ew.max}
+
+
+def neutral(kind: str, dtype: np.dtype) -> Any:
+    """What an update of this kind (`add`, `multiply`, `min` or `max`) leaves as it is, whatever it is."""
+    if kind in ("add", "multiply"):
+        return dtype.type(kind == "multiply")
+    if kind_of(dtype) in "fc":
+        return dtype.type(np.inf if kind == "min" else -np.inf)
+    if dtype.kind == "b":
+        return np.bool_(kind == "min")
+    return dtype.type(np.iinfo(dtype).max if kind == "min" else np.iinfo(dtype).min)
 
 
 def _update_slices(kind: str, x: Any, s: Subscript, values: Any) -> Any:
@@ -501,7 +506,7 @@ def _update_slices(kind: str, x: Any, s: Subscript, values: Any) -> Any:
     if kind == "set":
         inside = pad(full(aval_of(block).shape, np.True_), np.False_, config)
         return ew.where(inside, pad(block, dtype.type(0), config), x)
-    return _COMBINE[kind](x, pad(block, dtype.type(_NEUTRAL[kind](dtype)), config))
+    return _COMBINE[kind](x, pad(block, neutral(kind, dtype), config))
 
 
 def _update_arrays(kind: str, x: Any, s: Subscript, values: Any, mode: str) -> Any:
