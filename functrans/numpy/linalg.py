@@ -16,7 +16,7 @@ from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import elementwise as ew, linalg as prim
 from functrans.lax.contraction import matmul as _matmul
 from functrans.lax.custom import custom_jvp
-from functrans.lax.linalg.matrices import check_square, mT
+from functrans.lax.linalg.matrices import check_dtype, check_square, mT, symmetrize
 from functrans.numpy import creation, indexing, manipulation, products, reductions as red, sorting, ufuncs
 from functrans.numpy.dispatch import (
     dtype_of,
@@ -83,6 +83,8 @@ def _float(name: str, a: Any) -> Any:
 
 def _pair(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     a, b = _float(name, a), _float(name, b)
+    for x in (a, b):
+        check_dtype(name, aval_of(x))
     dtype = np.result_type(dtype_of(a), dtype_of(b))
     return lax.convert_element_type(a, dtype), lax.convert_element_type(b, dtype)
 
@@ -113,16 +115,46 @@ def det(a: Any) -> Any:
     return prim.det(_float("det", a))
 
 
-@implements(np.linalg.slogdet)
-def slogdet(a: Any) -> Any:
+@implements(np.linalg.slogdet, "method")
+def slogdet(a: Any, *, method: str | None = None) -> Any:
+    """
+    Args:
+        method: `"lu"` or `"qr"`, accepted for programs of JAX; of no effect.
+    """
+    if method not in (None, "lu", "qr"):
+        raise ArgumentError(f"slogdet takes method 'lu' or 'qr', got {method!r}")
     return SlogdetResult(*prim.slogdet(_float("slogdet", a)))
 
 
-@implements(np.linalg.cholesky)
-def cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    """Of traced arrays the Hermitian part is factorized, so that derivatives are Hermitian too."""
+def _hermitian(a: Any, symmetrize_input: bool | None) -> Any:
+    """Matrices for a function that reads one triangle, as `symmetrize_input` asks."""
+    if symmetrize_input is None:
+        return _with_hermitian_tangents(a)
+    return symmetrize(a) if symmetrize_input else a
+
+
+@custom_jvp
+def _with_hermitian_tangents(a: Any) -> Any:
+    return a
+
+
+_with_hermitian_tangents.defjvp(lambda primals, tangents: (_with_hermitian_tangents(*primals), symmetrize(*tangents)))
+
+
+@implements(np.linalg.cholesky, "symmetrize_input")
+def cholesky(a: Any, /, *, upper: bool = False, symmetrize_input: bool | None = None) -> Any:
+    """One triangle of the matrices is read. Derivatives are those for Hermitian changes, so gradients are Hermitian.
+
+    Args:
+        symmetrize_input: factorize the Hermitian part (`True`), or the matrix of the one triangle with gradients that
+            are zero in the other (`False`).
+    """
     a = _float("cholesky", a)
-    return lax.conj(mT(prim.cholesky(a))) if upper else prim.cholesky(a)
+    check_square("cholesky", aval_of(a))
+    a = _hermitian(a, symmetrize_input)
+    if upper:
+        return lax.conj(mT(prim.cholesky(lax.conj(mT(a)), symmetrize_input=False)))
+    return prim.cholesky(a, symmetrize_input=False)
 
 
 @implements(np.linalg.qr)
@@ -137,13 +169,21 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     return r if mode == "r" else QRResult(q, r)
 
 
-@implements(np.linalg.svd)
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+@implements(np.linalg.svd, "subset_by_index")
+def svd(
+    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False,
+    subset_by_index: tuple[int, int] | None = None,
+) -> Any:  # fmt: skip
     """Derivatives of singular vectors are infinite where two singular values are equal; those of values are not.
 
     Of matrices that are not square `full_matrices=True` has none.
+
+    Args:
+        subset_by_index: the first and one beyond the last of the singular values that are wanted, as in JAX.
     """
     a = _float("svd", a)
+    if hermitian and subset_by_index is not None:
+        raise ArgumentError("svd takes hermitian=True or subset_by_index, not both")
     if hermitian:
         w, u = eigh(a)
         order = lax.rev(sorting.argsort(lax.abs(w), -1), (len(shape_of(w)) - 1,))
@@ -154,8 +194,8 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         turned = u * lax.convert_element_type(lax.expand_dims(ufuncs.copysign(1.0, w), (-2,)), dtype_of(u))
         return SVDResult(u, lax.abs(w), lax.conj(mT(turned)))
     if not compute_uv:
-        return prim.svd(a, compute_uv=False)
-    return SVDResult(*prim.svd(a, full_matrices=full_matrices))
+        return prim.svd(a, compute_uv=False, subset_by_index=subset_by_index)
+    return SVDResult(*prim.svd(a, full_matrices=full_matrices, subset_by_index=subset_by_index))
 
 
 @implements(np.linalg.svdvals)
@@ -163,21 +203,28 @@ def svdvals(x: Any, /) -> Any:
     return prim.svd(_float("svdvals", x), compute_uv=False)
 
 
-@implements(np.linalg.eigh)
-def eigh(a: Any, UPLO: str = "L") -> Any:
-    """Of traced arrays the Hermitian part counts, not one triangle, so that derivatives are Hermitian too.
+@implements(np.linalg.eigh, "symmetrize_input")
+def eigh(a: Any, UPLO: str = "L", *, symmetrize_input: bool | None = None) -> Any:
+    """One triangle of the matrices is read. Derivatives are those for Hermitian changes, so gradients are Hermitian.
 
     Derivatives of eigenvectors are infinite where two eigenvalues are equal; those of eigenvalues are not.
+
+    Args:
+        symmetrize_input: take the Hermitian part (`True`), or the matrix of the one triangle with gradients that are
+            zero in the other (`False`).
     """
-    if UPLO.upper() not in ("L", "U"):
+    if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
         raise ArgumentError(f"UPLO is 'L' or 'U', got {UPLO!r}")
-    vectors, values = prim.eigh(_float("eigh", a), lower=UPLO.upper() == "L")
+    a = _float("eigh", a)
+    check_square("eigh", aval_of(a))
+    vectors, values = prim.eigh(_hermitian(a, symmetrize_input), lower=UPLO.upper() == "L", symmetrize_input=False)
     return EighResult(values, vectors)
 
 
-@implements(np.linalg.eigvalsh)
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    return eigh(a, UPLO).eigenvalues
+@implements(np.linalg.eigvalsh, "symmetrize_input")
+def eigvalsh(a: Any, UPLO: str = "L", *, symmetrize_input: bool | None = None) -> Any:
+    """Reads, and is differentiated, as `eigh`."""
+    return eigh(a, UPLO, symmetrize_input=symmetrize_input).eigenvalues
 
 
 @implements(np.linalg.eig)
@@ -195,7 +242,13 @@ def eigvals(a: Any) -> Any:
 _UNSET: Any = object()
 
 
-@implements(np.linalg.pinv)
+def _plain_pinv(a: Any, *args: Any, **kwargs: Any) -> Any:
+    """NumPy's function, which has no default `rtol` for integers."""
+    a = np.asarray(a)
+    return np.linalg.pinv(a.astype(np.float64) if a.dtype.kind in "biu" else a, *args, **kwargs)
+
+
+@implements(np.linalg.pinv, eager=_plain_pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _UNSET) -> Any:
     """The derivative (Golub and Pereyra, 1973) holds where the rank does not change, for equal singular values too."""
     a = _matrices("pinv", a)
@@ -253,6 +306,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     rtol = _relative(a, rcond)
     x = _matmul(_pinv(a, rtol, False), columns)
     s = prim.svd(a, compute_uv=False)
+    x = ew.where(red.all(lax.eq(s, s)), x, dtype_of(x).type(np.nan))  # an infinite matrix has no singular values
     rank = red.sum(s > rtol * red.max(s, -1, initial=0))
     residuals = _squares(columns - _matmul(a, x), 0, False) if m > n else creation.zeros(0, dtype_of(s))
     return (
@@ -324,7 +378,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     x = _matrices("cond", x)
-    if not aval_of(x).size:
+    if not math.prod(shape_of(x)[-2:]):
         raise ShapeError(f"cond is not defined for empty arrays, got shape {shape_of(x)}")
     if p in (None, 2, -2):
         s = prim.svd(x, compute_uv=False)
@@ -465,6 +519,8 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
     if ind <= 0:
         raise ArgumentError(f"ind is the number of first axes, at least one, got {ind}")
     shape = shape_of(a)
+    if not shape:
+        raise ShapeError("tensorinv takes an array with axes, got a scalar")
     n = math.prod(shape[ind:])
     if math.prod(shape[:ind]) != n:
         raise ShapeError(f"tensorinv: the first {ind} and the other axes of shape {shape} have different sizes")
