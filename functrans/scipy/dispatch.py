@@ -14,25 +14,34 @@ from functrans import config
 from functrans.core.avals import aval_of, kind_of
 from functrans.core.pytree import flatten
 from functrans.core.watching import check_results
-from functrans.numpy.dispatch import has_tracer, wrap_result
+from functrans.numpy.dispatch import explained, has_tracer, wrap_result
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def implements(module: str) -> Callable[[F], F]:
+def implements(module: str, *beyond: str) -> Callable[[F], F]:
     """Make a function of tracers the traced form of the function of its name in a module of SciPy's.
 
-    The module is named and not passed: it is imported when a function of it is first called on plain arrays.
+    The module is named and not passed: it is imported when a function of it is first called on plain arrays. A mistake
+    gets one text, eagerly and in traced functions: that of the traced form, where it has one.
+
+    Args:
+        beyond: names of arguments that SciPy's function does not have. Where one is given, the traced form runs on
+            plain values too.
     """
+    extra = frozenset(beyond)
 
     def register(traced: F) -> F:
         name = traced.__name__
 
         @functools.wraps(traced)
         def function(*args: Any, **kwargs: Any) -> Any:
-            if has_tracer(args) or (kwargs and has_tracer(kwargs.values())):
+            if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
                 return traced(*args, **kwargs)
-            out = wrap_result(getattr(importlib.import_module(module), name)(*args, **kwargs))
+            try:
+                out = wrap_result(getattr(importlib.import_module(module), name)(*args, **kwargs))
+            except Exception as error:
+                raise explained(error, traced, args, kwargs) from None
             if config.watched:
                 check_results(name, args, flatten(out)[0])
             return out

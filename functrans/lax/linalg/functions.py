@@ -238,7 +238,7 @@ def _sqrtm_impl(a: Any) -> Any:
     from scipy.linalg import sqrtm
 
     _sqrtm_abstract(aval_of(a))
-    return wrap(_each(sqrtm, a))
+    return wrap(_each(lambda x: sqrtm(x) if np.isfinite(x).all() else np.full_like(x, np.nan), a))
 
 
 def _sqrtm_jvp(primals: Any, tangents: Any) -> Any:

@@ -325,12 +325,19 @@ def subspace_angles(A: Any, B: Any) -> Any:
 # ---------------------------------------------------------------- polar
 
 
-@implements("scipy.linalg")
-def polar(a: Any, side: str = "right") -> tuple[Any, Any]:
+@implements("scipy.linalg", "method", "eps", "max_iterations")
+def polar(
+    a: Any, side: str = "right", *, method: str = "qdwh", eps: float | None = None, max_iterations: int | None = None
+) -> tuple[Any, Any]:
     """The polar decomposition `a = u p`, or `a = p u` from the left, as `scipy.linalg.polar`.
 
     `u` has orthonormal columns (rows, of wide matrices), `p` is Hermitian and not negative. Derivatives hold for
     matrices of full rank, also where singular values are equal.
+
+    Args:
+        a: matrices in the last two axes.
+        side: on which side of `u` the factor `p` stands.
+        method, eps, max_iterations: accepted for programs of JAX, of no effect: the singular values are computed.
 
     >>> import functrans as ft, numpy as np
     >>> u, p = ft.scipy.linalg.polar(np.array([[0.0, 2.0], [1.0, 0.0]]))
@@ -339,6 +346,7 @@ def polar(a: Any, side: str = "right") -> tuple[Any, Any]:
            [0., 2.]])
     """
     choice("polar", "side", side, "left", "right")
+    choice("polar", "method", method, "qdwh", "svd")
     a = matrix("polar", a)
     m, n = aval_of(a).shape[-2:]
     u = _unitary(a) if m >= n else adjoint(_unitary(adjoint(a)))

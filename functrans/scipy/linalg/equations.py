@@ -29,7 +29,6 @@ def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
 
 
 def _pair(name: str, a: Any, q: Any) -> tuple[Any, Any]:
-    a, q = double(name, a, q)
     check_square(name, a, q)
     if aval_of(a).shape[-1] != aval_of(q).shape[-1]:
         raise ShapeError(f"{name}: matrices of shapes {aval_of(a).shape} and {aval_of(q).shape} do not fit")
@@ -45,7 +44,7 @@ def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
     Array([[0.5, 0. ],
            [0. , 0.5]])
     """
-    a, q = _pair("solve_continuous_lyapunov", a, q)
+    a, q = _pair("solve_continuous_lyapunov", *inexact("solve_continuous_lyapunov", a, q, small=np.float64))
     return prim.solve_sylvester(a, adjoint(a), q)
 
 
@@ -76,7 +75,7 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: str | None = None) -> Any:
     """
     method = method.lower() if isinstance(method, str) else method
     choice("solve_discrete_lyapunov", "method", method, None, "direct", "bilinear")
-    a, q = _pair("solve_discrete_lyapunov", a, q)
+    a, q = _pair("solve_discrete_lyapunov", *double("solve_discrete_lyapunov", a, q))
     n, dtype = aval_of(a).shape[-1], aval_of(a).dtype
     if method == "direct" or (method is None and n < 10):
         product = a[..., :, None, :, None] * fnp.conj(a)[..., None, :, None, :]

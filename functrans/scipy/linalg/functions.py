@@ -6,6 +6,7 @@ complex always: a dtype cannot depend on values. SciPy gives real arrays where t
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -18,20 +19,36 @@ from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import linalg as prim
 from functrans.lax.linalg.functions import expm_frechet_p
 from functrans.lax.linalg.matrices import complex_dtype
+from functrans.numpy.dispatch import operand
 from functrans.scipy.dispatch import implements
 from functrans.scipy.linalg.arguments import check_square, double, square
 
+#: The largest norm that the approximation of `expm` takes without squarings (Higham, 2005), by the size of real parts.
+_WITHOUT_SQUARINGS = {4: 3.925724783138660, 8: 5.371920351148152}
 
-@implements("scipy.linalg")
-def expm(A: Any) -> Any:
+
+@implements("scipy.linalg", "upper_triangular", "max_squarings")
+def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int | None = None) -> Any:
     """The exponential of square matrices, as `scipy.linalg.expm`.
+
+    Args:
+        A: matrices in the last two axes.
+        upper_triangular: read the upper triangle alone.
+        max_squarings: give NaN for matrices that are so large that they would take more squarings, as JAX does.
 
     >>> import functrans as ft, numpy as np
     >>> ft.scipy.linalg.expm(np.array([[0.0, 1.0], [0.0, 0.0]]))
     Array([[1., 1.],
            [0., 1.]])
     """
-    return prim.expm(square("expm", A, small=np.float64))
+    A = square("expm", A, small=np.float64)
+    A = fnp.triu(A) if upper_triangular else A
+    out = prim.expm(A)
+    if max_squarings is None:
+        return out
+    norm = fnp.max(fnp.sum(fnp.abs(A), axis=-2), axis=-1, initial=0)
+    enough = norm <= _WITHOUT_SQUARINGS[aval_of(norm).dtype.itemsize] * 2.0 ** operator.index(max_squarings)
+    return fnp.where(enough[..., None, None], out, aval_of(out).dtype.type(np.nan))
 
 
 @implements("scipy.linalg")
@@ -104,10 +121,11 @@ def fractional_matrix_power(A: Any, t: Any) -> Any:
     Array([[2., 0.],
            [0., 3.]])
     """
-    A = double("fractional_matrix_power", A)
+    A = operand("fractional_matrix_power", A)
     check_square("fractional_matrix_power", A)
     if isinstance(t, (int, float, np.integer, np.floating)) and t == int(t):
         return fnp.linalg.matrix_power(A, int(t))
+    A = double("fractional_matrix_power", A)
     return prim.expm(fnp.asarray(t) * prim.logm(A))
 
 

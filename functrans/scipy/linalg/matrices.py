@@ -12,7 +12,7 @@ from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
 from functrans.numpy.dispatch import operand
 from functrans.scipy.dispatch import implements
-from functrans.scipy.linalg.arguments import check_matrix, check_vector, choice
+from functrans.scipy.linalg.arguments import check_matrix, check_square, check_vector, choice
 
 
 def _plain(name: str, doc: str) -> Any:
@@ -64,7 +64,11 @@ def toeplitz(c: Any, r: Any = None) -> Any:
            [2, 1, 3]])
     """
     c = _vector("toeplitz", fnp.atleast_1d(operand("toeplitz", c)))
-    r = fnp.conj(c) if r is None else _vector("toeplitz", fnp.atleast_1d(operand("toeplitz", r)))
+    r = (
+        (fnp.conj(c) if aval_of(c).dtype.kind == "c" else c)
+        if r is None
+        else _vector("toeplitz", fnp.atleast_1d(operand("toeplitz", r)))
+    )
     m, n = aval_of(c).shape[-1], aval_of(r).shape[-1]
     c, r = _broadcast(c, r)
     return _entry(fnp.concatenate([fnp.flip(c, -1), r[..., 1:]], -1), np.arange(m)[::-1, None] + np.arange(n))
@@ -276,7 +280,8 @@ def issymmetric(a: Any, atol: float | None = None, rtol: float | None = None) ->
     >>> ft.scipy.linalg.issymmetric(np.array([[1.0, 2.0], [2.0, 1.0]]))
     True
     """
-    a = check_matrix("issymmetric", operand("issymmetric", a))
+    a = operand("issymmetric", a)
+    check_square("issymmetric", a)
     return _close("issymmetric", a, fnp.matrix_transpose(a), atol, rtol)
 
 
@@ -288,7 +293,8 @@ def ishermitian(a: Any, atol: float | None = None, rtol: float | None = None) ->
     >>> ft.scipy.linalg.ishermitian(np.array([[1.0, 2j], [-2j, 1.0]]))
     True
     """
-    a = check_matrix("ishermitian", operand("ishermitian", a))
+    a = operand("ishermitian", a)
+    check_square("ishermitian", a)
     return _close("ishermitian", a, fnp.conj(fnp.matrix_transpose(a)), atol, rtol)
 
 

@@ -66,14 +66,22 @@ def test_empty_matrices(shape):
 
 @pytest.mark.parametrize("dtype", ["?", "b", "h", "i", "l", "B", "Q", "e", "f", "d", "F", "D"])
 @pytest.mark.parametrize(
-    "name", ["cholesky", "inv", "lu_factor", "svdvals", "eigvalsh", "det", "expm", "sqrtm", "polar", "solve_sylvester"]
-)
+    "name",
+    [
+        "cholesky", "inv", "lu_factor", "svdvals", "eigvalsh", "det", "expm", "sqrtm", "polar", "solve_sylvester",
+        "solve_continuous_lyapunov", "toeplitz", "fractional_matrix_power",
+    ],
+)  # fmt: skip
 def test_dtypes_are_scipys(name, dtype):
     a = np.eye(2).astype(dtype)
-    args = (a,) * (3 if name == "solve_sylvester" else 1)
+    args = (a,) * {"solve_sylvester": 3, "solve_continuous_lyapunov": 2}.get(name, 1)
+    args = (*args, 2) if name == "fractional_matrix_power" else args
     want = getattr(scipy.linalg, name)(*args)
-    got = staged(lambda *xs: ft.tree.leaves(getattr(linalg, name)(*xs)))(*args)
-    if (name, dtype) == ("solve_sylvester", "?"):  # SciPy takes truth values, and no others, in float32
+    arrays = [x for x in args if isinstance(x, np.ndarray)]
+    got = staged(lambda *xs: ft.tree.leaves(getattr(linalg, name)(*xs, *args[len(arrays) :])))(*arrays)
+    if (
+        name in ("solve_sylvester", "solve_continuous_lyapunov") and dtype == "?"
+    ):  # SciPy takes truth values, and no others, in float32
         want = want.astype(np.float64)
     for g, w in zip(got, ft.tree.leaves(want), strict=True):
         assert g.dtype == (w.dtype if name != "sqrtm" else np.result_type(w.dtype, np.complex64))
@@ -107,6 +115,25 @@ def test_singular_matrices_raise_as_scipy():
                 run(singular)
 
 
+@pytest.mark.parametrize("run", [lambda f: f, ft.jit], ids=["eager", "jit"])
+def test_keywords_of_jax(run):
+    upper = run(lambda a: linalg.expm(a, upper_triangular=True))(A)
+    np.testing.assert_allclose(upper, scipy.linalg.expm(np.triu(A)), rtol=1e-10)
+    stack = np.stack([A, 64 * A, np.zeros((3, 3))])
+    found = run(lambda a: linalg.expm(a, max_squarings=4))(stack)
+    np.testing.assert_allclose(found[::2], scipy.linalg.expm(stack[::2]), rtol=1e-10)
+    assert np.isnan(found[1]).all()
+    assert run(lambda a: linalg.expm(a, max_squarings=16))(A.astype(np.float32)).dtype == np.float32
+    for got, want in zip(run(lambda a: linalg.polar(a, method="svd"))(A), scipy.linalg.polar(A), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+def test_square_roots_of_what_is_not_finite_are_nan():
+    found = ft.jit(linalg.sqrtm)(np.stack([P, np.full((3, 3), np.nan), np.diag([1.0, np.inf, 2.0])]))
+    np.testing.assert_allclose(found[0], scipy.linalg.sqrtm(P), atol=1e-12)
+    assert np.isnan(found[1:]).all()
+
+
 def test_plain_results_are_arrays():
     assert type(linalg.hilbert(3)) is ft.Array
     assert type(linalg.dft(2, scale="sqrtn")) is ft.Array
@@ -124,7 +151,8 @@ ERRORS = [
         "pinvh")],
     ("funm", (TALL, np.exp), {}, errors.ShapeError, SQUARE),
     *[(n, (V,), {}, errors.ShapeError, f"{n} takes matrices in the last two axes, got shape .3,.")
-      for n in ("lu", "qr", "svd", "polar", "pinv", "rq", "lu_factor")],
+      for n in ("lu", "qr", "svd", "polar", "pinv", "rq")],
+    *[(n, (TALL,), {}, errors.ShapeError, f"{n} {SQUARE}") for n in ("issymmetric", "ishermitian")],
     ("solve", (TALL, V), {}, errors.ShapeError, SQUARE),
     ("solve", (A, matrices(4)), {}, errors.ShapeError, "do not fit"),
     ("solve", (A, V), {"assume_a": "odd"}, errors.ArgumentError, "assume_a is one of .* got 'odd'"),
@@ -187,6 +215,9 @@ def traced(name, args, kwargs):
 def test_errors(name, args, kwargs, error, text):
     with pytest.raises(error, match=text):
         traced(name, args, kwargs)
+    if (name, kwargs.get("trans")) != ("solve_triangular", 3):  # which SciPy takes
+        with pytest.raises(error, match=text):
+            getattr(linalg, name)(*args, **kwargs)
 
 
 @pytest.mark.parametrize(
