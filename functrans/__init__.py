@@ -3,16 +3,20 @@
 import importlib
 from typing import Any
 
-from functrans import errors, lax, numpy, tree, tree_util
+from functrans import core, errors, lax, numpy, tree, tree_util
 from functrans.api import (
     block_until_ready,
     cache_info,
     checkpoint,
+    clear_caches,
+    default_backend,
     default_device,
+    device_count,
     device_get,
     device_put,
     devices,
     disable_jit,
+    effects_barrier,
     ensure_compile_time_eval,
     eval_shape,
     explain,
@@ -26,14 +30,37 @@ from functrans.api import (
     jvp,
     linear_transpose,
     linearize,
+    local_device_count,
+    local_devices,
     make_jaxpr,
     named_call,
+    named_scope,
+    process_count,
+    process_index,
     profile,
     remat,
     stop_gradient,
+    typeof,
     value_and_grad,
     vjp,
     vmap,
+)
+from functrans.config import (
+    check_tracer_leaks,
+    checking_leaks,
+    debug_infs,
+    debug_key_reuse,
+    debug_nans,
+    default_matmul_precision,
+    default_prng_impl,
+    enable_checks,
+    enable_x64,
+    explain_cache_misses,
+    log_compiles,
+    numpy_dtype_promotion,
+    numpy_rank_promotion,
+    threefry_partitionable,
+    transfer_guard,
 )
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct, float0
@@ -50,6 +77,7 @@ __version__ = "0.1.0"
 _ON_DEMAND = (
     "checking", "checkpoint_policies", "config", "custom_batching", "custom_derivatives", "debug", "experimental",
     "export", "flatten_util", "losses", "metrics", "nn", "ops", "optim", "random", "scipy", "testing", "train",
+    "typing",
 )  # fmt: skip
 
 
@@ -64,10 +92,15 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "checkpoint", "checkpoint_name", "closure_convert",
-    "custom_gradient", "custom_jvp", "custom_vjp", "default_device", "device_get", "device_put", "devices",
-    "disable_jit", "ensure_compile_time_eval", "errors", "eval_shape", "explain", "float0", "grad", "hessian", "hvp",
-    "io_callback", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize", "load",
-    "make_jaxpr", "named_call", "numpy", "profile", "pure_callback", "remat", "save", "stop_gradient", "tree",
-    "tree_util", "value_and_grad", "visualize", "vjp", "vmap",
+    "Array", "ShapeDtypeStruct", "block_until_ready", "cache_info", "check_tracer_leaks", "checking_leaks",
+    "checkpoint", "checkpoint_name", "clear_caches", "closure_convert", "core", "custom_gradient", "custom_jvp",
+    "custom_vjp", "debug_infs", "debug_key_reuse", "debug_nans", "default_backend", "default_device",
+    "default_matmul_precision", "default_prng_impl", "device_count", "device_get", "device_put", "devices",
+    "disable_jit", "effects_barrier", "enable_checks", "enable_x64", "ensure_compile_time_eval", "errors",
+    "eval_shape", "explain", "explain_cache_misses", "float0", "grad", "hessian", "hvp", "io_callback", "jacfwd",
+    "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize", "load", "local_device_count",
+    "local_devices", "log_compiles", "make_jaxpr", "named_call", "named_scope", "numpy", "numpy_dtype_promotion",
+    "numpy_rank_promotion", "process_count", "process_index", "profile", "pure_callback", "remat", "save",
+    "stop_gradient", "threefry_partitionable", "transfer_guard", "tree", "tree_util", "typeof", "value_and_grad",
+    "visualize", "vjp", "vmap",
 ]  # fmt: skip

@@ -17,17 +17,19 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from functrans.errors import ArgumentError
 
 __all__ = [
-    "cache", "cache_folder", "debug_infs", "debug_key_reuse", "debug_nans", "num_threads", "recycled_memory",
-    "set_cache_folder",
-    "set_debug_infs", "set_debug_key_reuse", "set_debug_nans", "set_num_threads", "set_recycled_memory",
-    "threads", "update",
+    "cache", "cache_folder", "check_tracer_leaks", "checking_leaks", "debug_infs", "debug_key_reuse", "debug_nans",
+    "default_matmul_precision", "default_prng_impl", "enable_checks", "enable_x64", "explain_cache_misses",
+    "log_compiles", "num_threads", "numpy_dtype_promotion", "numpy_rank_promotion", "read", "recycled_memory",
+    "set_cache_folder", "set_debug_infs", "set_debug_key_reuse", "set_debug_nans", "set_num_threads",
+    "set_recycled_memory", "threads", "threefry_partitionable", "transfer_guard", "update",
 ]  # fmt: skip
 
 
@@ -294,19 +296,93 @@ def debug_key_reuse(enable: bool = True) -> Iterator[None]:
 
 # ------------------------------------------------------------------ JAX's names
 
+_DTYPES = "dtypes are NumPy's, float64 stays float64; write dtype=np.float32 where arrays are made"
+_PLATFORM = 'the CPU is the default; write jit(f, device="cuda") or default_device("cuda") for a GPU'
+_KEYS = "keys and their numbers are those of Threefry, as JAX's are by default"
 
-def _require(name: str, value: object, accepted: tuple[object, ...], instead: str) -> None:
-    if value not in accepted:
-        raise ArgumentError(f"config.update({name!r}, {value!r}): {instead}")
+#: Settings that hold one value here: the values that mean it, the first of which is read, and what to do instead.
+_FIXED: dict[str, tuple[tuple[object, ...], str]] = {
+    "jax_enable_x64": ((True,), _DTYPES),
+    "jax_numpy_dtype_promotion": (("standard",), "dtypes combine as NumPy's do"),
+    "jax_numpy_rank_promotion": (("allow", None), "arrays of different ranks broadcast, as NumPy's do"),
+    "jax_platforms": ((None, "cpu", ""), _PLATFORM),
+    "jax_platform_name": (("cpu", "", None), _PLATFORM),
+    "jax_num_cpu_devices": ((1, -1), "the CPU is one device; config.set_num_threads says how much of it is used"),
+    "jax_default_prng_impl": (("threefry2x32",), _KEYS),
+    "jax_threefry_partitionable": ((True,), _KEYS),
+    "jax_enable_custom_prng": ((False,), "keys are arrays of uint32"),
+    "jax_legacy_prng_key": (("allow",), "keys are arrays of uint32"),
+    "jax_random_seed_offset": ((0,), "add it to the seeds"),
+}
+
+#: Settings without effect, for they never change a result: accepted, and read as they were set.
+_IDLE: dict[str, object] = {
+    "jax_default_matmul_precision": None,
+    "jax_check_tracer_leaks": False,
+    "jax_enable_checks": False,
+    "jax_softmax_custom_jvp": True,
+    "jax_log_compiles": False,
+    "jax_explain_cache_misses": False,
+    "jax_traceback_filtering": "auto",
+    "jax_logging_level": "NOTSET",
+    "jax_pprint_use_color": False,
+    "jax_compilation_cache_max_size": -1,
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": 0,
+    "jax_persistent_cache_enable_xla_caches": "none",
+    "jax_raise_persistent_cache_errors": False,
+    "jax_cpu_enable_async_dispatch": False,
+    "jax_transfer_guard": None,
+    "jax_transfer_guard_host_to_device": None,
+    "jax_transfer_guard_device_to_device": None,
+    "jax_transfer_guard_device_to_host": None,
+}
+
+#: Settings that say something here: how each is read, and how it is set.
+_SETTABLE: dict[str, tuple[Callable[[], object], Callable[[Any], None]]] = {}
+
+
+def settable(name: str, read: Callable[[], object], write: Callable[[Any], None]) -> None:
+    """Declare a setting of JAX's that a part above this file holds."""
+    _SETTABLE[name] = (read, write)
+
+
+def _set_compilation_cache(folder: Any) -> None:
+    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+        raise ArgumentError(f"jax_compilation_cache_dir cannot be {folder!r}: it is a path, or None for none")
+    set_cache_folder(folder)
+
+
+def _enable_compilation_cache(enable: Any) -> None:
+    if not enable:
+        set_cache_folder(None)
+    elif cache_folder() is None:
+        _set.clear()
+
+
+settable("jax_debug_nans", lambda: "nan" in watched, lambda value: set_debug_nans(bool(value)))
+settable("jax_debug_infs", lambda: "inf" in watched, lambda value: set_debug_infs(bool(value)))
+settable("jax_debug_key_reuse", lambda: key_reuse_watched, lambda value: set_debug_key_reuse(bool(value)))
+settable("jax_compilation_cache_dir", cache_folder, _set_compilation_cache)
+settable("jax_enable_compilation_cache", lambda: cache_folder() is not None, _enable_compilation_cache)
+
+
+def _unknown(name: object) -> ArgumentError:
+    return ArgumentError(
+        f"there is no setting {name!r}; of JAX's there are {', '.join(sorted({*_FIXED, *_IDLE, *_SETTABLE}))}. The "
+        "functions of functrans.config set what else there is"
+    )
 
 
 def update(name: str, value: object) -> None:
-    """Settings by their names in JAX, so that a program that sets them runs unchanged.
+    """A setting by its name in JAX, so that a program that sets it runs unchanged.
 
     Args:
-        name: `jax_debug_nans`, `jax_debug_infs`, `jax_debug_key_reuse` and `jax_compilation_cache_dir` are what
-            `set_debug_nans`, `set_debug_infs`, `set_debug_key_reuse` and `set_cache_folder` set. `jax_enable_x64` may
-            be `True`, `jax_platforms` and `jax_platform_name` may be `"cpu"`: so it is anyway.
+        name: `jax_debug_nans`, `jax_debug_infs`, `jax_debug_key_reuse`, `jax_disable_jit`, `jax_default_device`,
+            `jax_compilation_cache_dir` and `jax_enable_compilation_cache` say here what they say there.
+            `jax_enable_x64` may be `True`, `jax_platforms` may be `"cpu"`, `jax_numpy_rank_promotion` may be
+            `"allow"`, and so on: what holds anyway. Settings that never change a result (`jax_log_compiles`,
+            `jax_default_matmul_precision`, ...) are accepted and have no effect.
         value: the value.
 
     Raises:
@@ -317,28 +393,77 @@ def update(name: str, value: object) -> None:
     >>> config.update("jax_enable_x64", False)
     Traceback (most recent call last):
         ...
-    functrans.errors.ArgumentError: config.update('jax_enable_x64', False): dtypes are NumPy's...
+    functrans.errors.ArgumentError: jax_enable_x64 cannot be False: dtypes are NumPy's...
     """
-    match name:
-        case "jax_enable_x64":
-            instead = "dtypes are NumPy's, float64 stays float64; write dtype=np.float32 where arrays are made"
-            _require(name, value, (True,), instead)
-        case "jax_platforms" | "jax_platform_name":
-            instead = 'the CPU is the default; write jit(f, device="cuda") or default_device("cuda") for a GPU'
-            _require(name, value, ("cpu", "", None), instead)
-        case "jax_debug_nans":
-            set_debug_nans(bool(value))
-        case "jax_debug_infs":
-            set_debug_infs(bool(value))
-        case "jax_debug_key_reuse":
-            set_debug_key_reuse(bool(value))
-        case "jax_compilation_cache_dir":
-            if value is not None and not isinstance(value, (str, os.PathLike)):
-                raise ArgumentError(f"config.update({name!r}, {value!r}): the folder is a path, or None for none")
-            set_cache_folder(value)
-        case _:
-            raise ArgumentError(
-                f"config.update knows no setting {name!r}; it takes jax_enable_x64, jax_platforms, jax_platform_name, "
-                "jax_debug_nans, jax_debug_infs, jax_debug_key_reuse and jax_compilation_cache_dir. The functions of "
-                "functrans.config set what else there is"
-            )
+    if name in _SETTABLE:
+        _SETTABLE[name][1](value)
+    elif name in _FIXED:
+        accepted, instead = _FIXED[name]
+        if value not in accepted:
+            raise ArgumentError(f"{name} cannot be {value!r}: {instead}")
+    elif name in _IDLE:
+        _IDLE[name] = value
+    else:
+        raise _unknown(name)
+
+
+def read(name: str) -> Any:
+    """The value of a setting by its name in JAX; `config.jax_enable_x64` reads it too.
+
+    Raises:
+        ArgumentError: there is no such setting.
+
+    >>> from functrans import config
+    >>> config.read("jax_enable_x64"), config.jax_debug_nans
+    (True, False)
+    """
+    if name in _SETTABLE:
+        return _SETTABLE[name][0]()
+    if name in _FIXED:
+        return _FIXED[name][0][0]
+    if name in _IDLE:
+        return _IDLE[name]
+    raise _unknown(name)
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("jax_"):
+        try:
+            return read(name)
+        except ArgumentError as error:
+            raise AttributeError(str(error)) from None
+    raise AttributeError(f"module 'functrans.config' has no attribute {name!r}")
+
+
+def _block(setting: str, *default: object) -> Callable[..., AbstractContextManager[None]]:
+    """A setting of JAX's inside a block; `default` is what a call without a value sets, if there is one."""
+
+    @contextmanager
+    def block(value: object) -> Iterator[None]:
+        outer = read(setting)
+        update(setting, value)
+        try:
+            yield
+        finally:
+            update(setting, outer)
+
+    def enter(*value: object) -> AbstractContextManager[None]:
+        return block(*(value or default))
+
+    enter.__name__ = enter.__qualname__ = setting.removeprefix("jax_")
+    enter.__doc__ = f"`config.update({setting!r}, value)` inside a `with` block."
+    return enter
+
+
+enable_x64 = _block("jax_enable_x64", True)
+check_tracer_leaks = _block("jax_check_tracer_leaks", True)
+checking_leaks = _block("jax_check_tracer_leaks", True)
+enable_checks = _block("jax_enable_checks", True)
+log_compiles = _block("jax_log_compiles", True)
+explain_cache_misses = _block("jax_explain_cache_misses", True)
+default_matmul_precision = _block("jax_default_matmul_precision")
+default_prng_impl = _block("jax_default_prng_impl")
+threefry_partitionable = _block("jax_threefry_partitionable", True)
+numpy_dtype_promotion = _block("jax_numpy_dtype_promotion")
+numpy_rank_promotion = _block("jax_numpy_rank_promotion")
+transfer_guard = _block("jax_transfer_guard")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bdb
 import builtins
+import logging
 import pdb
 import string
 import sys
@@ -23,7 +24,7 @@ from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError
 from functrans.lax.callbacks import debug_callback
 
-__all__ = ["Frame", "breakpoint", "callback", "print"]
+__all__ = ["Frame", "breakpoint", "callback", "log", "print"]
 
 
 class _Format(string.Formatter):
@@ -70,13 +71,18 @@ def check_format(what: str, fmt: Any, args: Sequence[Any], kwargs: Mapping[str, 
 
 
 @api_boundary
-def print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
+def print(
+    fmt: str, *args: Any, ordered: bool = False, partitioned: bool = False, skip_format_check: bool = False,
+    **kwargs: Any,
+) -> None:  # fmt: skip
     """Print `fmt.format(*args, **kwargs)` when the program comes by, with the values that arrays then have.
 
     Args:
         fmt: a format string, as `str.format` takes it.
         args, kwargs: pytrees of arrays and of other Python values.
         ordered: accepted; lines are printed in the order of the program in any case.
+        partitioned: accepted; there are no parts.
+        skip_format_check: whether to find out only at run time whether `fmt` and the arguments fit.
 
     Raises:
         ArgumentError: `fmt` and the arguments do not fit; raised while tracing.
@@ -89,7 +95,8 @@ def print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
     >>> y = f(2.0)
     x = 2.0, its sine 0.909
     """
-    check_format("debug.print", fmt, args, kwargs)
+    if not skip_format_check:
+        check_format("debug.print", fmt, args, kwargs)
 
     def show(*values: Any, **named: Any) -> None:
         builtins.print(fmt.format(*values, **named))
@@ -97,8 +104,40 @@ def print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
     debug_callback(show, args, kwargs)
 
 
+_logger = logging.getLogger("functrans.debug")
+
+
 @api_boundary
-def callback(callback: Callable[..., Any], *args: Any, ordered: bool = False, **kwargs: Any) -> None:
+def log(
+    fmt: str, *args: Any, ordered: bool = False, partitioned: bool = False, skip_format_check: bool = False,
+    level: int = logging.INFO, **kwargs: Any,
+) -> None:  # fmt: skip
+    """As `print`, to the logger `functrans.debug` of Python's `logging`.
+
+    Args:
+        fmt, args, kwargs, ordered, partitioned, skip_format_check: as for `print`.
+        level: the level of the message.
+
+    >>> import functrans as ft, logging, sys
+    >>> logger = logging.getLogger("functrans.debug")
+    >>> logger.addHandler(handler := logging.StreamHandler(sys.stdout))
+    >>> y = ft.jit(lambda x: ft.debug.log("x = {}", x, level=logging.WARNING))(2.0)
+    x = 2.0
+    >>> logger.removeHandler(handler)
+    """
+    if not skip_format_check:
+        check_format("debug.log", fmt, args, kwargs)
+
+    def write(*values: Any, **named: Any) -> None:
+        _logger.log(level, "%s", fmt.format(*values, **named))
+
+    debug_callback(write, args, kwargs)
+
+
+@api_boundary
+def callback(
+    callback: Callable[..., Any], *args: Any, ordered: bool = False, partitioned: bool = False, **kwargs: Any
+) -> None:
     """Call `callback(*args, **kwargs)` when the program comes by, with the values that arrays then have.
 
     What it returns is dropped; what it raises reaches the caller of the program.
@@ -107,6 +146,7 @@ def callback(callback: Callable[..., Any], *args: Any, ordered: bool = False, **
         callback: a function of pytrees of arrays.
         args, kwargs: pytrees of arrays and of other Python values.
         ordered: accepted; callbacks run in the order of the program in any case.
+        partitioned: accepted; there are no parts.
 
     >>> import functrans as ft, numpy as np
     >>> norms = []
@@ -135,7 +175,10 @@ class Frame:
 
 
 @api_boundary
-def breakpoint(*, backend: Callable[[Frame], None] | None = None, ordered: bool = False) -> None:
+def breakpoint(
+    *, backend: Callable[[Frame], None] | None = None, filter_frames: bool = True, num_frames: int | None = None,
+    ordered: bool = False,
+) -> None:  # fmt: skip
     """Stop in the debugger when the program comes by, with the values that the names of the calling function then have.
 
     The debugger is Python's `pdb`: `p x` shows a value, `list` the program around, `continue` goes on, `quit` ends the
@@ -143,6 +186,7 @@ def breakpoint(*, backend: Callable[[Frame], None] | None = None, ordered: bool 
 
     Args:
         backend: what to do in place of `pdb`, given a `Frame`.
+        filter_frames, num_frames: accepted; one frame is shown, the user's.
         ordered: accepted; breakpoints are reached in the order of the program in any case.
 
     >>> import functrans as ft

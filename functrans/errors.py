@@ -123,3 +123,9 @@ class DeviceMemoryError(DeviceError, MemoryError):
 
 class JaxprError(FunctransError, AssertionError):
     """An ill-formed jaxpr: a bug of a transformation or of a primitive's rule, not of the user."""
+
+
+# Names of `jax.errors`, for handlers of programs written for JAX. Its bases stand for all that is raised here.
+ConcretizationTypeError = ConcretizationError
+JAXTypeError = JAXIndexError = JaxRuntimeError = FunctransError
+JaxprTypeError = JaxprError

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
@@ -48,6 +49,13 @@ class _State(threading.local):
 _state = _State()
 
 
+def _set_disabled(value: Any) -> None:
+    _State.disabled = bool(value)
+
+
+config.settable("jax_disable_jit", lambda: _state.disabled, _set_disabled)
+
+
 @contextmanager
 def disable_jit(disable: bool = True) -> Iterator[None]:
     """Inside the block `jit` does nothing: functions run eagerly, so that one can print values and debug.
@@ -57,11 +65,15 @@ def disable_jit(disable: bool = True) -> Iterator[None]:
     ...     ft.jit(lambda x: x + 1 if x > 0 else x)(1.0)
     2.0
     """
-    outer, _state.disabled = _state.disabled, disable
+    outer = vars(_state).get("disabled")
+    _state.disabled = disable
     try:
         yield
     finally:
-        _state.disabled = outer
+        if outer is None:
+            del _state.disabled  # `config.update` may have said something meanwhile
+        else:
+            _state.disabled = outer
 
 
 @overload
@@ -125,6 +137,10 @@ def _types_on_gpu(values: Sequence[Any]) -> tuple[Any, ...] | None:
     return tuple((x.aval.dtype, x.aval.shape) for x in values)
 
 
+#: All functions under `jit` that are alive.
+_functions: weakref.WeakSet[Jitted] = weakref.WeakSet()
+
+
 class Jitted:
     """What `jit` returns: call it as the function, or look at the stages of its compilation."""
 
@@ -155,6 +171,7 @@ class Jitted:
         self._by_signature: dict[Any, _Entry] = {}
         self._by_arrays: dict[Any, _Entry] = {}
         self._on_gpu: dict[Any, _Entry] = {}
+        _functions.add(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -484,6 +501,18 @@ class Compiled:
     def memory_analysis(self) -> Any:
         """Bytes of arguments, results, constants and temporaries."""
         return self._compiled.memory_analysis()
+
+
+def clear_caches() -> None:
+    """Forget all traces of all functions under `jit`, as their `clear_cache` does: they are traced anew when called.
+
+    Kernels stay: in memory, where programs may still run them, and on disk.
+
+    >>> import functrans as ft
+    >>> ft.clear_caches()
+    """
+    for function in list(_functions):
+        function.clear_cache()
 
 
 def cache_info() -> Any:

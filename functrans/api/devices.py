@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from functrans import config
 from functrans.core.array import wrap
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DeviceError, MixedDevicesError
 
-__all__ = ["Device", "default_device", "device_get", "device_put", "devices"]
+__all__ = [
+    "Device", "default_backend", "default_device", "device_count", "device_get", "device_put", "devices",
+    "local_device_count", "local_devices", "process_count", "process_index",
+]  # fmt: skip
 
 
 class _State(threading.local):
@@ -48,21 +52,78 @@ class Device:
         return self.platform if self.platform == "cpu" else f"{self.platform}:{self.id}"
 
 
-def devices(platform: str | None = None) -> list[Device]:
-    """The devices of a platform: `cpu`, or `cuda` for NVIDIA's GPUs; without one those that functions run on.
+def devices(backend: str | None = None) -> list[Device]:
+    """The devices of a backend: `cpu`, or `cuda` for NVIDIA's GPUs; without one those that functions run on.
 
     Raises:
-        DeviceError: there is no device of the platform that was asked for, or what it needs is not installed.
+        DeviceError: there is no device of the backend that was asked for, or what it needs is not installed.
 
     >>> import functrans as ft
     >>> [str(d) for d in ft.devices("cpu")]
     ['cpu']
     """
-    name = platform_of(platform) if platform is not None else default_platform() or "cpu"
+    name = platform_of(backend) if backend is not None else default_platform() or "cpu"
     if name == "cpu":
         return [Device("cpu", 0, "cpu")]
     runtime = importlib.import_module("functrans.compiler.cuda.runtime").runtime()
     return [Device("cuda", 0, runtime.name)]
+
+
+def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
+    """The devices of this process, which are all there are: `devices(backend)`.
+
+    >>> import functrans as ft
+    >>> ft.local_devices() == ft.devices()
+    True
+    """
+    if process_index not in (None, 0):
+        raise ArgumentError(f"local_devices: a program is one process, with the number 0; got {process_index!r:.40}")
+    return devices(backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices there are of a backend: `len(devices(backend))`.
+
+    >>> import functrans as ft
+    >>> ft.device_count("cpu")
+    1
+    """
+    return len(devices(backend))
+
+
+def local_device_count(backend: str | None = None) -> int:
+    """How many devices this process has, which is all: `device_count(backend)`.
+
+    >>> import functrans as ft
+    >>> ft.local_device_count("cpu")
+    1
+    """
+    return len(devices(backend))
+
+
+def process_index(backend: str | None = None) -> int:
+    """The number of this process: 0, for a program is one process.
+
+    >>> import functrans as ft
+    >>> ft.process_index(), ft.process_count()
+    (0, 1)
+    """
+    return 0
+
+
+def process_count(backend: str | None = None) -> int:
+    """The number of processes of the program: 1."""
+    return 1
+
+
+def default_backend() -> str:
+    """The platform of the devices that functions run on without being told: `cpu`, or `cuda` by `default_device`.
+
+    >>> import functrans as ft
+    >>> ft.default_backend()
+    'cpu'
+    """
+    return default_platform() or "cpu"
 
 
 def platform_of(device: Any) -> str:
@@ -82,11 +143,27 @@ def default_platform() -> str | None:
     return state.device
 
 
+def _set_default(device: Any) -> None:
+    _State.device = None if device is None else _present(device)
+
+
+config.settable("jax_default_device", default_platform, _set_default)
+
+
+def _present(device: Any) -> str:
+    """The platform of a device that there is."""
+    platform = platform_of(device)
+    if platform == "cuda":
+        devices("cuda")
+    return platform
+
+
 @contextmanager
 def default_device(device: Any) -> Iterator[None]:
     """Inside the block, functions under `jit` run on this device: `cpu`, `cuda`, or one of `devices()`.
 
     Their arguments are copied there where they are not there yet, and results stay there. It holds for this thread.
+    `None` stands for no device in particular: functions run where their arrays are.
 
     Raises:
         DeviceError: there is no such device.
@@ -96,21 +173,30 @@ def default_device(device: Any) -> Iterator[None]:
     ...     ft.jit(lambda x: x + 1)(1.0)
     Array(2.)
     """
-    platform = platform_of(device)
-    if platform == "cuda":
-        devices("cuda")
-    outer, state.device = state.device, platform
+    outer = vars(state).get("device", state)
+    state.device = None if device is None else _present(device)
     try:
         yield
     finally:
-        state.device = outer
+        if outer is state:
+            del state.device
+        else:
+            state.device = outer
 
 
-def device_put(x: Any, device: Any = None) -> Any:
+def device_put(x: Any, device: Any = None, *, src: Any = None, donate: Any = False, may_alias: Any = None) -> Any:
     """A pytree with each leaf an array on a device: `cpu`, `cuda`, or one of `devices()`.
 
     Without a device leaves stay where they are, and numbers become arrays on that of `default_device`. Arrays of CuPy,
     PyTorch and Numba that are on the GPU are taken as they are, without a copy.
+
+    Args:
+        x: a pytree of arrays and numbers.
+        device: where to.
+        src: where from; accepted, for arrays know where they are.
+        donate: the caller gives the arrays away; accepted, and without effect.
+        may_alias: whether a result may share the memory of an array that is on the device already: it does, unless this
+            is `False`.
 
     Raises:
         DeviceError: there is no such device.
@@ -122,7 +208,10 @@ def device_put(x: Any, device: Any = None) -> Any:
     """
     leaves, tree = flatten(x)
     platform = default_platform() if device is None else platform_of(device)
-    return unflatten(tree, [_put(v, platform) for v in leaves])
+    placed = [_put(v, platform) for v in leaves]
+    if may_alias is False:
+        placed = [p.copy() if p is v or isinstance(v, np.ndarray) else p for p, v in zip(placed, leaves)]
+    return unflatten(tree, placed)
 
 
 def _put(value: Any, platform: str | None) -> Any:

@@ -7,10 +7,12 @@ rules (NEP 50) such a value takes the dtype of what it meets.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from functrans.core.placement import refuse_placement
 from functrans.errors import DTypeError
 
 
@@ -57,6 +59,10 @@ class ShapedArray:
         return len(self.shape)
 
     @property
+    def weak_type(self) -> bool:
+        return self.weak
+
+    @property
     def size(self) -> int:
         size = 1
         for n in self.shape:
@@ -97,7 +103,8 @@ class ShapeDtypeStruct:
 
     __slots__ = ("dtype", "shape", "weak_type")
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any, weak_type: bool = False):
+    def __init__(self, shape: Sequence[int], dtype: Any, weak_type: bool = False, *, sharding: None = None):
+        refuse_placement("ShapeDtypeStruct", sharding=sharding)
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
         self.weak_type = weak_type

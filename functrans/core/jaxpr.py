@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from functrans import config
 from functrans.core.avals import ShapedArray
 from functrans.core.source import Source, source_is
+from functrans.errors import ArgumentError
 
 if TYPE_CHECKING:
     from functrans.core.primitive import Primitive
@@ -39,6 +40,8 @@ class Literal:
         self.value = value
         self.aval = aval
 
+    val = property(lambda self: self.value)  # its name in JAX
+
     def __repr__(self) -> str:
         return f"{self.value}:{self.aval}"
 
@@ -64,6 +67,8 @@ class Eqn:
         self.outvars = outvars
         self.params = params
         self.source = source
+
+    invars = property(lambda self: self.inputs)  # its name in JAX
 
     def replace(self, **changes: Any) -> Eqn:
         fields = {name: getattr(self, name) for name in Eqn.__slots__}
@@ -124,6 +129,7 @@ class ClosedJaxpr:
         self.jaxpr = jaxpr
         self.consts = list(consts)
 
+    literals = property(lambda self: self.consts)  # its name in JAX
     eqns = property(lambda self: self.jaxpr.eqns)
     in_avals = property(lambda self: self.jaxpr.in_avals)
     out_avals = property(lambda self: self.jaxpr.out_avals)
@@ -200,6 +206,20 @@ def evaluate(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], sources: 
         for var in dead:
             del env[var]
     return [read(a) for a in jaxpr.outvars]
+
+
+def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
+    """The results of a jaxpr for the values of its constvars and arguments: a list.
+
+    >>> import functrans as ft, numpy as np
+    >>> closed = ft.make_jaxpr(lambda x: np.sin(x) * 2)(1.0)
+    >>> ft.core.eval_jaxpr(closed.jaxpr, closed.consts, np.pi / 2)
+    [Array(2.)]
+    """
+    for what, values, wanted in (("consts", consts, jaxpr.constvars), ("args", args, jaxpr.invars)):
+        if len(values) != len(wanted):
+            raise ArgumentError(f"eval_jaxpr: the jaxpr takes {len(wanted)} {what}, got {len(values)}")
+    return evaluate(jaxpr, consts, args)
 
 
 def last_uses(jaxpr: Jaxpr) -> list[list[Var]]:

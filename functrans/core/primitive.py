@@ -126,6 +126,10 @@ class Primitive:
         except FunctransError as explained:
             raise explained from error
 
+    def get_bind_params(self, params: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """What to bind for the params of an equation, as interpreters written for JAX ask: operands before, params."""
+        return [], dict(params)
+
     def create(self, *args: Any, **params: Any) -> Any:
         """Like `bind`, for operations that make large arrays from nothing: staged whenever a trace is under way."""
         staging = current_staging()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from types import FrameType, ModuleType
 from typing import NamedTuple
@@ -27,14 +29,15 @@ _INTERNAL = (
 
 
 class Source(NamedTuple):
-    """A line of the user's program."""
+    """A line of the user's program, and the `named_scope`s around it."""
 
     file: str
     line: int
     function: str
+    scope: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line} ({self.function})"
+        return f"{self.file}:{self.line} ({self.function}{f' in {self.scope}' if self.scope else ''})"
 
 
 @cache
@@ -45,6 +48,7 @@ def is_internal(filename: str) -> bool:
 
 class _Place(threading.local):
     source: Source | None = None
+    scope: str = ""
 
 
 _place = _Place()
@@ -83,6 +87,17 @@ def user_source() -> Source | None:
     while frame is not None:
         code = frame.f_code
         if not is_internal(code.co_filename):
-            return Source(code.co_filename, frame.f_lineno, code.co_name)
+            return Source(code.co_filename, frame.f_lineno, code.co_name, _place.scope)
         frame = frame.f_back
     return None
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Operations inside the block are in this scope, within those around it."""
+    outer = _place.scope
+    _place.scope = f"{outer}/{name}" if outer else name
+    try:
+        yield
+    finally:
+        _place.scope = outer

@@ -1,5 +1,8 @@
 """Primitives and the functions over them, by family; names and semantics of `jax.lax`."""
 
+from typing import Any
+
+from functrans.core.primitive import registry
 from functrans.lax import linalg
 from functrans.lax.arrangement import (
     broadcast,
@@ -232,3 +235,10 @@ __all__ = [
     "slice", "slice_in_dim", "sort", "sort_key_val", "split", "sqrt", "square", "squeeze", "stack",
     "stop_gradient", "sub", "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack", "while_loop", "zeta",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """A primitive by its name in JAX: `lax.sin_p`."""
+    if name.endswith("_p") and name.removesuffix("_p") in registry:
+        return registry[name.removesuffix("_p")]
+    raise AttributeError(f"module 'functrans.lax' has no attribute {name!r}")

@@ -1,0 +1,136 @@
+"""Names that programs written for JAX use around their mathematics: devices, types, scopes, errors."""
+
+import logging
+
+import numpy as np
+import pytest
+
+import functrans as ft
+import functrans.numpy as fnp
+from functrans import errors, typing
+
+
+def test_devices():
+    assert ft.local_devices() == ft.devices() == ft.devices(backend="cpu")
+    assert (ft.device_count(), ft.local_device_count(), ft.process_count(), ft.process_index()) == (1, 1, 1, 0)
+    assert ft.default_backend() == "cpu"
+    with pytest.raises(errors.ArgumentError, match="one process, with the number 0; got 1"):
+        ft.local_devices(process_index=1)
+
+
+def test_device_put():
+    x = np.arange(3.0)
+    for options, shares in ({}, True), ({"may_alias": True}, True), ({"may_alias": False}, False):
+        y = ft.device_put({"x": x}, ft.devices()[0], src=ft.devices()[0], donate=True, **options)["x"]
+        assert np.shares_memory(x, y) is shares
+        np.testing.assert_array_equal(y, x)
+    jitted = ft.jit(lambda x: ft.device_put(x, may_alias=False) + 1)
+    np.testing.assert_array_equal(jitted(x), x + 1)
+
+
+def test_typeof():
+    for x in (np.ones((2, 3), np.float32), 1.0, fnp.zeros(2)):
+        seen = []
+        ft.jit(lambda v, seen=seen: seen.append(ft.typeof(v)) or v)(x)
+        assert seen == [ft.typeof(x)]
+    assert (ft.typeof(1.0).shape, ft.typeof(1.0).dtype, ft.typeof(1.0).weak_type) == ((), np.float64, True)
+    with pytest.raises(errors.DTypeError, match="argument of typeof"):
+        ft.typeof([1.0])
+
+
+def test_scopes():
+    """They stand in the source of an equation, also of those that derivatives and vmap make of it."""
+
+    @ft.named_scope("outer")
+    def f(x):
+        with ft.named_scope("inner"):
+            y = np.sin(x)
+        return y * x
+
+    def scopes(fun, *args):
+        return {str(e.primitive): e.source.scope for e in ft.make_jaxpr(fun)(*args).eqns}
+
+    assert scopes(f, np.ones(())) == {"sin": "outer/inner", "mul": "outer"}
+    assert scopes(ft.grad(f), np.ones(()))["cos"] == "outer/inner"
+    assert scopes(ft.vmap(f), np.ones(2)) == {"sin": "outer/inner", "mul": "outer"}
+    assert scopes(lambda x: x + f(x), 1.0)["add"] == ""  # both are left
+    with pytest.raises(errors.TracerBoolConversionError, match=r"test_jax_names.py:\d+ \(<lambda> in check\)"):
+        ft.jit(ft.named_scope("check")(lambda x: 1 if x > 0 else 2))(1.0)
+    with pytest.raises(errors.DTypeError, match="named_scope takes a string, got 1"):
+        ft.named_scope(1)
+
+
+def test_caches_cleared():
+    traces = []
+    f = ft.jit(lambda x: traces.append(1) or x)
+    f(1.0), f(2.0)
+    assert len(traces) == 1
+    ft.clear_caches()
+    f(1.0)
+    assert len(traces) == 2
+
+
+def test_tracers_and_annotations():
+    seen = []
+
+    def look(x):
+        seen.append((isinstance(x, ft.core.Tracer), isinstance(x, typing.ArrayLike), isinstance(x, typing.Array)))
+        return x
+
+    look(fnp.ones(2))
+    ft.grad(look)(1.0)
+    ft.jit(look)(1.0)
+    assert seen == [(False, True, True), (True, True, True), (True, True, True)]
+    assert isinstance(1.0, typing.ArrayLike)
+    assert not isinstance([1.0], typing.ArrayLike)
+
+
+def test_an_interpreter():
+    """As JAX's documentation writes them: over equations, by the primitives' names and params."""
+    inverses = {ft.lax.exp_p: ft.lax.log_p, ft.lax.neg_p: ft.lax.neg_p}
+
+    def inverse(fun):
+        def inverted(y):
+            closed = ft.make_jaxpr(fun)(y)
+            env = {closed.jaxpr.outvars[0]: y}
+            for eqn in reversed(closed.jaxpr.eqns):
+                (operand,), params = eqn.invars, eqn.primitive.get_bind_params(eqn.params)[1]
+                env[operand] = inverses[eqn.primitive].bind(env[eqn.outvars[0]], **params)
+            return env[closed.jaxpr.invars[0]]
+
+        return inverted
+
+    f = lambda x: np.exp(-x)
+    np.testing.assert_allclose(inverse(f)(f(0.3)), 0.3)
+    np.testing.assert_allclose(ft.jit(ft.grad(inverse(f)))(0.5), -2.0)
+    closed = ft.make_jaxpr(lambda x: x * 2)(1.0)
+    assert closed.eqns[0].invars[1].val == 2.0
+    with pytest.raises(errors.ArgumentError, match="the jaxpr takes 1 args, got 2"):
+        ft.core.eval_jaxpr(closed.jaxpr, closed.literals, 1.0, 2.0)
+    with pytest.raises(AttributeError, match="nothing_p"):
+        ft.lax.nothing_p  # noqa: B018
+
+
+def test_errors_by_their_names_in_jax():
+    """Every name of jax.errors but that of symbolic dimensions."""
+    for name in (
+        "ConcretizationTypeError", "JAXIndexError", "JAXTypeError", "JaxRuntimeError", "JaxprTypeError",
+        "KeyReuseError", "NonConcreteBooleanIndexError", "TracerArrayConversionError", "TracerBoolConversionError",
+        "TracerIntegerConversionError", "UnexpectedTracerError",
+    ):  # fmt: skip
+        assert issubclass(getattr(errors, name), errors.FunctransError)
+    with pytest.raises(errors.ConcretizationTypeError):
+        ft.jit(float)(1.0)
+
+
+def test_log(caplog):
+    with caplog.at_level(logging.INFO, "functrans.debug"):
+        ft.jit(lambda x: ft.debug.log("x = {x:.2f}", x=x * 2))(1.5)
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [("INFO", "x = 3.00")]
+    with pytest.raises(errors.ArgumentError, match="debug.log: the format"):
+        ft.debug.log("{}")
+
+
+def test_placement_is_refused():
+    with pytest.raises(errors.ArgumentError, match="does not take sharding='x': a program runs on one device"):
+        ft.ShapeDtypeStruct((2,), float, sharding="x")
