@@ -14,8 +14,8 @@ from typing import Any, overload
 
 import numpy as np
 
+import functrans.api.devices as devices  # the module: the package has a function of this name
 from functrans import config
-from functrans.api import devices
 from functrans.api.flattening import Flat, any_tracer, argument_names, check_leaf, name_of
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct
