@@ -93,6 +93,10 @@ class StaticArgumentError(ArgumentError, TypeError):
     """A static argument of `jit` that cannot be hashed."""
 
 
+class KeywordError(ArgumentError, TypeError):
+    """A function was called with arguments that are not those of its signature."""
+
+
 class AxesError(ArgumentError):
     """`in_axes`, `out_axes` or mapped sizes that do not fit the arguments of `vmap`."""
 

@@ -26,8 +26,8 @@ from functrans.core.avals import ShapedArray, aval_of, bfloat16, is_array_like, 
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import Tracer
 from functrans.core.watching import check_results
-from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax import corners
+from functrans.errors import DTypeError, ShapeError
+from functrans.lax import corners, options
 from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import concatenate
@@ -56,13 +56,8 @@ class Elementwise(Primitive):
         super().__init__(name)
         self._ufunc = ufunc
         self._corrected = evaluate
-        operands = ["x"] if (ufunc.nin if isinstance(ufunc, np.ufunc) else len(derivatives)) == 1 else ["x1", "x2"]
-        self.__signature__ = inspect.Signature(
-            [
-                *[inspect.Parameter(operand, inspect.Parameter.POSITIONAL_ONLY) for operand in operands],
-                inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD),
-            ]
-        )
+        count = ufunc.nin if isinstance(ufunc, np.ufunc) else len(derivatives)
+        self.__signature__ = options.signature(options.operand_names(count))
         self.expr = {"": expr} if isinstance(expr, str) else expr
         self.derivatives = derivatives
         self.keeps_weak = weak
@@ -85,17 +80,21 @@ class Elementwise(Primitive):
             self._ufunc = inspect.unwrap(getattr(importlib.import_module(module), function))
         return self._ufunc
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         ufunc = self.ufunc
-        if len(args) != getattr(ufunc, "nin", len(args)):  # NumPy would write into one too many
-            raise DTypeError(f"{self.name} takes {ufunc.nin} operand{'s' * (ufunc.nin > 1)}, got {len(args)}")
+        if len(args) != getattr(ufunc, "nin", len(args)):
+            args, kwargs = options.with_out(self.name, ufunc.nin, 1, args, kwargs)
+        if kwargs:
+            mask, kwargs = options.split_mask(kwargs)
+            if mask is not None:
+                return options.masked(self.name, lambda *xs: self(*xs, **kwargs), args, mask)
         for a in args:
             if isinstance(a, Tracer):
-                return self.bind(*promote(self.name, ufunc, args, **options))
+                return self.bind(*promote(self.name, ufunc, args, **kwargs))
         try:
-            out = wrap(ufunc(*args, **options) if options or self._corrected is None else self._corrected(*args))
+            out = wrap(ufunc(*args, **kwargs) if kwargs or self._corrected is None else self._corrected(*args))
         except (TypeError, ValueError):
-            avals = map(aval_of, promote(self.name, ufunc, args, **options))  # raises what tracing would say
+            avals = map(aval_of, promote(self.name, ufunc, args, **kwargs))  # raises what tracing would say
             self._abstract_eval(*avals)
             raise
         out = wrap(in_bfloat16(self._corrected or ufunc, args, out))
@@ -192,18 +191,27 @@ def broadcast_shapes(what: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int,
 
 
 @cache
-def loop_dtypes(name: str, ufunc: Any, types: tuple[Any, ...], out: Any = None) -> tuple[np.dtype, ...]:
+def loop_dtypes(
+    name: str, ufunc: Any, types: tuple[Any, ...], out: Any = None, casting: Any = None
+) -> tuple[np.dtype, ...]:
     """The dtypes of NumPy's loop for operands of these dtypes; `int`, `float`, `complex` stand for Python scalars.
 
-    `out` is a dtype that the results must have.
+    `out` is a dtype that the results must have, `casting` says what may be done to the operands for it.
     """
     if bfloat16 in types:  # ml_dtypes takes Python's floats for float32: here they are weak, as everywhere
         types = tuple(bfloat16 if t is int or t is float else t for t in types)
-    chosen = {} if out is None else {"signature": (*[None] * ufunc.nin, *[np.dtype(out)] * ufunc.nout)}
+    chosen: dict[str, Any] = {} if casting is None else {"casting": casting}
+    if out is not None:
+        chosen["signature"] = (*[None] * ufunc.nin, *[np.dtype(out)] * ufunc.nout)
     try:
         loop = ufunc.resolve_dtypes((*types, *[None] * ufunc.nout), **chosen)
     except TypeError:
         given = ", ".join(getattr(t, "__name__", str(t)) for t in types)
+        if out is not None or casting is not None:
+            raise DTypeError(
+                f"{name} with {f'dtype={np.dtype(out)}' if out is not None else f'casting={casting!r}'} does not take "
+                f"operands of type ({given}) by the casting rule {casting or 'same_kind'!r}; convert them by astype"
+            ) from None
         raise DTypeError(f"{name} is not defined for operands of type ({given})") from None
     if types and all(t == bfloat16 for t in types) and all(d in (np.float32, np.float64) for d in loop):
         return (bfloat16,) * len(loop)  # a function without a loop of its own for it: computed in float32, rounded
@@ -216,35 +224,21 @@ def weak_type(value: Any) -> Any:
     return _PYTHON_TYPES[aval.dtype.kind] if aval.weak else aval.dtype
 
 
-def promote(name: str, ufunc: Any, args: Sequence[Any], **options: Any) -> list[Any]:
-    """Operands converted to the dtypes of NumPy's loop for them. `options` are a ufunc's keyword arguments."""
+def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[Any]:
+    """Operands converted to the dtypes of NumPy's loop for them. `kwargs` are a ufunc's keyword arguments."""
     args = [as_operand(name, a) for a in args]
     types = tuple(weak_type(a) for a in args)
-    if options:
-        dtype = _loop_option(name, options)
-        if dtype is not None:
-            return [convert_element_type(a, d) for a, d in zip(args, loop_dtypes(name, ufunc, types, np.dtype(dtype)))]
+    if kwargs:
+        dtype, casting = options.loop(name, kwargs)
+        if dtype is not None or casting is not None:
+            loop = loop_dtypes(name, ufunc, types, None if dtype is None else np.dtype(dtype), casting)
+            return [convert_element_type(a, d) for a, d in zip(args, loop)]
     weak = all(isinstance(t, type) for t in types)
     loop = loop_dtypes(name, ufunc, tuple(np.dtype(t) for t in types) if weak else types)
     return [
         a if t == d and not isinstance(t, type) else convert_element_type(a, d, weak=weak)
         for a, t, d in zip(args, types, loop)
     ]
-
-
-def _loop_option(name: str, options: dict[str, Any]) -> Any:
-    """The `dtype` among a ufunc's keyword arguments; the error for those without a functional form."""
-    options = {k: v for k, v in options.items() if v is not None and k not in ("casting", "order", "subok")}
-    if options.pop("where", True) is not True:
-        raise ArgumentError(f"{name} of a traced array does not take where=: use where(condition, {name}(...), ...)")
-    if "out" in options:
-        raise ArgumentError(
-            f"{name} of a traced array does not take out=: results are new arrays; write y = {name}(...)"
-        )
-    dtype = options.pop("dtype", None)
-    if options:
-        raise ArgumentError(f"{name} takes no argument {', '.join(sorted(options))}")
-    return dtype
 
 
 def from_outside(value: Any) -> Any:

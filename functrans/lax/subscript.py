@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.array import wrap
+from functrans.core.array import wrap as as_array
 from functrans.core.avals import aval_of, is_array_like, kind_of
+from functrans.core.placement import refuse_placement
 from functrans.core.trace import StagedTracer, Tracer
 from functrans.errors import (
     ArgumentError,
@@ -23,6 +24,7 @@ from functrans.errors import (
     DTypeError,
     IndexOutOfBoundsError,
     IndexTypeError,
+    KeywordError,
     NonConcreteBooleanIndexError,
     ShapeError,
 )
@@ -82,8 +84,8 @@ class Subscript:
         return tuple(out)
 
 
-def parse(index: Any, shape: tuple[int, ...], mode: str = "raise") -> Subscript:
-    """What an index means for an array of this shape, by NumPy's rules."""
+def parse(index: Any, shape: tuple[int, ...], mode: str = "raise", wrap: bool = True) -> Subscript:
+    """What an index means for an array of this shape, by NumPy's rules; `wrap=False`: negative indices lie outside."""
     items = _expand(index, shape)
     any_array = any(isinstance(i, _Flag) or (isinstance(i, _Advanced) and i.ndim) for i in items)
     ranges: list[Range] = []
@@ -107,16 +109,16 @@ def parse(index: Any, shape: tuple[int, ...], mode: str = "raise") -> Subscript:
             layout.append(axis)
         elif isinstance(item, int):
             size = shape[axis]
-            inside = -size <= item < size
+            inside = (-size if wrap else 0) <= item < size
             if not inside and mode == "raise":
                 raise out_of_bounds(item, axis, size)
             if any_array or not inside:
-                arrays.append((axis, np.int64(item)))
+                arrays.append((axis, np.int64(item) if wrap else from_front(np.int64(item), size, mode)))
             else:
                 fixed.append((axis, item % size))
         else:
             item.check(axis, shape[axis], mode)
-            arrays.append((axis, item.value))
+            arrays.append((axis, item.value if wrap else from_front(item.value, shape[axis], mode)))
         if isinstance(item, (_Advanced, _Flag)) or (isinstance(item, int) and any_array):
             places.append(position)
             if "batch" not in layout:
@@ -140,6 +142,14 @@ def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
         raise AxisError(
             f"shape mismatch: indexing arrays could not be broadcast together with shapes {given}"
         ) from None
+
+
+def from_front(index: Any, size: int, mode: str) -> Any:
+    """Indices where negative ones are out of bounds: what stands for those, in the mode that reads or writes them."""
+    if mode == "wrap":  # there they mean the same
+        return index
+    index = convert_element_type(index, np.int64)
+    return ew.where(ew.lt(index, 0), np.int64(0 if mode == "clip" else size), index)
 
 
 class _Advanced:
@@ -248,8 +258,8 @@ def _slice_indices(item: Any, size: int) -> tuple[int, int, int]:
 # ---------------------------------------------------------------- reading
 
 
-def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None) -> Any:
-    """`x[index]`, by NumPy's rules; `mode` says what indices out of bounds mean.
+def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None, wrap: bool = True) -> Any:
+    """`x[index]`, by NumPy's rules; `mode` says what indices out of bounds mean, `wrap=False` that negative ones are.
 
     >>> import numpy as np
     >>> from functrans.lax.subscript import getitem
@@ -257,13 +267,13 @@ def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None) -> 
     Array([0, 2])
     """
     shape = aval_of(x).shape
-    if not _has_tracer(x, index) and mode == "raise":
+    if not _has_tracer(x, index) and mode == "raise" and wrap:
         try:
-            return wrap(np.asarray(x)[index])
+            return as_array(np.asarray(x)[index])
         except (IndexError, TypeError) as error:
             parse(index, shape)  # raises what tracing would say
             raise IndexOutOfBoundsError(str(error)) from None
-    s = parse(index, shape, mode)
+    s = parse(index, shape, mode, wrap)
     if 0 in s.batch and not s.arrays:
         return full(s.shape(), 0, aval_of(x).dtype)
     bounds = {r.axis: r.bounds() for r in s.ranges}
@@ -322,6 +332,9 @@ class Place:
     `mode` says what indices out of bounds mean: `raise` an IndexError (the default), `drop` (or `fill`) leaves such
     updates out, `clip` and `wrap` move them inside, `promise_in_bounds` says that there are none. Where an index occurs
     twice, `add`, `multiply`, `min` and `max` take both updates, `set` one of them.
+
+    The other options are JAX's. `wrap_negative_indices=False` makes negative indices ones out of bounds (slices are as
+    ever); `indices_are_sorted` and `unique_indices` are promises; the second saves work in `divide` and `power`.
     """
 
     __slots__ = ("_index", "_x")
@@ -337,8 +350,8 @@ class Place:
         >>> fnp.arange(3.0).at[5].get(mode="fill", fill_value=-1.0)
         Array(-1.)
         """
-        _check_hints(hints)
-        return getitem(self._x, self._index, {None: "raise", "drop": "fill"}.get(mode, mode), fill_value)  # type: ignore[arg-type]
+        own: Any = {None: "raise", "drop": "fill"}.get(mode, mode)
+        return getitem(self._x, self._index, own, fill_value, _wraps(hints))
 
     def set(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """`x[index] = values`.
@@ -397,33 +410,40 @@ class Place:
         values = ew.as_operand("an update", values)
         dtype = ew.loop_dtypes(ufunc.__name__, ufunc, (ew.weak_type(self._x), ew.weak_type(values)))[1]
         place = IndexUpdate(full(aval_of(self._x).shape, 1, dtype))[self._index]
-        return IndexUpdate(place.multiply(values, mode=mode))[self._index].get(mode=_READ_MODE.get(mode, mode))
+        total = place.multiply(values, mode=mode, **hints)
+        return IndexUpdate(total)[self._index].get(mode=_READ_MODE.get(mode, mode), **hints)
 
     def _replace(self, change: Callable[[Any], Any], mode: str | None, hints: Any) -> Any:
-        return self._update("set", change(self.get(mode=_READ_MODE.get(mode, mode))), mode, hints)
+        return self._update("set", change(self.get(mode=_READ_MODE.get(mode, mode), **hints)), mode, hints)
 
     def _update(self, kind: str, values: Any, mode: str | None, hints: Any) -> Any:
-        _check_hints(hints)
+        own = _wraps(hints)
         mode = {None: "raise", "fill": "drop"}.get(mode, mode)
         if mode not in SCATTER_MODES:
             raise ArgumentError(f"mode of a write must be one of {', '.join(SCATTER_MODES)}, got {mode!r}")
-        if mode == "raise" and not _has_tracer(self._x, self._index) and not isinstance(values, Tracer):
+        if mode == "raise" and own and not _has_tracer(self._x, self._index) and not isinstance(values, Tracer):
             try:
                 return _update_plain(kind, self._x, self._index, values)
             except (TypeError, ValueError, IndexError):
                 update(kind, self._x, self._index, values, mode)  # raises what tracing would say
                 raise
-        return update(kind, self._x, self._index, values, mode)
+        return update(kind, self._x, self._index, values, mode, own)
 
 
 #: How a place is read that is to be written in a mode: elements that will be dropped may be any.
 _READ_MODE: dict[str | None, str] = {"drop": "clip", "fill": "clip"}
 
 
-def _check_hints(hints: dict[str, Any]) -> None:
-    unknown = set(hints) - {"indices_are_sorted", "unique_indices", "wrap_negative_indices", "out_sharding"}
+_HINTS = ("mode", "fill_value", "indices_are_sorted", "unique_indices", "wrap_negative_indices")
+
+
+def _wraps(hints: dict[str, Any]) -> bool:
+    """Whether negative indices count from the end; the error for options that there are not."""
+    unknown = set(hints) - {*_HINTS, "out_sharding"}
     if unknown:
-        raise ArgumentError(f"an update takes no option {', '.join(sorted(unknown))}")
+        raise KeywordError(f"x.at[...] takes no option {', '.join(sorted(unknown))}; there are {', '.join(_HINTS)}")
+    refuse_placement("x.at[...]", out_sharding=hints.get("out_sharding"))
+    return hints.get("wrap_negative_indices", True) is not False
 
 
 _PLAIN = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}
@@ -439,7 +459,7 @@ def _update_plain(kind: str, x: Any, index: Any, values: Any) -> Any:
             out[index] = _PLAIN[kind](out[index], values)
         else:
             _PLAIN[kind].at(out, index, values)
-    return wrap(out)
+    return as_array(out)
 
 
 def _is_basic(index: Any) -> bool:
@@ -447,10 +467,10 @@ def _is_basic(index: Any) -> bool:
     return all(i is None or i is Ellipsis or isinstance(i, (int, np.integer, Slice)) for i in items)
 
 
-def update(kind: str, x: Any, index: Any, values: Any, mode: str) -> Any:
+def update(kind: str, x: Any, index: Any, values: Any, mode: str, wrap: bool = True) -> Any:
     """`x` with `values` combined into `x[index]`; traced."""
     shape, dtype = aval_of(x).shape, aval_of(x).dtype
-    s = parse(index, shape, mode)
+    s = parse(index, shape, mode, wrap)
     values = convert_element_type(ew.as_operand("an update", values), dtype)
     wanted = s.shape()
     extra = aval_of(values).ndim - len(wanted)

@@ -13,34 +13,35 @@ import numpy as np
 from functrans import lax
 from functrans.core.array import wrap
 from functrans.core.avals import aval_of, kind_of
+from functrans.core.placement import refuse_placement
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.elementwise import as_operand, from_outside
-from functrans.numpy.dispatch import creates, dtype_of, implements, on_cpu, operand, shape_of, unsupported, wrap_result
+from functrans.numpy.dispatch import creates, dtype_of, implements, on_cpu, operand, shape_of, wrap_result
 
 
 @creates(np.zeros)
-def zeros(shape: Any, dtype: Any = None, order: Any = None, *, device: Any = None, like: Any = None) -> Any:
+def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     on_cpu(device)
     return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
 
 
 @creates(np.ones)
-def ones(shape: Any, dtype: Any = None, order: Any = None, *, device: Any = None, like: Any = None) -> Any:
+def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     on_cpu(device)
     return lax.full(canonical_shape(shape), 1, float if dtype is None else dtype)
 
 
 @creates(np.empty)
-def empty(shape: Any, dtype: Any = None, order: Any = None, *, device: Any = None, like: Any = None) -> Any:
+def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     on_cpu(device)
     return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
 
 
 @creates(np.full)
 def full(
-    shape: Any, fill_value: Any, dtype: Any = None, order: Any = None, *, device: Any = None, like: Any = None
+    shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None
 ) -> Any:
     on_cpu(device)
     fill_value = as_operand("full", fill_value)
@@ -55,7 +56,7 @@ def _like(a: Any, dtype: Any, shape: Any) -> tuple[Any, Any]:
 
 @creates(np.zeros_like)
 def zeros_like(
-    a: Any, dtype: Any = None, order: Any = None, subok: Any = True, shape: Any = None, *, device: Any = None
+    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     on_cpu(device)
     return zeros(*_like(a, dtype, shape))
@@ -63,7 +64,7 @@ def zeros_like(
 
 @creates(np.ones_like)
 def ones_like(
-    a: Any, dtype: Any = None, order: Any = None, subok: Any = True, shape: Any = None, *, device: Any = None
+    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     on_cpu(device)
     return ones(*_like(a, dtype, shape))
@@ -71,15 +72,15 @@ def ones_like(
 
 @creates(np.empty_like)
 def empty_like(
-    a: Any, dtype: Any = None, order: Any = None, subok: Any = True, shape: Any = None, *, device: Any = None
+    prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     on_cpu(device)
-    return zeros(*_like(a, dtype, shape))
+    return zeros(*_like(prototype, dtype, shape))
 
 
 @creates(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = None, subok: Any = True, shape: Any = None, *,
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
     device: Any = None,
 ) -> Any:  # fmt: skip
     on_cpu(device)
@@ -168,7 +169,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 
 @creates(np.eye)
 def eye(
-    N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = None, *, device: Any = None, like: Any = None
+    N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C", *, device: Any = None, like: Any = None
 ) -> Any:
     on_cpu(device)
     n = operator.index(N)
@@ -178,12 +179,12 @@ def eye(
 
 
 @creates(np.identity)
-def identity(n: Any, dtype: Any = None, **options: Any) -> Any:
+def identity(n: Any, dtype: Any = None, *, like: Any = None) -> Any:
     return eye(n, dtype=float if dtype is None else dtype)
 
 
 @creates(np.tri)
-def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, **options: Any) -> Any:
+def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, *, like: Any = None) -> Any:
     n = operator.index(N)
     m = n if M is None else operator.index(M)
     row, column = (lax.broadcasted_iota(np.int64, (n, m), d) for d in (0, 1))
@@ -273,16 +274,25 @@ def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     return stack([lax.broadcasted_iota(dtype, shape, d) for d in range(len(shape))])
 
 
-def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0, **options: Any) -> Any:
+def array(
+    object: Any, dtype: Any = None, *, copy: bool | None = True, order: Any = "K", subok: bool = False, ndmin: int = 0,
+    ndmax: int = 0, like: Any = None, device: Any = None, out_sharding: Any = None,
+) -> Any:  # fmt: skip
     """An array of numbers, arrays, tracers, or nested lists of them.
 
     Unlike `numpy.array` it takes traced elements; that function cannot know of them.
+
+    Args:
+        ndmin, ndmax: the least number of axes, and (since NumPy 2.4) the most that nested lists make.
+        device: `"cpu"`.
+        order, subok, like: as NumPy has them for plain values; without effect on traced ones.
 
     >>> import functrans as ft, functrans.numpy as fnp
     >>> ft.grad(lambda x: fnp.array([x, 2 * x]).sum())(1.0)
     Array(3.)
     """
-    unsupported("array", **{k: v for k, v in options.items() if k == "out"})
+    on_cpu(device)
+    refuse_placement("array", out_sharding=out_sharding)
     if isinstance(object, (list, tuple)):
         from functrans.numpy.dispatch import has_tracer
 
@@ -291,7 +301,8 @@ def array(object: Any, dtype: Any = None, *, copy: bool = True, ndmin: int = 0, 
             out = out if dtype is None else lax.convert_element_type(out, dtype)
             return _at_least(out, ndmin)
     if not isinstance(object, Tracer):
-        return wrap_result(np.array(from_outside(object), dtype=dtype, copy=copy, ndmin=ndmin))
+        more: Any = {"ndmax": ndmax} if ndmax else {}
+        return wrap_result(np.array(from_outside(object), dtype=dtype, copy=copy, order=order, ndmin=ndmin, **more))
     out = (
         object
         if dtype is None and not object.aval.weak
@@ -306,8 +317,9 @@ def _at_least(x: Any, ndmin: int) -> Any:
 
 
 def asarray(
-    a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None
-) -> Any:
+    a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None,
+    out_sharding: Any = None,
+) -> Any:  # fmt: skip
     """An array-like as an array: without a copy where it is one (as `numpy.asarray`, for tracers too).
 
     Array-likes are lists, numbers, and what NumPy reads by the buffer protocol, `__array__`, or DLPack.
@@ -315,6 +327,7 @@ def asarray(
     from functrans.numpy.dispatch import has_tracer
 
     on_cpu(device)
+    refuse_placement("asarray", out_sharding=out_sharding)
     if isinstance(a, Tracer) or (isinstance(a, (list, tuple)) and has_tracer(a)):
         return array(a, dtype)
     return wrap_result(np.asarray(from_outside(a), dtype, order, copy=copy))
@@ -339,13 +352,13 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 asanyarray = ascontiguousarray = asarray
 
 
-def asfortranarray(a: Any, dtype: Any = None, **options: Any) -> Any:
+def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """An array in Fortran's order of memory, as `numpy.asfortranarray`; traced arrays have no order."""
     out = asarray(a, dtype)
     return out if isinstance(out, Tracer) else wrap(np.asfortranarray(out))
 
 
-def require(a: Any, dtype: Any = None, requirements: Any = None, **options: Any) -> Any:
+def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     """An array with properties of its memory, as `numpy.require`; traced arrays have none."""
     out = asarray(a, dtype)
     return out if isinstance(out, Tracer) else wrap(np.require(out, dtype, requirements))
@@ -360,16 +373,16 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
 
 
 @implements(np.copy)
-def copy(a: Any, order: Any = None, subok: Any = None) -> Any:
+def copy(a: Any, order: Any = "K", subok: Any = False) -> Any:
     return operand("copy", a)
 
 
-def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
+def fromfunction(function: Any, shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any) -> Any:
     """`function` called with the index arrays of `shape`, as `numpy.fromfunction`."""
     grids = indices(shape, dtype=dtype)
     return function(*[grids[i] for i in range(len(canonical_shape(shape)))], **kwargs)
 
 
-def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
+def frombuffer(buffer: Any, dtype: Any = None, count: int = -1, offset: int = 0, *, like: Any = None) -> Any:
     """A buffer's bytes as a vector, as `numpy.frombuffer`."""
-    return wrap(np.frombuffer(buffer, dtype, count, offset))
+    return wrap(np.frombuffer(buffer, float if dtype is None else dtype, count, offset))

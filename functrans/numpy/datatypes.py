@@ -27,7 +27,7 @@ class finfo:
     """The limits of a floating-point dtype, as Python numbers; what else `numpy.finfo` has is there too.
 
     Args:
-        type: a dtype of real or complex floats, or an array of one.
+        dtype: a dtype of real or complex floats, or an array of one.
 
     Attributes: `bits`, `dtype`, `eps`, `max`, `min`, `smallest_normal`.
 
@@ -43,8 +43,8 @@ class finfo:
     min: float
     smallest_normal: float
 
-    def __init__(self, type: Any, /):
-        dtype = _dtype(type)
+    def __init__(self, dtype: Any):
+        dtype = _dtype(dtype)
         if kind_of(dtype) not in "fc":
             raise DTypeError(f"finfo takes floating-point dtypes, got {dtype}; use iinfo for integers")
         self._info: Any = np.finfo(dtype) if dtype.kind in "fc" else importlib.import_module("ml_dtypes").finfo(dtype)
@@ -67,14 +67,14 @@ class iinfo(np.iinfo):
     127
     """
 
-    def __init__(self, type: Any, /):
-        dtype = _dtype(type)
+    def __init__(self, int_type: Any):
+        dtype = _dtype(int_type)
         if dtype.kind not in "iu":
             raise DTypeError(f"iinfo takes integer dtypes, got {dtype}; use finfo for floats")
         super().__init__(dtype)
 
 
-def can_cast(from_: Any, to: Any, /, casting: Any = "safe") -> bool:
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     """Whether a dtype, or that of an array, becomes another without loss, as `numpy.can_cast`."""
     return np.can_cast(_dtype(from_), np.dtype(to), casting)
 

@@ -8,6 +8,7 @@ result becomes an `Array`; so eager results are NumPy's by construction. The sam
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -17,10 +18,18 @@ import numpy as np
 from functrans import config
 from functrans.core.array import Array, wrap
 from functrans.core.avals import aval_of, kind_of
+from functrans.core.placement import refuse_placement
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.watching import check_results
-from functrans.errors import ArgumentError, ConcretizationError, DTypeError, FunctransError, IndexOutOfBoundsError
+from functrans.errors import (
+    ArgumentError,
+    ConcretizationError,
+    DTypeError,
+    FunctransError,
+    IndexOutOfBoundsError,
+    KeywordError,
+)
 from functrans.lax.elementwise import as_operand
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,19 +54,21 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
     plain = eager or numpy_function
 
     def register(traced: F) -> F:
-        TRACED[numpy_function] = traced
+        checked = TRACED[numpy_function] = _checked(numpy_function.__name__, traced)
         extra = frozenset(beyond)
 
         @functools.wraps(traced)
         def function(*args: Any, **kwargs: Any) -> Any:
+            if kwargs and "out_sharding" in kwargs:
+                refuse_placement(numpy_function.__name__, out_sharding=kwargs.pop("out_sharding"))
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
-                return traced(*args, **kwargs)
+                return checked(*args, **kwargs)
             if holds_bfloat16(args):  # NumPy would sum and mix them in their own precision
-                return traced(*args, **kwargs)
+                return checked(*args, **kwargs)
             try:
                 out = wrap_result(plain(*[_plain(a) for a in args], **kwargs))
             except Exception as error:
-                raise explained(error, traced, args, kwargs) from None
+                raise explained(error, checked, args, kwargs) from None
             if config.watched:
                 check_results(numpy_function.__name__, args, flatten(out)[0])
             return out
@@ -66,6 +77,28 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
         return function  # type: ignore[return-value]
 
     return register
+
+
+def _checked(name: str, traced: Callable[..., Any]) -> Callable[..., Any]:
+    """The traced form, with an error of ours for calls that do not fit its signature."""
+
+    @functools.wraps(traced)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return traced(*args, **kwargs)
+        except TypeError as error:
+            if isinstance(error, FunctransError):
+                raise
+            signature = inspect.signature(traced)
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as reason:
+                bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+                form = signature.replace(parameters=bare, return_annotation=signature.empty)
+                raise KeywordError(f"{name}: {reason}; it is called as {name}{form}") from None
+            raise
+
+    return function
 
 
 def holds_bfloat16(values: Any) -> bool:
@@ -91,16 +124,20 @@ def creates(numpy_function: Any) -> Callable[[F], F]:
     """The same for functions that make arrays from nothing: they are staged wherever a function is being staged."""
 
     def register(traced: F) -> F:
-        TRACED[numpy_function] = traced
+        checked = TRACED[numpy_function] = _checked(numpy_function.__name__, traced)
 
         @functools.wraps(traced)
         def function(*args: Any, **kwargs: Any) -> Any:
+            if kwargs and "out_sharding" in kwargs:
+                refuse_placement(numpy_function.__name__, out_sharding=kwargs.pop("out_sharding"))
+            if kwargs and "device" in kwargs:
+                on_cpu(kwargs.pop("device"))
             if current_staging() is not None or has_tracer(args) or has_tracer(kwargs.values()):
-                return traced(*args, **kwargs)
+                return checked(*args, **kwargs)
             try:
                 return wrap_result(numpy_function(*args, **kwargs))
             except Exception as error:
-                raise explained(error, traced, args, kwargs) from None
+                raise explained(error, checked, args, kwargs) from None
 
         function.__doc__ = _document(numpy_function, traced)
         return function  # type: ignore[return-value]
@@ -232,8 +269,10 @@ def unsupported(name: str, **options: Any) -> None:
 
 def on_cpu(device: Any) -> None:
     """Refuse a `device=` of NumPy's and the array API's other than the one there is."""
-    if device is not None and device != "cpu":
-        raise ArgumentError(f'arrays are on the device "cpu", not {device!r:.40}')
+    if device is not None and str(device) != "cpu":
+        raise ArgumentError(
+            f'arrays are made on the device "cpu", not {device!r:.40}; functrans.device_put copies them to a GPU'
+        )
 
 
 def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from functrans.core.array import wrap
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, AxisError, DTypeError, IndexTypeError, ShapeError
 from functrans.lax.indexing import take_along
-from functrans.lax.subscript import getitem
+from functrans.lax.subscript import from_front, getitem
 from functrans.numpy.dispatch import (
     dtype_of,
     implements,
@@ -54,12 +54,16 @@ def take(
     return lax.transpose(out_, order)
 
 
-@implements(np.take_along_axis, "mode", "fill_value")
-def take_along_axis(arr: Any, indices: Any, axis: Any = -1, mode: Any = None, fill_value: Any = None) -> Any:
+@implements(np.take_along_axis, "mode", "fill_value", "wrap_negative_indices")
+def take_along_axis(
+    arr: Any, indices: Any, axis: Any = -1, mode: Any = None, fill_value: Any = None, *,
+    wrap_negative_indices: bool | None = None,
+) -> Any:  # fmt: skip
     """
     Args:
         mode: what an index out of bounds does: `"raise"` (the default), `"clip"`, `"wrap"` or `"fill"`, which gives
             `fill_value`.
+        wrap_negative_indices: `False` makes negative indices ones out of bounds; they count from the end by default.
     """
     arr, indices = operand("take_along_axis", arr), operand("take_along_axis", indices)
     if axis is None:
@@ -73,6 +77,8 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1, mode: Any = None, fi
         raise IndexTypeError(f"take_along_axis: indices must be integers, got {aval_of(indices)}")
     mode = mode or ("raise" if fill_value is None else "fill")
     axis = normalize_axis(axis, len(shape_of(arr)))
+    if wrap_negative_indices is False:
+        indices = from_front(indices, shape_of(arr)[axis], mode)
     own, wanted = ([n for i, n in enumerate(shape_of(x)) if i != axis] for x in (arr, indices))
     try:
         rest = list(np.broadcast_shapes(tuple(own), tuple(wanted)))

@@ -188,13 +188,15 @@ def _check_casting(name: str, arrays: Any, dtype: Any, casting: Any) -> None:
         return
     for a in arrays if not isinstance(arrays, Tracer) else [arrays]:
         own = dtype_of(operand(name, a))
-        if not np.can_cast(own, dtype, casting or "same_kind"):
-            rule = casting or "same_kind"
+        if not np.can_cast(own, dtype, casting):
+            rule = casting
             raise DTypeError(f"{name}: {own} cannot be cast to {np.dtype(dtype)} by the rule {rule!r}")
 
 
 @implements(np.concatenate)
-def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
+def concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
+) -> Any:
     unsupported("concatenate", out=out)
     _check_casting("concatenate", arrays, dtype, casting)
     parts = _sequence("concatenate", arrays)
@@ -210,7 +212,7 @@ concat = concatenate
 
 
 @implements(np.stack)
-def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
+def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     unsupported("stack", out=out)
     _check_casting("stack", arrays, dtype, casting)
     parts = _sequence("stack", arrays)
@@ -223,12 +225,12 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
 
 
 @implements(np.vstack)
-def vstack(tup: Any, *, dtype: Any = None, casting: Any = None) -> Any:
+def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     return concatenate([atleast_2d(a) for a in _sequence("vstack", tup)], 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
-def hstack(tup: Any, *, dtype: Any = None, casting: Any = None) -> Any:
+def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     parts = [atleast_1d(a) for a in _sequence("hstack", tup)]
     return concatenate(parts, 0 if len(shape_of(parts[0])) == 1 else 1, dtype=dtype, casting=casting)
 

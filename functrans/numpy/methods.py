@@ -216,7 +216,7 @@ def _array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: 
     if kwargs.get("out") is not None:
         raise ArgumentError(
             f"numpy.{ufunc.__name__} with out= on a traced array: results are new arrays; write y = "
-            f"np.{ufunc.__name__}(...) "
+            f"np.{ufunc.__name__}(...), y = np.where(condition, np.{ufunc.__name__}(...), y) for where=condition "
             f"(and x = x + y for x += y where x is an ndarray).\nThe array is {self.describe()}"
         )
     kwargs.pop("out", None)

@@ -2,21 +2,123 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from functrans import lax
 from functrans.core.avals import aval_of
-from functrans.errors import ArgumentError, AxisError, ShapeError
-from functrans.lax import contraction
+from functrans.errors import ArgumentError, AxisError, DTypeError, KeywordError, ShapeError
+from functrans.lax import contraction, elementwise as ew, options
 from functrans.lax.elementwise import to_common_dtype
-from functrans.numpy.dispatch import implements, normalize_axis, operand, shape_of
+from functrans.numpy.dispatch import (
+    explained,
+    has_tracer,
+    holds_bfloat16,
+    implements,
+    normalize_axis,
+    operand,
+    shape_of,
+    unsupported,
+    wrap_result,
+)
 from functrans.numpy.manipulation import broadcast_arrays, moveaxis, ravel, stack
-from functrans.numpy.ufuncs import Ufunc, made_of_others
+from functrans.numpy.ufuncs import Ufunc
 
-matmul = Ufunc(np.matmul, contraction.matmul)
+_KEYWORDS = "out casting order dtype subok signature axes axis keepdims precision preferred_element_type".split()
+
+
+class Product(Ufunc):
+    """A ufunc of vectors and matrices: of their last axes, or those that `axes` or `axis` name.
+
+    Args:
+        axes: the axes of the vectors and matrices, a tuple of one or two for each operand and for the result.
+        axis: the axis of the vectors (`vecdot` alone), which `keepdims` leaves with size one.
+        dtype, casting: those of the product's loop.
+        precision: accepted for programs of JAX; products are computed in the operands' dtype.
+        preferred_element_type: the dtype of the sums and of the result, as in JAX.
+    """
+
+    def __init__(self, ufunc: Any, traced: Any, core: tuple[int, int, int]):
+        self._core = core  # how many axes the operands and the result have of their own
+        super().__init__(ufunc, traced)
+        self.__doc__ = f"{traced.__doc__}\n\n    {inspect.cleandoc(type(self).__doc__ or '')}"
+
+    def _signature(self) -> inspect.Signature:
+        own = [p for p in super()._signature().parameters.values() if p.name != "where"]
+        more = ("axes", "axis", "keepdims", "precision", "preferred_element_type")
+        defaults: dict[str, Any] = {"keepdims": False}
+        named = [inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(k)) for k in more]
+        return inspect.Signature([*own, *named])
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) != 2:
+            args, kwargs = options.with_out(self.__name__, 2, 1, args, kwargs)
+        precision, preferred = kwargs.pop("precision", None), kwargs.pop("preferred_element_type", None)
+        if self.ufunc is None or preferred is not None or has_tracer(args) or holds_bfloat16(args):
+            return self._traced(*args, precision=precision, preferred_element_type=preferred, **kwargs)
+        kwargs = {k: v for k, v in kwargs.items() if v is not None}
+        try:
+            return wrap_result(self.ufunc(*args, **kwargs))
+        except Exception as error:
+            raise explained(error, self._traced, args, kwargs) from None
+
+    def _traced(
+        self, x1: Any, x2: Any, /, *, axes: Any = None, axis: Any = None, keepdims: bool = False, precision: Any = None,
+        preferred_element_type: Any = None, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        name, vectors = self.__name__, self._core == (1, 1, 0)
+        if (axis is not None or keepdims) and not vectors:
+            raise KeywordError(f"{name} takes no axis= and keepdims=: they are for functions of two vectors")
+        options.check_keywords(name, kwargs, _KEYWORDS)
+        dtype, casting = options.loop(name, kwargs)
+        a, b = operand(name, x1), operand(name, x2)
+        if dtype is not None or casting is not None:
+            a, b = ew.promote(name, np.matmul, (a, b), dtype=dtype, casting=casting)
+        if preferred_element_type is not None:
+            a, b = (lax.convert_element_type(x, preferred_element_type) for x in (a, b))
+        if axes is None and axis is None and not keepdims:
+            return self.traced(a, b)
+        if axes is None:
+            axes = [(-1 if axis is None else axis,)] * 2
+        elif axis is not None:
+            raise KeywordError(f"{name}: axes and axis cannot be given together")
+        axes = self._axes(axes, [min(n, len(shape_of(x))) if n == 2 else n for n, x in zip(self._core, (a, b))])
+        if vectors and keepdims:
+            axes[2] = axes[0]
+        moved = [moveaxis(x, own, tuple(range(-len(own), 0))) for x, own in zip((a, b), axes)]
+        out = self.traced(*moved)
+        if keepdims:
+            out = lax.reshape(out, (*shape_of(out), 1))
+        return moveaxis(out, tuple(range(-len(axes[2]), 0)), axes[2]) if axes[2] else out
+
+    def _axes(self, axes: Any, core: list[int]) -> list[tuple[int, ...]]:
+        """`axes` as three tuples; that of a scalar result may be missing."""
+        name = self.__name__
+        core = [*core, self._core[2] if self._core != (2, 2, 2) else core[0] + core[1] - 2]
+        axes = list(axes) if isinstance(axes, (list, tuple)) else axes
+        if not isinstance(axes, list) or len(axes) not in ((2, 3) if not core[2] else (3,)):
+            raise ArgumentError(f"{name}: axes is a list of the axes of both operands and of the result, got {axes!r}")
+        out = [tuple(own) if isinstance(own, (tuple, list)) else (own,) for own in axes] + [()]
+        for own, n in zip(out, core):
+            if len(own) != n:
+                raise AxisError(f"{name}: axes={axes!r} must name {core[0]}, {core[1]} and {core[2]} axes")
+        return out[:3]
+
+
+def _product(ufunc: Any, core: tuple[int, int, int]) -> Callable[[Callable[..., Any]], Product]:
+    return lambda traced: Product(ufunc, traced, core)
+
+
+matmul = Product(np.matmul, contraction.matmul, (2, 2, 2))
+
+
+def _preferred(dtype: Any, *values: Any) -> tuple[Any, ...]:
+    """Operands in the dtype that JAX's `preferred_element_type` names."""
+    return values if dtype is None else tuple(lax.convert_element_type(x, dtype) for x in values)
 
 
 def _strong(name: str, a: Any, b: Any) -> list[Any]:
@@ -26,9 +128,15 @@ def _strong(name: str, a: Any, b: Any) -> list[Any]:
     )
 
 
-@implements(np.dot)
-def dot(a: Any, b: Any, out: Any = None) -> Any:
-    a, b = _strong("dot", a, b)
+@implements(np.dot, "precision", "preferred_element_type")
+def dot(a: Any, b: Any, out: Any = None, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """
+    Args:
+        precision: accepted for programs of JAX; products are computed in the operands' dtype.
+        preferred_element_type: the dtype of the sums and of the result, as in JAX.
+    """
+    unsupported("dot", out=out)
+    a, b = _preferred(preferred_element_type, *_strong("dot", a, b))
     n, m = len(shape_of(a)), len(shape_of(b))
     if not n or not m:
         return a * b
@@ -37,29 +145,36 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     return lax.dot_general(a, b, (((n - 1,), (m - 2 if m > 1 else 0,)), ((), ())))
 
 
-@implements(np.vdot)
-def vdot(a: Any, b: Any) -> Any:
-    return dot(ravel(lax.conj(operand("vdot", a))), ravel(operand("vdot", b)))
+@implements(np.vdot, "precision", "preferred_element_type")
+def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """`precision` and `preferred_element_type` are as for `dot`."""
+    a, b = ravel(lax.conj(operand("vdot", a))), ravel(operand("vdot", b))
+    return dot(a, b, preferred_element_type=preferred_element_type)
 
 
-@implements(np.inner)
-def inner(a: Any, b: Any) -> Any:
-    a, b = _strong("inner", a, b)
+@implements(np.inner, "precision", "preferred_element_type")
+def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """`precision` and `preferred_element_type` are as for `dot`."""
+    a, b = _preferred(preferred_element_type, *_strong("inner", a, b))
     n, m = len(shape_of(a)), len(shape_of(b))
     if not n or not m:
         return a * b
+    if shape_of(a)[-1] != shape_of(b)[-1]:
+        raise ShapeError(f"inner: shapes {shape_of(a)} and {shape_of(b)} do not fit: their last axes must be equal")
     return lax.dot_general(a, b, (((n - 1,), (m - 1,)), ((), ())))
 
 
 @implements(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
+    unsupported("outer", out=out)
     a, b = ravel(operand("outer", a)), ravel(operand("outer", b))
     return lax.reshape(a, (*shape_of(a), 1)) * b
 
 
-@implements(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    a, b = _strong("tensordot", a, b)
+@implements(np.tensordot, "precision", "preferred_element_type")
+def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """`precision` and `preferred_element_type` are as for `dot`."""
+    a, b = _preferred(preferred_element_type, *_strong("tensordot", a, b))
     n, m = len(shape_of(a)), len(shape_of(b))
     if isinstance(axes, (int, np.integer)):
         k = operator.index(axes)
@@ -74,13 +189,37 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return lax.dot_general(a, b, ((ca, cb), ((), ())))
 
 
-@implements(np.einsum)
-def einsum(subscripts: Any, /, *operands: Any, out: Any = None, optimize: Any = "auto", **options: Any) -> Any:
-    return contraction.einsum(subscripts, *operands, optimize=optimize)
+@implements(np.einsum, "precision", "preferred_element_type")
+def einsum(
+    subscripts: Any, /, *operands: Any, out: Any = None, dtype: Any = None, order: str = "K", casting: str = "safe",
+    optimize: Any = "auto", precision: Any = None, preferred_element_type: Any = None,
+) -> Any:  # fmt: skip
+    """`precision` and `preferred_element_type` are as for `dot`."""
+    unsupported("einsum", out=out)
+    if dtype is None and preferred_element_type is None:
+        return contraction.einsum(subscripts, *operands, optimize=optimize)
+    arrays = operands if isinstance(subscripts, str) else (subscripts, *operands)
+    taken = range(0, len(arrays), 1 if isinstance(subscripts, str) else 2)
+    values = [operand("einsum", arrays[i]) for i in taken if i + 1 < len(arrays) or isinstance(subscripts, str)]
+    if dtype is not None:
+        for x in values:
+            if not np.can_cast(aval_of(x).dtype, dtype, casting):  # type: ignore[arg-type]
+                raise DTypeError(
+                    f"einsum: an operand {aval_of(x)} does not become {np.dtype(dtype)} by casting={casting!r}"
+                )
+    values = [lax.convert_element_type(x, dtype if preferred_element_type is None else preferred_element_type)
+              for x in values]  # fmt: skip
+    if isinstance(subscripts, str):
+        return contraction.einsum(subscripts, *values, optimize=optimize)
+    full = list(arrays)
+    full[: 2 * len(values) : 2] = values
+    return contraction.einsum(*full, optimize=optimize)
 
 
-def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "greedy") -> Any:
+def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
     """The order in which `einsum` contracts, as `numpy.einsum_path`."""
+    if einsum_call:
+        raise ArgumentError("einsum_path: einsum_call is for NumPy's own use")
     return np.einsum_path(subscripts, *[np.broadcast_to(0.0, shape_of(x)) for x in operands], optimize=optimize)
 
 
@@ -94,18 +233,20 @@ def kron(a: Any, b: Any) -> Any:
     return lax.reshape(left * right, tuple(i * j for i, j in zip(sa, sb)))
 
 
-@implements(np.vecdot)
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+@_product(np.vecdot, (1, 1, 0))
+def vecdot(x1: Any, x2: Any, /) -> Any:
     """Dot products of vectors along an axis, the first conjugated, as `numpy.vecdot`."""
     from functrans.numpy.reductions import sum
 
-    a, b = (moveaxis(operand("vecdot", x), axis, -1) for x in (x1, x2))
+    a, b = operand("vecdot", x1), operand("vecdot", x2)
+    if not shape_of(a) or not shape_of(b):
+        raise ShapeError("vecdot takes vectors, got a scalar")
     if shape_of(a)[-1] != shape_of(b)[-1]:
         raise ShapeError(f"vecdot: vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} elements")
     return sum(lax.conj(a) * b, axis=-1, dtype=np.result_type(aval_of(a).dtype, aval_of(b).dtype))
 
 
-@made_of_others(getattr(np, "matvec", None))
+@_product(getattr(np, "matvec", None), (2, 1, 1))
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Matrices times vectors, `(..., m, n)` and `(..., n)`, as `numpy.matvec` (of NumPy 2.2)."""
     a, v = operand("matvec", x1), operand("matvec", x2)
@@ -115,7 +256,7 @@ def matvec(x1: Any, x2: Any, /) -> Any:
     return lax.reshape(out, shape_of(out)[:-1])
 
 
-@made_of_others(getattr(np, "vecmat", None))
+@_product(getattr(np, "vecmat", None), (1, 2, 1))
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Vectors, conjugated, times matrices, `(..., n)` and `(..., n, m)`, as `numpy.vecmat` (of NumPy 2.2)."""
     v, a = operand("vecmat", x1), operand("vecmat", x2)

@@ -296,7 +296,7 @@ def _distinct(x: Any, index: bool, inverse: bool, counts: bool, size: Any, fill_
     return unique(x, index, inverse, counts, equal_nan=False, **known_size)
 
 
-def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueAll:
+def unique_all(x: Any, *, size: int | None = None, fill_value: Any = None) -> UniqueAll:
     """The distinct elements in ascending order; the first index of each; which each element is; how many there are.
 
     Each NaN is distinct. As `numpy.unique_all`; `size` and `fill_value` are as for `unique`.
@@ -309,17 +309,17 @@ def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) ->
     return UniqueAll(value, first, lax.reshape(inverse, shape_of(x)), counts)
 
 
-def unique_counts(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
+def unique_counts(x: Any, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
     """The distinct elements and how many there are of each, as `numpy.unique_counts`; `size` as for `unique`."""
     return UniqueCounts(*_distinct(x, False, False, True, size, fill_value))
 
 
-def unique_inverse(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
+def unique_inverse(x: Any, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
     """The distinct elements and which of them each element is, as `numpy.unique_inverse`; `size` as for `unique`."""
     value, inverse = _distinct(x, False, True, False, size, fill_value)
     return UniqueInverse(value, lax.reshape(inverse, shape_of(x)))
 
 
-def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> Any:
+def unique_values(x: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
     """The distinct elements in ascending order, as `numpy.unique_values`; `size` as for `unique`."""
     return _distinct(x, False, False, False, size, fill_value)

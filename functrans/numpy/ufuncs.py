@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from functrans.core.array import wrap
 from functrans.core.avals import aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError
-from functrans.lax import elementwise as ew
+from functrans.lax import elementwise as ew, options
 from functrans.numpy.dispatch import dtype_of, explained, has_tracer, implements, known, operand, wrap_result
 
 # names of NumPy and of the Array API for the same rows
@@ -71,19 +72,32 @@ class Ufunc:
         self.plain = plain or ufunc
         self.traced = traced
         self.__doc__ = traced.__doc__
+        self._operands = len(inspect.signature(traced).parameters)
+        self.__signature__ = self._signature()
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def _signature(self) -> inspect.Signature:
+        return options.signature(options.operand_names(self._operands), 1 if self.ufunc is None else self.ufunc.nout)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) != self._operands:
+            results = 1 if self.ufunc is None else self.ufunc.nout
+            args, kwargs = options.with_out(self.__name__, self._operands, results, args, kwargs)
+        if kwargs:
+            mask, kwargs = options.split_mask(kwargs)
+            if mask is not None:
+                return options.masked(self.__name__, lambda *xs: self(*xs, **kwargs), args, mask)
         if self.ufunc is None or has_tracer(args):
-            return self._traced(*args, **options)
+            return self._traced(*args, **kwargs)
         try:
-            return wrap_result((self.ufunc if options else self.plain)(*args, **options))
+            return wrap_result((self.ufunc if kwargs else self.plain)(*args, **kwargs))
         except Exception as error:
-            raise explained(error, self._traced, args, options) from None
+            raise explained(error, self._traced, args, kwargs) from None
 
-    def _traced(self, *args: Any, dtype: Any = None, **options: Any) -> Any:
-        ew._loop_option(self.__name__, options)
-        if dtype is not None:
-            args = tuple(lax.convert_element_type(operand(self.__name__, x), dtype) for x in args)
+    def _traced(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            dtype, casting = options.loop(self.__name__, kwargs)
+            if dtype is not None or casting is not None:
+                args = tuple(ew.promote(self.__name__, self.ufunc, args, dtype=dtype, casting=casting))
         return self.traced(*args)
 
     def __repr__(self) -> str:
@@ -181,22 +195,33 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
 
 
 def _plain_clip(
-    a: Any, /, min: Any = None, max: Any = None, out: Any = None, *, a_min: Any = None, a_max: Any = None
+    a: Any, min: Any = None, max: Any = None, out: Any = None, *, a_min: Any = None, a_max: Any = None, **kwargs: Any
 ) -> Any:
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    return +np.asarray(a) if low is None and high is None and out is None else np.clip(a, low, high, out)
+    if out is None and kwargs.get("where", True) is not True:
+        return clip.__wrapped__(a, low, high, **kwargs)  # type: ignore[attr-defined]
+    plain = low is None and high is None and out is None and not kwargs
+    return +np.asarray(a) if plain else np.clip(a, low, high, out, **kwargs)
 
 
 @implements(np.clip, eager=_plain_clip)
-def clip(a: Any, /, min: Any = None, max: Any = None, out: Any = None, *, a_min: Any = None, a_max: Any = None) -> Any:
-    """The limits are `min` and `max`, or by NumPy's older names `a_min` and `a_max`; `None` stands for no limit."""
+def clip(
+    a: Any, min: Any = None, max: Any = None, out: Any = None, *, a_min: Any = None, a_max: Any = None, **kwargs: Any
+) -> Any:
+    """
+    Args:
+        min, max: the limits, also by NumPy's older names `a_min` and `a_max`; `None` stands for no limit.
+        kwargs: the keyword arguments of ufuncs.
+    """
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = operand("clip", a)
+    if out is not None:
+        kwargs = {**kwargs, "out": out}
     if low is None and high is None:
-        return ew.positive(a)
+        return ew.positive(a, **kwargs)
     if low is not None:
-        a = ew.max(a, low)
-    return a if high is None else ew.min(a, high)
+        a = ew.max(a, low, **kwargs)
+    return a if high is None else ew.min(a, high, **kwargs)
 
 
 @implements(np.round)
