@@ -83,7 +83,7 @@ class Elementwise(Primitive):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         ufunc = self.ufunc
         if len(args) != getattr(ufunc, "nin", len(args)):
-            args, kwargs = options.with_out(self.name, ufunc.nin, 1, args, kwargs)
+            raise options.wrong_number(self.name, ufunc.nin, len(args))
         if kwargs:
             mask, kwargs = options.split_mask(kwargs)
             if mask is not None:

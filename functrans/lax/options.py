@@ -25,7 +25,7 @@ def signature(operands: Sequence[str], outs: int = 1) -> Signature:
     return Signature(
         [
             *[Parameter(name, Parameter.POSITIONAL_ONLY) for name in operands],
-            Parameter("out", Parameter.POSITIONAL_OR_KEYWORD, default=None if outs == 1 else (None,) * outs),
+            Parameter("out", Parameter.KEYWORD_ONLY, default=None if outs == 1 else (None,) * outs),
             *[Parameter(k, Parameter.KEYWORD_ONLY, default=v) for k, v in defaults.items()],
             Parameter("signature", Parameter.KEYWORD_ONLY, default=None),
         ]
@@ -61,13 +61,9 @@ def check_keywords(name: str, options: dict[str, Any], keywords: Sequence[str] =
             raise KeywordError(f"{name} takes no argument {option!r}; keyword arguments are {', '.join(keywords)}")
 
 
-def with_out(name: str, operands: int, results: int, args: Sequence[Any], options: dict[str, Any]) -> tuple[Any, Any]:
-    """Arguments and keyword arguments of a call with too many or too few: results may be given after operands."""
-    extra = args[operands:]
-    if not 0 < len(extra) <= results or "out" in options:
-        raise DTypeError(f"{name} takes {operands} operand{'s' * (operands > 1)}, got {len(args)}")
-    out = extra[0] if results == 1 else (*extra, *[None] * (results - len(extra)))
-    return args[:operands], {**options, "out": out}
+def wrong_number(name: str, operands: int, given: int) -> DTypeError:
+    """The error for too many or too few operands; NumPy would write its results into those that are too many."""
+    return DTypeError(f"{name} takes {operands} operand{'s' * (operands > 1)}, got {given}")
 
 
 def split_mask(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

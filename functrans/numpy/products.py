@@ -56,7 +56,7 @@ class Product(Ufunc):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) != 2:
-            args, kwargs = options.with_out(self.__name__, 2, 1, args, kwargs)
+            raise options.wrong_number(self.__name__, 2, len(args))
         precision, preferred = kwargs.pop("precision", None), kwargs.pop("preferred_element_type", None)
         if self.ufunc is None or preferred is not None or has_tracer(args) or holds_bfloat16(args):
             return self._traced(*args, precision=precision, preferred_element_type=preferred, **kwargs)

@@ -80,8 +80,7 @@ class Ufunc:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) != self._operands:
-            results = 1 if self.ufunc is None else self.ufunc.nout
-            args, kwargs = options.with_out(self.__name__, self._operands, results, args, kwargs)
+            raise options.wrong_number(self.__name__, self._operands, len(args))
         if kwargs:
             mask, kwargs = options.split_mask(kwargs)
             if mask is not None:
