@@ -50,7 +50,11 @@ class NonConcreteBooleanIndexError(ConcretizationError, IndexError):
 
 
 class TracerItemAssignmentError(FunctransError, TypeError):
-    """`x[i] = v` on a traced array; arrays under a transformation are immutable."""
+    """`x[i] = v` where `x` or `v` is a traced array; arrays under a transformation are immutable."""
+
+
+class UnhashableTracerError(FunctransError, TypeError):
+    """A traced array as a key of a dict, an element of a set, or an argument of a cached function."""
 
 
 class UnexpectedTracerError(FunctransError, RuntimeError):
@@ -75,6 +79,10 @@ class CheckError(FunctransError, ValueError):
 
 class NonFiniteError(FunctransError, FloatingPointError):
     """NaN or an infinity among the results of an operation, under `config.debug_nans` or `config.debug_infs`."""
+
+
+class NoSuchAttributeError(FunctransError, AttributeError):
+    """A method or property that arrays, or places of arrays (`x.at[i]`), do not have."""
 
 
 class FrozenModuleError(FunctransError, AttributeError):

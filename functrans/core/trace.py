@@ -9,6 +9,8 @@ Python operators, methods and properties of tracers are installed by `functrans.
 
 from __future__ import annotations
 
+import dis
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,8 @@ from functrans import errors
 from functrans.core.adapters import adapt, adapters
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
-from functrans.core.source import Source, current_source, known_source
+from functrans.core.source import Source, current_source, is_internal, known_source
+from functrans.core.tracebacks import refused
 
 if TYPE_CHECKING:
     from functrans.core.primitive import Primitive
@@ -44,13 +47,15 @@ class Trace:
         raise NotImplementedError
 
 
+#: The instructions of Python that assign to elements.
+_STORES = {dis.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in dis.opmap}
+
+
 class Tracer:
     """A value inside a transformed function: it behaves as an array, and records or differentiates what is done."""
 
     __slots__ = ("__weakref__", "_trace")
     __array_priority__ = 1000.0
-    __hash__ = None  # type: ignore[assignment]
-
     _trace: Trace
     aval: ShapedArray
     has_value = False  # true of arrays on another device: their trace is the device
@@ -59,19 +64,36 @@ class Tracer:
         """The plain value of this tracer, or the error that Python's need for it deserves."""
         raise NotImplementedError
 
+    def _not_stored(self) -> None:
+        """The error for a value that `b[i] = x` of the caller would write into plain memory, without its derivative."""
+        frame = sys._getframe(2)
+        if frame.f_code.co_code[frame.f_lasti] in _STORES and not is_internal(frame.f_code.co_filename):
+            raise refused(
+                errors.TracerItemAssignmentError(
+                    "an element of a NumPy array was assigned a traced array, for which there is no place: instead of "
+                    "`b[i] = v` write `b = b.at[i].set(v)`, with b an array of functrans.numpy, or collect the values "
+                    "in a list for np.stack. Under grad without jit, float(v) is the number alone.\n"
+                    f"The value is {self.describe()}"
+                )
+            )
+
     def __bool__(self) -> bool:
+        self._not_stored()
         return bool(self.concrete(errors.TracerBoolConversionError, "a truth value"))
 
     def __int__(self) -> int:
+        self._not_stored()
         return int(self.concrete(errors.TracerIntegerConversionError, "an integer"))
 
     def __index__(self) -> int:
         return self.concrete(errors.TracerIntegerConversionError, "an integer").__index__()
 
     def __float__(self) -> float:
+        self._not_stored()
         return float(self.concrete(errors.ConcretizationError, "a float"))
 
     def __complex__(self) -> complex:
+        self._not_stored()
         return complex(self.concrete(errors.ConcretizationError, "a complex number"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
@@ -82,11 +104,32 @@ class Tracer:
             "look at values, return them, or run without jit (functrans.disable_jit)."
         )
 
+    def __hash__(self) -> int:
+        raise refused(
+            errors.UnhashableTracerError(
+                "a traced array has no value to find it by in a dict, a set or a cache of functools. Keep arrays in "
+                "lists; look values up in arrays (functrans.numpy.asarray(table)[x]), functions by "
+                "functrans.lax.switch(x, functions); or mark the argument as static (static_argnums or static_argnames "
+                f"of jit).\nThe array is {self.describe()}"
+            )
+        )
+
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise errors.TracerItemAssignmentError(
             "arrays inside a transformed function are immutable: instead of `x[i] = v` write `x = x.at[i].set(v)` "
             f"(and `x.at[i].add(v)` for `x[i] += v`).\nThe array is {self.describe()}"
         )
+
+    def __delitem__(self, index: Any) -> NoReturn:
+        raise errors.TracerItemAssignmentError(
+            "elements of an array cannot be deleted: write `x = functrans.numpy.delete(x, i)`.\n"
+            f"The array is {self.describe()}"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "aval":  # protocols that other libraries ask for
+            raise AttributeError(name)
+        raise errors.NoSuchAttributeError(f"arrays have no attribute {name!r}; the array is {self.aval}, and is traced")
 
     def __deepcopy__(self, memo: Any) -> Tracer:
         return self
@@ -168,13 +211,18 @@ class StagedTracer(Tracer):
             "Keep it an array (x.astype(...) instead of float(x)), or return it and convert outside; "
             "functrans.debug.print shows it.",
         )
-        raise error(
-            f"Python needs {need} here, but this value is only traced: it has no value yet.\n"
-            f"It is {self.describe()}\n{remedy}"
+        raise refused(
+            error(
+                f"Python needs {need} here, but this value is only traced: it has no value yet.\n"
+                f"It is {self.describe()}\n{remedy}"
+            )
         )
 
     def describe(self) -> str:
         return f"{self.aval} {self._trace.origin(self._var)}"
+
+
+StagedTracer.__name__ = "Traced"  # what Python's own errors call a value
 
 
 class StagingTrace(Trace):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from functrans.core.source import is_internal
+from functrans.errors import FunctransError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,13 +18,32 @@ R = TypeVar("R")
 
 class _Depth(threading.local):
     value = 0
+    refusal: FunctransError | None = None
 
 
 _depth = _Depth()
 
+#: How errors begin that NumPy raises in place of the one that a tracer raised when it was asked for its value.
+_REPLACED = ("setting an array element with a sequence", "expected a sequence of integers or a single integer, got")
+
+
+def refused(error: FunctransError) -> FunctransError:
+    """The error that says why a tracer gives no value, kept in case that NumPy raises one of its own for it."""
+    _depth.refusal = type(error)(*error.args)
+    return error
+
+
+def _replaced(error: Exception) -> FunctransError | None:
+    """The error in the place of which NumPy raised this one."""
+    if type(error) in (TypeError, ValueError) and str(error).startswith(_REPLACED):
+        return _depth.refusal
+    return None
+
 
 def api_boundary(fun: Callable[P, R]) -> Callable[P, R]:
     """Mark a public entry: an exception that leaves the outermost one shows only frames of the user's code.
+
+    Where NumPy was told by a tracer why it has no value, and raised an error of its own, the tracer's is raised.
 
     Set the environment variable `FUNCTRANS_TRACEBACK=full` to see every frame.
     """
@@ -31,9 +51,16 @@ def api_boundary(fun: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(fun)
     def entry(*args: P.args, **kwargs: P.kwargs) -> R:
         _depth.value += 1
+        if _depth.value == 1:
+            _depth.refusal = None
         try:
             return fun(*args, **kwargs)
         except Exception as error:
+            if _depth.value == 1 and (ours := _replaced(error)) is not None:
+                full = os.environ.get("FUNCTRANS_TRACEBACK") == "full"
+                raise ours.with_traceback(
+                    error.__traceback__ if full else user_traceback(error.__traceback__)
+                ) from None
             if _depth.value == 1 and os.environ.get("FUNCTRANS_TRACEBACK") != "full":
                 error.__traceback__ = user_traceback(error.__traceback__)
                 if error.__cause__ is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from functrans.errors import (
     IndexTypeError,
     KeywordError,
     NonConcreteBooleanIndexError,
+    NoSuchAttributeError,
     ShapeError,
 )
 from functrans.lax import elementwise as ew
@@ -322,6 +323,14 @@ class IndexUpdate:
     def __getitem__(self, index: Any) -> Place:
         return Place(self._x, index)
 
+    def __call__(self, *index: Any) -> NoReturn:
+        raise IndexTypeError("x.at takes its index in brackets: x.at[i].set(v), not x.at(i)")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in Place.__dict__:
+            raise NoSuchAttributeError(f"x.at.{name} has no place to act on: write x.at[i].{name}(v), or x.at[...]")
+        raise NoSuchAttributeError(f"x.at has no attribute {name!r}; it takes an index in brackets: x.at[i].set(v)")
+
     def __repr__(self) -> str:
         return f"<at of {self._x!r}>"
 
@@ -342,6 +351,14 @@ class Place:
     def __init__(self, x: Any, index: Any):
         self._x = x
         self._index = index
+
+    def __getattr__(self, name: str) -> NoReturn:
+        known = {"sub": "subtract", "div": "divide", "truediv": "divide", "pow": "power", "minimum": "min",
+                 "maximum": "max", "update": "set", "put": "set"}  # fmt: skip
+        advice = (
+            f"use {known[name]}" if name in known else f"there are {', '.join(n for n in dir(Place) if n[0] != '_')}"
+        )
+        raise NoSuchAttributeError(f"x.at[i] has no method {name!r}: {advice}")
 
     def get(self, *, mode: str | None = None, fill_value: Any = None, **hints: Any) -> Any:
         """`x[index]`, with a `mode` for indices out of bounds.

@@ -48,6 +48,9 @@ class TangentTracer(Tracer):
         return f"Traced<{self.aval}> with primal {self.primal!r}"
 
 
+TangentTracer.__name__ = "Traced"
+
+
 class TangentTrace(Trace):
     """Runs jvp rules; `linear` says that tangents are staged and must not reach the primal computation."""
 

@@ -71,6 +71,9 @@ class TaylorTracer(Tracer):
         return f"Traced<{self.aval}> with primal {self.primal!r}"
 
 
+TaylorTracer.__name__ = "Traced"
+
+
 class TaylorTrace(Trace):
     """Pushes series up to `order` through operations.
 
