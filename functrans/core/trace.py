@@ -126,10 +126,12 @@ class Tracer:
             f"The array is {self.describe()}"
         )
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name == "aval":  # protocols that other libraries ask for
-            raise AttributeError(name)
-        raise errors.NoSuchAttributeError(f"arrays have no attribute {name!r}; the array is {self.aval}, and is traced")
+    if not TYPE_CHECKING:  # else mypy would let every attribute pass
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_") or name == "aval":  # protocols that other libraries ask for
+                raise AttributeError(name)
+            raise errors.NoSuchAttributeError(f"arrays have no attribute {name!r}; the array is the traced {self.aval}")
 
     def __deepcopy__(self, memo: Any) -> Tracer:
         return self
