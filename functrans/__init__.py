@@ -76,7 +76,7 @@ __version__ = "0.1.0"
 
 _ON_DEMAND = (
     "checking", "checkpoint_policies", "config", "custom_batching", "custom_derivatives", "debug", "experimental",
-    "export", "flatten_util", "losses", "metrics", "nn", "ops", "optim", "random", "scipy", "testing", "train",
+    "export", "flatten_util", "image", "losses", "metrics", "nn", "ops", "optim", "random", "scipy", "testing", "train",
     "typing",
 )  # fmt: skip
 
