@@ -57,7 +57,7 @@ def to_device(value: Any, dtype: np.dtype | None = None) -> Any:
     if isinstance(value, DeviceArray):
         return value.data
     if _is_cuda(value):
-        return _runtime().xp.asarray(value)
+        return _runtime().adopt(value)
     return _runtime().upload(np.asarray(value, dtype))
 
 

@@ -111,3 +111,11 @@ FAMILIES = {
 
 #: Families that hold float64.
 WITH_DOUBLES = frozenset({"float64"})
+
+
+def assert_close(got, wanted):
+    """Whether results are those of the CPU, up to rounding."""
+    assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
+    tolerance = {np.dtype("f2"): 2e-3, np.dtype("f4"): 2e-5, np.dtype("c8"): 2e-5}.get(got.dtype, 1e-12)
+    scale = np.abs(np.asarray(wanted, np.complex128)).max(initial=1e-30)
+    np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance * min(float(scale), 1e3))

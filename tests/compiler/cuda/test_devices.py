@@ -10,7 +10,7 @@ import pytest
 
 FILES = sorted((Path(__file__).parent / "on_device").glob("test_*.py"))
 
-ON_DEVICE = "NUMBA_ENABLE_CUDASIM" in os.environ or "FUNCTRANS_TEST_GPU" in os.environ
+ON_DEVICE = {"NUMBA_ENABLE_CUDASIM", "FUNCTRANS_TEST_GPU", "FUNCTRANS_TEST_PTX"} & os.environ.keys()
 pytestmark = pytest.mark.skipif(ON_DEVICE, reason="this is a process for one device")
 
 

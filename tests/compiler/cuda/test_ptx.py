@@ -1,4 +1,4 @@
-"""The kernels of every family as PTX for two generations of GPUs: no GPU is needed to compile them."""
+"""The kernels of every family as PTX for two generations of GPUs, which a machine for PTX runs: no GPU is needed."""
 
 import importlib.util
 import os
@@ -6,13 +6,16 @@ import re
 
 import numpy as np
 import pytest
-from families import FAMILIES, WITH_DOUBLES
+from emulation import Emulator
+from families import FAMILIES, WITH_DOUBLES, assert_close
+from ptx_machine import Fault, Program
 
 import functrans as ft
 from functrans import config
 from functrans.compiler import plan as p
 from functrans.compiler.cuda import kernels
-from functrans.compiler.cuda.program import lower
+from functrans.compiler.cuda.program import DeviceProgram, lower
+from functrans.compiler.cuda.schedule import Limits
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed"),
@@ -59,6 +62,47 @@ def test_family(name):
                 for access, word in (("ld", f"load{text.width}"), ("st", f"store{text.width}")):
                     if f"{word}(" in text.source:
                         assert re.search(rf"{access}\.global\.(v2|v4|b32)", ptx)
+
+
+def run(program, args):
+    return [program.runtime.download(out) for out in program(*map(program.runtime.upload, map(np.asarray, args)))]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_family_runs(name):
+    """With the grids of a GPU; then with small ones, for several turns, and memory that is not aligned to vectors."""
+    function, args, _ = FAMILIES[name]
+    wanted = ft.tree.leaves(ft.jit(function)(*args))
+    emulator = Emulator()
+    program = DeviceProgram(plan_of(function, args), emulator)
+    for got, value in zip(run(program, args), wanted, strict=True):
+        assert_close(got, value)
+    emulator.limits = Limits(threads=64, most_threads=64, blocks=1)
+    emulator.alignment = 8
+    program = DeviceProgram(program.plan, emulator)
+    for got, value in zip(run(program, args), wanted, strict=True):
+        assert_close(got, value)
+
+
+def test_faults_are_found():
+    """The machine is no good if it takes everything."""
+
+    def fault(name, change=lambda ptx: ptx, shorter=0, moved=0):
+        function, args, _ = FAMILIES[name]
+        emulator, plan = Emulator(), plan_of(function, args)
+        (kernel,) = plan.kernels
+        x, out = emulator.upload(args[0]), emulator.empty(plan.outputs[0].aval.shape, plan.outputs[0].aval.dtype)
+        program = Program(change(kernels.ptx_of(kernel.source, (9, 0)).decode()))
+        arrays = [out if v in kernel.writes else x for v in kernel.buffers]
+        places = [(emulator.address(a), a.nbytes - shorter) for a in arrays]
+        with pytest.raises(Fault) as caught:
+            program.launch((1, 1), (256, 1), [*(a + moved for a, _ in places), *kernel.sizes], places)
+        return str(caught.value)
+
+    assert "outside of" in fault("affine", shorter=4)
+    assert "not aligned" in fault("affine", moved=4)
+    assert "another one wrote" in fault("sum", lambda ptx: ptx.replace("bar.sync", "// "))
+    assert "in its mask" in fault("sum", lambda ptx: re.sub(r"(mov\.u32 \t%r\d+), -1;", r"\1, 1;", ptx))
 
 
 @pytest.mark.parametrize("name", ["random_normal"])
