@@ -139,11 +139,11 @@ def dtype_name(dtype: np.dtype) -> str:
 
 def aval_of(value: Any) -> ShapedArray:
     """The abstract value of an array, a tracer, a scalar or a `ShapeDtypeStruct`."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return ShapedArray(value.shape, value.dtype)
     aval = getattr(value, "aval", None)
     if aval is not None:
         return aval
-    if isinstance(value, (np.ndarray, np.generic)):
-        return ShapedArray(value.shape, value.dtype)
     weak = _WEAK_TYPES.get(type(value))
     if weak is not None:
         return ShapedArray((), weak, True)

@@ -92,16 +92,16 @@ class Primitive:
         for a in args:
             if isinstance(a, Tracer) and (trace is None or a._trace.level > trace.level):
                 trace = a._trace
-        if self.multiple_results and bound_axes() and (names := axis_names(self, params)):
-            staging = current_staging()
-            if staging is not None and (trace is None or trace.level < needs_level(names)):
-                trace = staging  # collectives within: its results differ from example to example
-        if self.effect and _muted.on and not params.get("out_avals"):
-            return []
-        if self.effect or self.multiple_results:
+        if self.multiple_results or self.effect:
+            if self.multiple_results and bound_axes() and (names := axis_names(self, params)):
+                staging = current_staging()
+                if staging is not None and (trace is None or trace.level < needs_level(names)):
+                    trace = staging  # collectives within: its results differ from example to example
+            if self.effect and _muted.on and not params.get("out_avals"):
+                return []
             staging = current_staging()
             if staging is not None and (trace is None or trace.level < staging.level) and has_effect(self, params):
-                trace = staging  # it happens when the function that is being staged runs, whatever its operands are
+                trace = staging  # it happens when the staged function runs, whatever its operands are
         if trace is not None:
             staging = current_staging()
             if staging is not None and staging.absorbs and trace.level < staging.level:

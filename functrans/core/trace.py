@@ -152,15 +152,18 @@ class Tracer:
         return format(self.concrete(errors.ConcretizationError, f"a value to format as {spec!r}"), spec)
 
 
-@contextmanager
-def deeper() -> Iterator[int]:
-    """A level for a new trace, valid inside the block."""
-    if adapters:
-        adapt()
-    _state.level += 1
-    try:
-        yield _state.level
-    finally:
+class deeper:
+    """A context manager that gives a level for a new trace, valid inside the block."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> int:
+        if adapters:
+            adapt()
+        _state.level += 1
+        return _state.level
+
+    def __exit__(self, *error: object) -> None:
         _state.level -= 1
 
 
@@ -283,10 +286,20 @@ class StagingTrace(Trace):
     def add_eqn(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         atoms = [self.atom(a) for a in args]
         out = primitive.abstract_eval(*[a.aval for a in atoms], **params)
-        outvars = [Var(aval) for aval in out] if primitive.multiple_results else [Var(out)]
+        if not primitive.multiple_results:
+            return self._append(primitive, atoms, params, [out])[0]
+        return self._append(primitive, atoms, params, out)
+
+    def record(self, primitive: Primitive, args: Sequence[Any], aval: ShapedArray, **params: Any) -> StagedTracer:
+        """The equation of an operation whose result is known to be of this type."""
+        return self._append(primitive, [self.atom(a) for a in args], params, [aval])[0]
+
+    def _append(
+        self, primitive: Primitive, atoms: Sequence[Atom], params: dict[str, Any], avals: Sequence[ShapedArray]
+    ) -> list[StagedTracer]:
+        outvars = [Var(aval) for aval in avals]
         self.eqns.append(Eqn(primitive, atoms, outvars, params, current_source() if self.sources else known_source()))
-        tracers = [StagedTracer(self, v) for v in outvars]
-        return tracers if primitive.multiple_results else tracers[0]
+        return [StagedTracer(self, v) for v in outvars]
 
     def finish(self, outs: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
         """Close the trace: the jaxpr and the values of its constvars."""

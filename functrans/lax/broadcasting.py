@@ -12,15 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.array import wrap
+from functrans.core.array import Array, wrap
 from functrans.core.avals import ShapedArray, aval_of, bfloat16
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import DTypeError, ShapeError
 from functrans.transforms.jvp import Constant
+from functrans.transforms.recording import linearize_unary
 from functrans.transforms.taylor import termwise
 from functrans.transforms.transpose import is_linear
 
 Shape = tuple[int, ...]
+
+
+def linear_unary(primitive: Primitive) -> None:
+    """Give a primitive that is linear in its one operand its rules for derivatives."""
+    primitive.jvp = lambda p, t, **params: (primitive.bind(p[0], **params), primitive.bind(t[0], **params))
+    primitive.linearize = linearize_unary(primitive)
+    termwise(primitive)
+
 
 # ---------------------------------------------------------------- constant
 
@@ -111,12 +120,8 @@ def _broadcast_lower(k: Any, idx: Any, x: Any, *, shape: Shape, broadcast_dimens
 broadcast_in_dim_p = Primitive("broadcast_in_dim")
 broadcast_in_dim_p.impl = _broadcast_impl
 broadcast_in_dim_p.abstract_eval = _broadcast_abstract
-broadcast_in_dim_p.jvp = lambda p, t, **params: (
-    broadcast_in_dim_p.bind(p[0], **params),
-    broadcast_in_dim_p.bind(t[0], **params),
-)
+linear_unary(broadcast_in_dim_p)
 broadcast_in_dim_p.transpose = _broadcast_transpose
-termwise(broadcast_in_dim_p)
 broadcast_in_dim_p.batch = _broadcast_batch
 broadcast_in_dim_p.lower = _broadcast_lower
 
@@ -132,6 +137,13 @@ def _sum_abstract(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
 
 
 def _sum_transpose(ct: Any, x: Any, *, axes: tuple[int, ...]) -> list[Any]:
+    shape = x.aval.shape
+    if (
+        len(axes) == len(shape) and isinstance(ct, (np.ndarray, np.generic)) and ct.dtype.char in "fd"
+    ):  # what `broadcast_to` gives, at once
+        filled = np.ndarray(shape, ct.dtype, ct, 0, (0,) * len(shape)).view(Array)
+        filled.flags.writeable = False
+        return [filled]
     kept = tuple(i for i in range(x.aval.ndim) if i not in axes)
     return [broadcast_in_dim_p.bind(ct, shape=x.aval.shape, broadcast_dimensions=kept)]
 
@@ -156,9 +168,8 @@ def _sum_impl(x: Any, *, axes: Sequence[int]) -> Any:
 reduce_sum_p = Primitive("reduce_sum")
 reduce_sum_p.impl = _sum_impl
 reduce_sum_p.abstract_eval = _sum_abstract
-reduce_sum_p.jvp = lambda p, t, *, axes: (reduce_sum_p.bind(p[0], axes=axes), reduce_sum_p.bind(t[0], axes=axes))
+linear_unary(reduce_sum_p)
 reduce_sum_p.transpose = _sum_transpose
-termwise(reduce_sum_p)
 reduce_sum_p.batch = batch_reduction(reduce_sum_p)
 reduce_sum_p.reduction = Reduction("add", lambda dtype: dtype.type(0))
 

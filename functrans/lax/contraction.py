@@ -36,6 +36,7 @@ from functrans.lax.elementwise import (
 from functrans.lax.reductions import cumsum
 from functrans.lax.structural import reshape, slice_in_dim, transpose
 from functrans.transforms.batching import move_axis
+from functrans.transforms.recording import recorder
 from functrans.transforms.taylor import product
 from functrans.transforms.transpose import is_linear
 
@@ -113,8 +114,8 @@ def _dot_impl(a: Any, b: Any, *, dimension_numbers: DimensionNumbers, preferred_
         wide = (x.astype(np.float32) for x in (a, b))
         out = _dot_impl(*wide, dimension_numbers=dimension_numbers, preferred_element_type=None)
         return wrap(out.astype(bfloat16))
-    if not ba and a.ndim <= 2 and b.ndim <= 2 and ca == (a.ndim - 1,) and cb == (0,) and a.dtype == b.dtype:
-        return wrap(np.dot(a, b))
+    if not ba and len(ca) == 1 and a.ndim <= 2 and b.ndim <= 2 and a.dtype == b.dtype:
+        return wrap(np.dot(a if ca[0] == a.ndim - 1 else a.T, b if cb[0] == 0 else b.T))
     fa, fb = _free(a.ndim, ca, ba), _free(b.ndim, cb, bb)
     out = _dot_abstract(aval_of(a), aval_of(b), dimension_numbers=dimension_numbers, preferred_element_type=None).shape
     batch = tuple(a.shape[d] for d in ba)
@@ -136,6 +137,20 @@ def _dot_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     if tb is not None:
         terms.append(dot_general_p.bind(a, tb, **params))
     return out, terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+
+def _dot_linearize(primals: Any, tangents: Any, **params: Any) -> Any:
+    trace = recorder(primals, tangents)
+    if trace is None:
+        return _dot_jvp(primals, tangents, **params)
+    (a, b), (ta, tb) = primals, tangents
+    out = dot_general_p.bind(a, b, **params)
+    aval = ShapedArray(out.shape, out.dtype)
+    left = None if ta is None else trace.record(dot_general_p, (ta, b), aval, **params)
+    right = None if tb is None else trace.record(dot_general_p, (a, tb), aval, **params)
+    if left is not None and right is not None:
+        return out, trace.record(add, (left, right), aval)
+    return out, right if left is None else left
 
 
 def _dot_transpose(ct: Any, a: Any, b: Any, *, dimension_numbers: DimensionNumbers, **params: Any) -> list[Any]:
@@ -185,6 +200,7 @@ dot_general_p = Primitive("dot_general")
 dot_general_p.impl = _dot_impl
 dot_general_p.abstract_eval = _dot_abstract
 dot_general_p.jvp = _dot_jvp
+dot_general_p.linearize = _dot_linearize
 dot_general_p.transpose = _dot_transpose
 product(dot_general_p)
 dot_general_p.batch = _dot_batch

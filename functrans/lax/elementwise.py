@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from functrans import config
-from functrans.core.array import in_bfloat16, wrap
+from functrans.core.array import Array, in_bfloat16, wrap
 from functrans.core.avals import ShapedArray, aval_of, bfloat16, is_array_like, kind_of
 from functrans.core.primitive import Axis, Primitive, zeros
-from functrans.core.trace import Tracer
+from functrans.core.trace import StagedTracer, StagingTrace, Tracer
 from functrans.core.watching import check_results
 from functrans.errors import DTypeError, ShapeError
 from functrans.lax import corners, options
@@ -32,12 +32,15 @@ from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import concatenate
 from functrans.transforms.batching import move_axis
+from functrans.transforms.jvp import TangentTracer
+from functrans.transforms.recording import NotAFactorError, plain_operands, record_factors, recorder
 from functrans.transforms.taylor import Series, flat, product
 from functrans.transforms.transpose import is_linear
 
 Derivative = Callable[..., Any]
 
 _PYTHON_TYPES = {"i": int, "f": float, "c": complex}
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 class Elementwise(Primitive):
@@ -54,31 +57,39 @@ class Elementwise(Primitive):
         evaluate: Callable[..., Any] | None = None,
     ):
         super().__init__(name)
-        self._ufunc = ufunc
+        if isinstance(ufunc, str):
+            self._lazy = ufunc
+        else:
+            self.ufunc = ufunc
         self._corrected = evaluate
         count = ufunc.nin if isinstance(ufunc, np.ufunc) else len(derivatives)
         self.__signature__ = options.signature(options.operand_names(count))
         self.expr = {"": expr} if isinstance(expr, str) else expr
         self.derivatives = derivatives
         self.keeps_weak = weak
+        self._multiplies = bool(derivatives)  # by factors, as far as is known (see transforms/recording.py)
         self.impl = self._evaluate
         self.abstract_eval = self._abstract_eval
         self.jvp = self._jvp
-        if type(self)._jvp is Elementwise._jvp and builtins.all(d is zero for d in derivatives):
-            self.taylor = flat
+        if type(self)._jvp is Elementwise._jvp:
+            self.linearize = self._linearize
+            if builtins.all(d is zero for d in derivatives):
+                self.taylor = flat
+        else:
+            self._multiplies = False
         self.batch = self._batch
         self.lower = self._lower if expr or type(self) is not Elementwise else None
         self.__doc__ = doc
         self.__name__ = self.__qualname__ = name
 
-    @property
-    def ufunc(self) -> Any:
-        """The NumPy ufunc; those of SciPy, named `module:function`, are imported on first use."""
-        if isinstance(self._ufunc, str):
-            module, _, function = self._ufunc.partition(":")
-            # With SCIPY_ARRAY_API, SciPy wraps its ufuncs.
-            self._ufunc = inspect.unwrap(getattr(importlib.import_module(module), function))
-        return self._ufunc
+    def __getattr__(self, name: str) -> Any:
+        """`ufunc`, where it is one of SciPy's: named `module:function`, they are imported on first use."""
+        if name != "ufunc":
+            raise AttributeError(f"primitive {self.name} has no attribute {name}")
+        module, _, function = self._lazy.partition(":")
+        # With SCIPY_ARRAY_API, SciPy wraps its ufuncs.
+        self.ufunc = inspect.unwrap(getattr(importlib.import_module(module), function))
+        return self.ufunc
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         ufunc = self.ufunc
@@ -90,6 +101,10 @@ class Elementwise(Primitive):
                 return options.masked(self.name, lambda *xs: self(*xs, **kwargs), args, mask)
         for a in args:
             if isinstance(a, Tracer):
+                if type(a) is TangentTracer and not kwargs:
+                    out = self._linearize_at_once(args)
+                    if out is not None:
+                        return out
                 return self.bind(*promote(self.name, ufunc, args, **kwargs))
         try:
             out = wrap(ufunc(*args, **kwargs) if kwargs or self._corrected is None else self._corrected(*args))
@@ -108,7 +123,13 @@ class Elementwise(Primitive):
 
     def _evaluate(self, *args: Any) -> Any:
         function = self._corrected or self.ufunc
-        return wrap(in_bfloat16(function, args, wrap(function(*args))))
+        out = function(*args)
+        if type(out) is not Array:
+            out = wrap(out)
+        for a in args:
+            if isinstance(a, (np.ndarray, np.generic)) and a.dtype.kind == "V":
+                return wrap(in_bfloat16(function, args, out))
+        return out
 
     def _abstract_eval(self, *avals: ShapedArray) -> ShapedArray:
         dtypes = tuple(a.dtype for a in avals)
@@ -121,16 +142,41 @@ class Elementwise(Primitive):
 
     def _jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
         y = self.bind(*primals)
-        if not self.derivatives:
-            return y, None
+        return y, self._tangent(y, primals, tangents)
+
+    def _tangent(self, y: Any, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         total = None
         for derivative, t in zip(self.derivatives, tangents):
             if t is not None and derivative is not zero:
                 term = derivative(t, y, *primals)
                 total = term if total is None else total if term is None else total + term
-        if total is not None:
-            total = broadcast_to(total, aval_of(y).shape)
-        return y, total
+        return total if total is None else broadcast_to(total, aval_of(y).shape)
+
+    def _linearize(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        y = self.bind(*primals)
+        tangent = None
+        if self._multiplies and (trace := recorder(primals, tangents)) is not None:
+            tangent = self._record(trace, y, primals, tangents)
+        return y, self._tangent(y, primals, tangents) if tangent is None else tangent
+
+    def _record(self, trace: StagingTrace, y: Any, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+        try:
+            return record_factors(trace, self.derivatives, y, primals, tangents)
+        except NotAFactorError:
+            self._multiplies = False
+            return None
+
+    def _linearize_at_once(self, args: Sequence[Any]) -> Any:
+        """What `bind` comes to for floats of one dtype under `grad` and its like alone; None where it is more."""
+        if not self._multiplies or (operands := plain_operands(args)) is None:
+            return None
+        trace, linear, primals, tangents = operands
+        try:
+            y = self._evaluate(*primals)
+        except (TypeError, ValueError):
+            return None  # bind explains
+        tangent = self._record(linear, y, primals, tangents)
+        return None if tangent is None else TangentTracer(trace, y, tangent)
 
     def _batch(self, axis: Axis, args: list[Any], dims: list[int | None]) -> tuple[Any, int]:
         return self.bind(*align_batched(args, dims)), 0
@@ -226,6 +272,9 @@ def weak_type(value: Any) -> Any:
 
 def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[Any]:
     """Operands converted to the dtypes of NumPy's loop for them. `kwargs` are a ufunc's keyword arguments."""
+    dtype = None if kwargs else _one_float(args)
+    if dtype is not None and loop_dtypes(name, ufunc, (dtype,) * len(args))[: len(args)] == (dtype,) * len(args):
+        return [dtype.type(a) if type(a) is float else a for a in args]
     args = [as_operand(name, a) for a in args]
     types = tuple(weak_type(a) for a in args)
     if kwargs:
@@ -239,6 +288,28 @@ def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[A
         a if t == d and not isinstance(t, type) else convert_element_type(a, d, weak=weak)
         for a, t, d in zip(args, types, loop)
     ]
+
+
+def _one_float(args: Sequence[Any]) -> Any:
+    """The dtype of operands that are all float32 or all float64, beside Python's floats; None for others."""
+    dtype = None
+    for a in args:
+        kind = type(a)
+        if kind is Array:
+            own = a.dtype
+        elif kind is StagedTracer or kind is TangentTracer:
+            aval = a.aval
+            if aval.weak:
+                return None
+            own = aval.dtype
+        elif kind is float:
+            continue
+        else:
+            return None
+        if (own is not _FLOAT64 and own is not _FLOAT32) or (dtype is not None and own is not dtype):
+            return None
+        dtype = own
+    return dtype
 
 
 def from_outside(value: Any) -> Any:
@@ -464,7 +535,7 @@ class _IntegerPow(Elementwise):
         return self.bind(x, y=y)
 
     def _evaluate(self, x: Any, *, y: int) -> Any:  # type: ignore[override]
-        return wrap(np.power(x, y))
+        return wrap(np.square(x) if y == 2 else np.power(x, y))
 
     def _abstract_eval(self, x: ShapedArray, *, y: int) -> ShapedArray:  # type: ignore[override]
         if y < 0 and kind_of(x.dtype) not in "fc":
@@ -472,11 +543,19 @@ class _IntegerPow(Elementwise):
         return x
 
     def _jvp(self, primals: Sequence[Any], tangents: Sequence[Any], *, y: int) -> tuple[Any, Any]:  # type: ignore[override]
-        (x,), (t,) = primals, tangents
-        out = self.bind(x, y=y)
-        if y == 0:
-            return out, None
-        return out, t if y == 1 else mul.bind(t, y * (x if y == 2 else self.bind(x, y=y - 1)))
+        out = self.bind(*primals, y=y)
+        return out, None if y == 0 else self._derivative(y)(tangents[0], out, *primals)
+
+    def _derivative(self, y: int) -> Derivative:
+        return lambda t, out, x: t if y == 1 else mul.bind(t, y * (x if y == 2 else self.bind(x, y=y - 1)))
+
+    def _linearize(self, primals: Sequence[Any], tangents: Sequence[Any], *, y: int) -> tuple[Any, Any]:  # type: ignore[override]
+        trace = recorder(primals, tangents) if y else None
+        if trace is None:
+            return self._jvp(primals, tangents, y=y)
+        out = self.bind(*primals, y=y)
+        tangent = record_factors(trace, [self._derivative(y)], out, primals, tangents)
+        return out, self._derivative(y)(tangents[0], out, *primals) if tangent is None else tangent
 
     def _batch(self, axis: Axis, args: list[Any], dims: list[Any], *, y: int) -> Any:  # type: ignore[override]
         return self.bind(args[0], y=y), dims[0]
@@ -496,6 +575,7 @@ class _IntegerPow(Elementwise):
 
 
 integer_pow = _IntegerPow("integer_pow", np.power, "", weak=True)
+integer_pow.linearize = integer_pow._linearize
 
 # ---------------------------------------------------------------- exponentials and logarithms
 
@@ -613,7 +693,7 @@ ldexp.transpose = lambda ct, x, n: [unbroadcast(ldexp(ct, n), x.aval), None]
 
 
 def _of_greater(t: Any, y: Any, a: Any, b: Any) -> Any:
-    share = aval_of(t).dtype.type  # of its dtype: a choice between Python scalars would be float64
+    share = aval_of(y).dtype.type  # of its dtype: a choice between Python scalars would be float64
     return t * where(a > b, share(1), where(a == b, share(0.5), share(0)))
 
 
@@ -763,6 +843,17 @@ class _Select(_Custom):
         t0, t1 = (zeros(ShapedArray((), dtype)) if t is None else t for t in (t0, t1))
         return y, broadcast_to(self.bind(which, t0, t1), aval_of(y).shape)
 
+    def _linearize(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        trace = recorder(primals, tangents)
+        if trace is None:
+            return self._jvp(primals, tangents)
+        y = self.bind(*primals)
+        terms = [y.dtype.type(0) if t is None else t for t in tangents[1:]]
+        tangent = trace.record(self, (primals[0], *terms), ShapedArray(y.shape, y.dtype))
+        if any(aval_of(x).shape == y.shape for x in (primals[0], *terms)):
+            return y, tangent
+        return self._jvp(primals, tangents)
+
 
 def _select_dtype(which: np.dtype, a: np.dtype, b: np.dtype) -> np.dtype:
     if which.kind != "b":
@@ -775,6 +866,8 @@ def _select_dtype(which: np.dtype, a: np.dtype, b: np.dtype) -> np.dtype:
 select_n = _Select(
     "select_n", lambda which, a, b: np.where(which, b, a), _select_dtype, "select({0}, {2}, {1})", weak=True
 )
+
+select_n.linearize = select_n._linearize
 
 
 def _select_transpose(ct: Any, which: Any, a: Any, b: Any) -> list[Any]:

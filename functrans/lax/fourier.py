@@ -20,9 +20,8 @@ from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.broadcasting import broadcasted_iota
+from functrans.lax.broadcasting import broadcasted_iota, linear_unary
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.structural import linear_unary
 
 Ints = tuple[int, ...]
 

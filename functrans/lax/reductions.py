@@ -17,9 +17,16 @@ from functrans.core.avals import ShapedArray, aval_of, bfloat16, kind_of
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import AxisError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.broadcasting import _reduced, batch_reduction, broadcast_in_dim_p, broadcasted_iota, reduce_sum_p
+from functrans.lax.broadcasting import (
+    _reduced,
+    batch_reduction,
+    broadcast_in_dim_p,
+    broadcasted_iota,
+    linear_unary,
+    reduce_sum_p,
+)
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.structural import concatenate_p, linear_unary, pad, reshape, slice_in_dim, transpose
+from functrans.lax.structural import concatenate_p, pad, reshape, slice_in_dim, transpose
 
 Axes = tuple[int, ...]
 

@@ -17,20 +17,13 @@ from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import AxisError, DTypeError, ShapeError
-from functrans.lax.broadcasting import reduce_sum_p
+from functrans.lax.broadcasting import linear_unary, reduce_sum_p
 from functrans.transforms.batching import batch_first, move_axis
 from functrans.transforms.taylor import termwise
 from functrans.transforms.transpose import is_linear
 
 Shape = tuple[int, ...]
 builtin_slice = builtins.slice
-
-
-def linear_unary(primitive: Primitive) -> None:
-    """Give a primitive that is linear in its one operand its rules for derivatives."""
-    primitive.jvp = lambda p, t, **params: (primitive.bind(p[0], **params), primitive.bind(t[0], **params))
-    termwise(primitive)
-
 
 # ---------------------------------------------------------------- reshape
 
@@ -211,12 +204,19 @@ def _slice_abstract(x: ShapedArray, *, start_indices: Shape, limit_indices: Shap
 
 
 def _slice_impl(x: Any, *, start_indices: Shape, limit_indices: Shape, strides: Shape) -> Any:
-    index = tuple(builtin_slice(s, e, t) for s, e, t in zip(start_indices, limit_indices, strides))
-    return wrap(np.asarray(x)[index])
+    return wrap(np.asarray(x)[_slice_index(start_indices, limit_indices, strides)])
+
+
+def _slice_index(start: Shape, limit: Shape, strides: Shape) -> tuple[builtin_slice, ...]:
+    return tuple(map(builtin_slice, start, limit, strides))
 
 
 def _slice_transpose(ct: Any, x: Any, *, start_indices: Shape, limit_indices: Shape, strides: Shape) -> list[Any]:
     shape, out = x.aval.shape, aval_of(ct).shape
+    if isinstance(ct, np.ndarray):
+        padded = np.zeros(shape, ct.dtype)
+        padded[_slice_index(start_indices, limit_indices, strides)] = ct
+        return [wrap(padded)]
     config = []
     for s, t, n, m in zip(start_indices, strides, shape, out):
         reach = s + (m - 1) * t + 1 if m else s

@@ -21,10 +21,10 @@ from functrans.core.primitive import Axis, Primitive
 from functrans.core.pytree import flatten, structure_error, unflatten
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.broadcasting import broadcast_in_dim, iota, reduce_sum_p
+from functrans.lax.broadcasting import broadcast_in_dim, iota, linear_unary, reduce_sum_p
 from functrans.lax.monoids import REDUCTIONS, Monoid, initial, is_identity
 from functrans.lax.reductions import reduce_max_p, reduce_min_p
-from functrans.lax.structural import linear_unary, pad, reshape
+from functrans.lax.structural import pad, reshape
 from functrans.transforms.batching import move_axis
 
 Ints = tuple[int, ...]

@@ -25,16 +25,21 @@ Strip = Callable[[Callable[[Any], Any]], None]
 class TangentTracer(Tracer):
     """A value and its tangent."""
 
-    __slots__ = ("primal", "tangent")
+    __slots__ = ("_aval", "primal", "tangent")
+
+    _trace: TangentTrace
 
     def __init__(self, trace: TangentTrace, primal: Any, tangent: Any):
         self._trace = trace
+        self._aval: ShapedArray | None = None
         self.primal = primal
         self.tangent = tangent
 
     @property
     def aval(self) -> ShapedArray:  # type: ignore[override]
-        return aval_of(self.primal)
+        if self._aval is None:
+            self._aval = aval_of(self.primal)
+        return self._aval
 
     def concrete(self, error: type[ConcretizationError], need: str) -> Any:
         return self.primal.concrete(error, need) if isinstance(self.primal, Tracer) else self.primal
@@ -52,9 +57,9 @@ TangentTracer.__name__ = "Traced"
 
 
 class TangentTrace(Trace):
-    """Runs jvp rules; `linear` says that tangents are staged and must not reach the primal computation."""
+    """Runs jvp rules; `linear` is the trace that stages the tangents, which must not reach the primal computation."""
 
-    def __init__(self, level: int, linear: bool):
+    def __init__(self, level: int, linear: StagingTrace | None = None):
         self.level = level
         self.linear = linear
         self.staging = current_staging()
@@ -77,7 +82,7 @@ class TangentTrace(Trace):
                 primals.append(a)
                 tangents.append(None)
         rule = primitive.jvp
-        if self.linear and primitive.linearize is not None:
+        if self.linear is not None and primitive.linearize is not None:
             rule = primitive.linearize
         out, tangent = rule(primals, tangents, **params)
         if primitive.calls_user_rule:
@@ -115,7 +120,7 @@ def jvp(
 ) -> tuple[list[Any], list[Any]]:
     """Values and tangents of a flat function; tangents of `None` are zero, on the way in and out."""
     with deeper() as level:
-        trace = TangentTrace(level, linear=False)
+        trace = TangentTrace(level)
         ins = [p if t is None else TangentTracer(trace, p, t) for p, t in zip(primals, tangents)]
         pairs = [trace.split(o) for o in fun(*ins)]
         if strip is not None:
@@ -154,7 +159,7 @@ def linearize(
     with deeper() as staging_level:
         staging = StagingTrace(staging_level, "a linear function", sources=bool(config.watched))
         with deeper() as level:
-            trace = TangentTrace(level, linear=True)
+            trace = TangentTrace(level, staging)
             ins = [
                 TangentTracer(trace, p, staging.argument(tangent_aval(p))) if live else p
                 for p, live in zip(primals, nonzero)

@@ -53,13 +53,13 @@ def backward_pass(
             values[var] = arg
 
     def read(atom: Atom) -> Any:
-        if type(atom) is Literal:
-            return atom.value
-        return Linear(atom.aval) if atom in linear else values[atom]  # type: ignore[index]
+        if atom in linear:
+            return Linear(atom.aval)
+        return atom.value if type(atom) is Literal else values[atom]  # type: ignore[index]
 
     pending: list[Eqn] = []
     for eqn in jaxpr.eqns:
-        if any(type(a) is Var and a in linear for a in eqn.inputs):
+        if not linear.isdisjoint(eqn.inputs):
             linear.update(eqn.outvars)
             pending.append(eqn)
         else:
@@ -70,13 +70,13 @@ def backward_pass(
     if consume:
         for eqn in pending:
             for a in eqn.inputs:
-                if type(a) is Var and a not in linear:
+                if a in values:
                     uses[a] = uses.get(a, 0) + 1
 
     cts: dict[Var, Any] = {}
 
     def accumulate(atom: Atom, ct: Any) -> None:
-        if ct is not None and type(atom) is Var and atom in linear:
+        if ct is not None and atom in linear:
             known = cts.get(atom)
             cts[atom] = ct if known is None else known + ct
 
@@ -91,8 +91,11 @@ def backward_pass(
             ct = cts.pop(eqn.outvars[0], None)
             live = ct is not None
         if live:
-            with source_is(eqn.source):
+            if eqn.source is None:
                 in_cts = eqn.primitive.transpose(ct, *[read(a) for a in eqn.inputs], **eqn.params)
+            else:
+                with source_is(eqn.source):
+                    in_cts = eqn.primitive.transpose(ct, *[read(a) for a in eqn.inputs], **eqn.params)
             for atom, in_ct in zip(eqn.inputs, in_cts):
                 accumulate(atom, in_ct)
         if consume:
