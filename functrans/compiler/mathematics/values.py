@@ -302,7 +302,16 @@ def fast_two_sum(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def polynomial(x: Any, coefficients: Sequence[float]) -> Any:
-    """c0 + c1 x + c2 x^2 + ... by Horner's rule."""
+    """c0 + c1 x + c2 x^2 + ... by Horner's rule; the rest of a long one as even and odd powers, which do not wait."""
+    if len(coefficients) < 8:
+        return _horner(x, coefficients)
+    first, second, third, *others = coefficients
+    square = x * x
+    rest = muladd(_horner(square, others[1::2]), x, _horner(square, others[0::2]))
+    return muladd(muladd(square, rest, muladd(third, x, second)), x, first)
+
+
+def _horner(x: Any, coefficients: Sequence[float]) -> Any:
     *rest, result = coefficients
     for c in reversed(rest):
         result = muladd(result, x, c)
