@@ -150,6 +150,21 @@ def _reassociating_add(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
+@intrinsic(prefer_literal=True)
+def vectors_at_a_time(typingctx: Any, count: Any) -> Any:
+    """Work on so many vectors at a time in the loop that begins with this.
+
+    The operations of a long formula wait for each other. Those for the next vectors can be done meanwhile, but the CPU
+    does not see so far ahead. LLVM is told so by `pipeline.py`.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.block.vectors = count.literal_value
+        return context.get_dummy_value()
+
+    return types.void(count), codegen
+
+
 @intrinsic
 def add_reassoc_f64(typingctx: Any, a: Any, b: Any) -> Any:
     """A sum whose order LLVM may change, so that it vectorises."""

@@ -7,11 +7,11 @@ on kernels it changes nothing but takes a sixth of the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from llvmlite.ir import instructions
+from llvmlite.ir.instructions import Branch
 from numba import cfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
@@ -50,44 +50,19 @@ class _Library(JITCodeLibrary):
     def add_ir_module(self, ir_module: Any) -> None:
         for function in ir_module.functions:
             for block in function.blocks:
-                if _is_long_body(block, function.blocks):
-                    block.terminator.set_metadata("llvm.loop", _TwoAtATime(ir_module))
+                vectors, end = getattr(block, "vectors", None), block.terminator
+                if vectors and type(end) is Branch:  # back to the head of the loop, whose whole body this block is
+                    end.set_metadata("llvm.loop", _Interleave(ir_module, vectors))
         super().add_ir_module(ir_module)
 
 
-#: From so many operations on floats on the body of a loop is long.
-_LONG = 16
+class _Interleave(ir.MDValue):
+    """Tells LLVM how many vectors to work on at a time in a loop (LangRef, "llvm.loop.interleave.count")."""
 
-
-def _is_long_body(block: Any, blocks: Sequence[Any]) -> bool:
-    """Whether a block is all of a loop's body, a long formula for each element by itself.
-
-    A loop with sums is left to LLVM, which makes several of them.
-    """
-    if type(block.terminator) is not instructions.Branch or blocks.index(block.terminator.operands[0]) > blocks.index(block):
-        return False
-    count = 0
-    for instruction in block.instructions:
-        if isinstance(instruction, instructions.CallInstr):
-            if not instruction.callee.name.startswith("llvm."):
-                return False
-        elif "reassoc" in instruction.flags:
-            return False
-        count += isinstance(instruction.type, (ir.FloatType, ir.DoubleType)) and instruction.opname not in ("load", "select")
-    return count >= _LONG
-
-
-class _TwoAtATime(ir.MDValue):
-    """Tells LLVM to work on two vectors at a time in a loop ("llvm.loop.interleave.count" of its LangRef).
-
-    The operations of a long formula wait for each other; those of the next vector's can be done meanwhile. The CPU looks
-    ahead for them, but not over a whole formula.
-    """
-
-    def __init__(self, module: Any):
+    def __init__(self, module: Any, vectors: int):
         super().__init__(module, (), str(len(module.metadata)))
-        count = ir.Constant(ir.IntType(32), 2)
-        self.operands = (self, module.add_metadata([ir.MetaDataString(module, "llvm.loop.interleave.count"), count]))
+        name, count = ir.MetaDataString(module, "llvm.loop.interleave.count"), ir.Constant(ir.IntType(32), vectors)
+        self.operands = (self, module.add_metadata([name, count]))
 
     def descr(self, buf: Any) -> None:
         """Loops are told apart by their node, which is its own first operand."""

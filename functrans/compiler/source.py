@@ -149,6 +149,8 @@ class Writer:
 
     #: From this cost on a value that two loops over a row need is kept in the output's row between them.
     worth_keeping = 8
+    #: A loop over so many elements, of so long a formula, is for several vectors at a time.
+    many, long_formula = 512, 12
 
     def __init__(self, nest: Nest, tables: Tables):
         self.nest = nest
@@ -341,15 +343,23 @@ class Writer:
 
     def run(self, variable: Node, inner: list[Store], depth: int) -> None:
         """Write the loop over a variable with stores that stand in it."""
-        with self.loop(variable):
+        with self.loop(variable) as scope:
             self.block(inner, depth + 1)
+            straight = not any(line.endswith(":") for line in scope.lines)
+            if (
+                straight
+                and self.extents[variable] >= self.many
+                and sum(n.cost for n in scope.names) >= self.long_formula
+            ):
+                self.imports[INTRINSICS].add("vectors_at_a_time")
+                scope.lines.insert(0, "vectors_at_a_time(4)")
 
     @contextmanager
-    def loop(self, variable: Node) -> Iterator[None]:
+    def loop(self, variable: Node) -> Iterator[Scope]:
         """A loop over all of a variable's range."""
         start, stop = self.range_of(variable)
-        with self.opened(variable, f"for {self.loop_name(variable)} in range({start}, {stop}):"):
-            yield
+        with self.opened(variable, f"for {self.loop_name(variable)} in range({start}, {stop}):") as scope:
+            yield scope
 
     def needed_here(self, stores: list[Store], depth: int) -> list[Node]:
         """The reductions that stores in a deeper loop need, and that belong to the scopes that are open."""

@@ -13,6 +13,7 @@ from typing import Any
 from functrans.compiler.mathematics.values import (
     choose,
     compiled,
+    exponent_bias,
     fast_two_sum,
     maximum,
     minimum,
@@ -26,6 +27,7 @@ from functrans.compiler.mathematics.values import (
 )
 
 LOG2_E = 1.4426950408889634
+LN2 = 0.6931471805599453
 LN2_64 = (0.6931471806019545, -4.2009150726810846e-11)
 LN2_32 = (0.693145751953125, 1.4286068e-06)
 
@@ -38,9 +40,9 @@ TAIL_64 = (
 TAIL_32 = (0.5, 0.16666518, 0.041666206, 0.008368911, 0.0013950522)
 
 
-def reduced(x: Any) -> tuple[Any, Any, Any]:
-    """Floats n and r and the integer n, with x = n ln 2 + r."""
-    n, i = nearest(x * LOG2_E)
+def reduced(x: Any, bias: int = 0) -> tuple[Any, Any, Any]:
+    """Floats n and r, with x = n ln 2 + r, and an integer with the low bits of n + bias."""
+    n, i = nearest(x * LOG2_E, bias)
     high, low = choose(x, LN2_64, LN2_32)
     return n, muladd(n, -low, muladd(n, -high, x)), i
 
@@ -53,14 +55,14 @@ def tail(r: Any) -> Any:
 def exp_and_rest(x: Any) -> tuple[Any, Any]:
     """e^x rounded, and about what rounding took from it, in units of it."""
     within = maximum(minimum(x, choose(x, 710.0, 89.0)), choose(x, -746.0, -104.0))
-    _, r, i = reduced(within)
+    _, r, i = reduced(within, 2 * exponent_bias(x))
     y, rest = fast_two_sum(1.0, muladd(r * r, tail(r), r))
     return scaled(y, i), rest
 
 
 def exp_within(x: Any) -> tuple[Any, Any]:
     """`exp_and_rest` for |x| <= 708 (87), where e^x is neither infinite nor subnormal."""
-    _, r, i = reduced(x)
+    _, r, i = reduced(x, exponent_bias(x))
     y, rest = fast_two_sum(1.0, muladd(r * r, tail(r), r))
     return y * power_of_two(i, x), rest
 
@@ -72,15 +74,14 @@ def exp(x: Any) -> Any:
 
 #: ln 2 as a float and the rest of it.
 _LN2_REST_64, _LN2_REST_32 = 2.3190468138462996e-17, -1.9046543e-09
-_LN2 = 0.6931471805599453
 
 
 def exp2(x: Any) -> Any:
     """2^x, within 1.2 ulp."""
     within = maximum(minimum(x, choose(x, 1025.0, 129.0)), choose(x, -1076.0, -151.0))
-    n, i = nearest(within)
+    n, i = nearest(within, 2 * exponent_bias(x))
     f = within - n  # exact
-    r = f * _LN2
+    r = f * LN2
     rest = f * choose(x, _LN2_REST_64, _LN2_REST_32)
     return scaled(1.0 + (r + muladd(r * r, tail(r), rest)), i)
 
@@ -88,12 +89,13 @@ def exp2(x: Any) -> Any:
 def expm1(x: Any) -> Any:
     """e^x - 1, within 1.2 ulp."""
     within = maximum(minimum(x, choose(x, 710.0, 89.0)), choose(x, -40.0, -20.0))
-    n, i = nearest(within * LOG2_E)
+    bias = exponent_bias(x)
+    n, i = nearest(within * LOG2_E, 2 * bias)
     high, low = choose(x, LN2_64, LN2_32)
     a = muladd(n, -high, within)  # exact
     r, rest = fast_two_sum(a, -(n * low))
     # 2^n ((1 - 2^-n) + r + r^2 p(r)), whose first sum is kept exactly; beyond the precision 2^-n does not count.
-    one_less = where(n > choose(x, 60.0, 30.0), 1.0, 1.0 - power_of_two(-i, x))
+    one_less = where(n > choose(x, 60.0, 30.0), 1.0, 1.0 - power_of_two(3 * bias - i, x))
     s, e = two_sum(one_less, r)
     result = scaled(s + (e + muladd(r * r, tail(r), rest)), i)
     return where(x == 0.0, x, result)
@@ -105,9 +107,10 @@ def logistic(x: Any) -> Any:
     The smaller power and the fraction of the other are added first: they round to less than the larger one does.
     """
     within = maximum(minimum(-x, choose(x, 746.0, 104.0)), choose(x, -746.0, -104.0))
-    _, r, i = reduced(within)
-    half = i >> 1
-    one, power = power_of_two(-half, x), power_of_two(i - half, x)
+    bias = exponent_bias(x)
+    _, r, i = reduced(within, 2 * bias)
+    half = i >> 1  # with its bias
+    one, power = power_of_two(2 * bias - half, x), power_of_two(i - half, x)
     return one / (maximum(one, power) + muladd(power, muladd(r * r, tail(r), r), minimum(one, power)))
 
 

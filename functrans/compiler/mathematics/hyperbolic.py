@@ -16,6 +16,7 @@ from functrans.compiler.mathematics.values import (
     choose,
     compiled,
     copysign,
+    exponent_bias,
     fast_two_sum,
     fused,
     is_double,
@@ -63,9 +64,9 @@ _SINH_32 = (0.16666667, 0.0083333505, 0.00019836056, 2.8175027e-06)
 
 def _halves(a: Any) -> tuple[Any, Any, Any]:
     """e^a / 2, about what its rounding took, and e^-a / 2, for a >= 0."""
-    _, r, i = reduced(minimum(a, choose(a, 712.0, 91.0)))
+    _, r, i = reduced(minimum(a, choose(a, 712.0, 91.0)), 2 * exponent_bias(a) - 1)
     y, rest = fast_two_sum(1.0, muladd(r * r, tail(r), r))
-    h = scaled(y, i - 1)
+    h = scaled(y, i)
     return h, where(h < INFINITY, h * rest, 0.0), 0.25 / h
 
 

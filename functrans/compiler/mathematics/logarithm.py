@@ -19,9 +19,9 @@ from functrans.compiler.mathematics.values import (
     bits,
     choose,
     compiled,
+    exponent_bias,
     fast_two_sum,
     from_bits,
-    integer_as_float,
     muladd,
     number,
     number_bits,
@@ -49,20 +49,21 @@ LOG10_2_64, LOG10_2_32 = (0.30102999566395283, 2.8363394551044964e-14), (0.30103
 _SQRT_HALF = 0.7071067811865476
 
 
-def split(x: Any) -> tuple[Any, Any]:
-    """The float n and m with x = 2^n m, for normal x."""
+def split(x: Any, excess: Any = 0.0) -> tuple[Any, Any]:
+    """The float n and m with x = 2^(n + excess) m, for normal x; the excess is zero, or a value of the format of x."""
     exponent = choose(x, 52, 23)
     above = bits(x) + (number_bits(x, 1.0) - number_bits(x, _SQRT_HALF))
     biased = above >> exponent
     m = from_bits((above & ((1 << exponent) - 1)) + number_bits(x, _SQRT_HALF))
-    return integer_as_float(biased, x) - choose(x, 1023.0, 127.0), m
+    offset = choose(x, 2.0**52, 2.0**23)  # as AVX2 has no conversion of int64; with it what is too much in the exponent
+    return from_bits(biased | number_bits(x, offset)) - (excess + (offset + exponent_bias(x))), m
 
 
-def normalized(x: Any) -> tuple[Any, Any]:
-    """x, or where it is subnormal 2^54 x (2^25), and what to take from its exponent for that."""
+def decomposed(x: Any) -> tuple[Any, Any]:
+    """The float n and m with x = 2^n m, for positive x."""
     small = x < choose(x, 2.2250738585072014e-308, 1.1754944e-38)
     shift = choose(x, 54, 25)
-    return where(small, x * 2.0**shift, x), where(small, number(shift, x), 0.0)
+    return split(where(small, x * 2.0**shift, x), where(small, number(shift, x), 0.0))
 
 
 def small_part(f: Any) -> tuple[Any, Any]:
@@ -81,9 +82,7 @@ def special(x: Any, result: Any) -> Any:
 
 def log(x: Any) -> Any:
     """The natural logarithm, within 1.2 ulp."""
-    y, shift = normalized(x)
-    n, m = split(y)
-    n = n - shift
+    n, m = decomposed(x)
     high, low = choose(x, LN2_64, LN2_32)
     f = m - 1.0
     half_square, rest = small_part(f)
@@ -92,9 +91,7 @@ def log(x: Any) -> Any:
 
 def _log_in_two(x: Any, log_of_base: Any, log_of_two: Any) -> Any:
     """The logarithm of a base, of which 1 / ln is given in two parts, and so the logarithm of 2."""
-    y, shift = normalized(x)
-    n, m = split(y)
-    n = n - shift
+    n, m = decomposed(x)
     f = m - 1.0
     s = f / (f + 2.0)
     z = s * s

@@ -15,12 +15,13 @@ from __future__ import annotations
 from typing import Any
 
 from functrans.compiler.mathematics.exponential import LN2_32, LN2_64, LOG2_E, tail
-from functrans.compiler.mathematics.logarithm import INFINITY, NAN, normalized, split
+from functrans.compiler.mathematics.logarithm import INFINITY, NAN, decomposed
 from functrans.compiler.mathematics.values import (
     absolute,
     bits,
     choose,
     compiled,
+    exponent_bias,
     fast_two_sum,
     flip_sign,
     floor,
@@ -46,9 +47,7 @@ _P_32 = (0.40000153, 0.28547138, 0.23418558)
 
 def log_in_two(x: Any) -> tuple[Any, Any]:
     """The logarithm of a positive x as the sum of two floats, of which the first is the sum rounded."""
-    y, shift = normalized(x)
-    n, m = split(y)
-    n = n - shift
+    n, m = decomposed(x)
     # s = (m - 1) / (m + 1) and z = s^2
     f = m - 1.0
     d, d_rest = fast_two_sum(2.0, f)
@@ -81,7 +80,7 @@ def pow(x: Any, y: Any) -> Any:
     t, t_rest = two_product(finite, log)
     t_rest = where(absolute(t) < choose(t, 1000.0, 200.0), muladd(finite, log_rest, t_rest), 0.0)
     t = maximum(minimum(t, choose(t, 710.0, 89.0)), choose(t, -746.0, -104.0))
-    n, i = nearest(t * LOG2_E)
+    n, i = nearest(t * LOG2_E, 2 * exponent_bias(t))
     high, low = choose(t, LN2_64, LN2_32)
     r, r_rest = fast_two_sum(muladd(n, -high, t), muladd(n, -low, t_rest))
     s, s_rest = fast_two_sum(1.0, r)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from functrans.compiler.mathematics.logarithm import INFINITY, normalized, split
+from functrans.compiler.mathematics.logarithm import INFINITY, decomposed
 from functrans.compiler.mathematics.values import (
     absolute,
     choose,
     compiled,
     copysign,
+    exponent_bias,
     muladd,
     nearest,
     number,
@@ -36,10 +37,8 @@ _CBRT_TWO, _CBRT_HALF = 1.2599210498948732, 0.7937005259840998
 def cbrt(x: Any) -> Any:
     """The cube root, within 1.2 ulp."""
     a = absolute(x)
-    y, shift = normalized(a)
-    n, m = split(y)
-    n = n - shift
-    third, i = nearest(n * (1 / 3))
+    n, m = decomposed(a)
+    third, i = nearest(n * (1 / 3), exponent_bias(x))
     e = muladd(third, -3.0, n)
     one = number(1.0, x)
     root = where(e > 0.0, _CBRT_TWO, where(e < 0.0, _CBRT_HALF, one))

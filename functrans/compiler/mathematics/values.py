@@ -217,30 +217,27 @@ def shifter(x: Any) -> float:
     return choose(x, 1.5 * 2.0**52, 1.5 * 2.0**23)
 
 
-def nearest(x: Any) -> tuple[Any, Any]:
-    """The whole number nearest to `x` as a float, and an integer with the same low bits, for |x| < 2^51 (2^22)."""
-    shifted = x + shifter(x)
-    return shifted - shifter(x), bits(shifted)
+def nearest(x: Any, bias: int = 0) -> tuple[Any, Any]:
+    """The whole number n nearest to `x` as a float, and an integer with the low bits of n + bias; |x| < 2^50 (2^21)."""
+    shifted = x + (shifter(x) + bias)
+    return shifted - (shifter(x) + bias), bits(shifted)
 
 
-def integer_as_float(i: Any, x: Any) -> Any:
-    """An integer in [0, 2^22) in the format of `x`: AVX2 has no conversion from int64."""
-    low = from_bits(i | number_bits(x, choose(x, 2.0**52, 2.0**23)))
-    return low - choose(x, 2.0**52, 2.0**23)
+def exponent_bias(x: Any) -> int:
+    """What is added to the exponent of a normal number in its bits."""
+    return choose(x, 1023, 127)
 
 
 def power_of_two(i: Any, x: Any) -> Any:
-    """2^n in the format of `x` from the low bits of n; n is an exponent of a normal number."""
-    return from_bits((i + choose(x, 1023, 127)) << choose(x, 52, 23))
+    """2^n in the format of `x` from the low bits of n + bias; n is an exponent of a normal number."""
+    return from_bits(i << choose(x, 52, 23))
 
 
 def scaled(y: Any, i: Any) -> Any:
-    """Return y near 1 times 2^n, rounded once; the low 12 (9) bits of `i` are those of n, and |n| < 2 * 1022 (126)."""
-    bias = choose(y, 2048, 256)
-    half = ((i + bias) & (2 * bias - 1)) >> 1  # (n + bias) // 2, which is not negative
-    first = from_bits((half - 1) << choose(y, 52, 23))
-    second = power_of_two(i - half + bias // 2, y)
-    return y * first * second
+    """Return y near 1 times 2^n, rounded once; the low bits of `i` are those of n + 2 bias, |n| < 1.5 * 1022 (126)."""
+    place = choose(y, 52, 23)
+    half = (i << place - 1) & choose(y, (1 << 64) - (1 << 52), (1 << 32) - (1 << 23))  # of n + 2 bias, as an exponent
+    return y * from_bits(half) * from_bits((i << place) - half)
 
 
 def flip_sign(x: Any, i: Any) -> Any:
