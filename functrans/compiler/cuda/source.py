@@ -136,7 +136,7 @@ class GridWriter(Writer):
     """Writes one nest for a grid of threads."""
 
     worth_keeping = 60  # to compute again is less than to write and read
-    long_formula = math.inf  # a GPU has other threads to do meanwhile
+    long_formula = 1 << 60  # a GPU has other threads to do meanwhile
 
     def __init__(self, nest: Nest, tables: Tables, shape: Shape):
         super().__init__(nest, tables)
