@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from functrans.core import axes
-from functrans.core.avals import ShapedArray, aval_of, is_array_like
+from functrans.core.avals import ShapedArray, aval_of, is_array_like, kind_of
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, current_staging
-from functrans.errors import AxisNameError, ShapeError
+from functrans.errors import ArgumentError, AxisNameError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.broadcasting import broadcast_in_dim, iota, reduce_sum_p
+from functrans.lax.broadcasting import broadcast_in_dim, broadcasted_iota, iota, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.elementwise import as_operand
 from functrans.lax.indexing import gather
@@ -41,6 +41,52 @@ class Collective(Primitive):
         if isinstance(x, Tracer) and x._trace.level <= axes.axis_level(name):
             return self.impl(x, **params)
         return super().bind(x, **params)
+
+
+# ---------------------------------------------------------------- groups of examples
+
+Groups = Sequence[Sequence[int]] | None
+
+
+class _Groups:
+    """Groups into which the examples of an axis fall: whose members this example looks at, and its place there."""
+
+    def __init__(self, name: str, axis_name: Hashable, groups: Sequence[Sequence[int]], equal: bool = True):
+        if isinstance(axis_name, (tuple, list)):
+            raise ArgumentError(f"{name}: axis_index_groups are groups of one axis, got the axes {axis_name!r}")
+        n = axes.axis_size(axis_name)
+        members = [[operator.index(i) for i in group] for group in groups]
+        if sorted(i for group in members for i in group) != list(range(n)):
+            raise ArgumentError(
+                f"{name}: axis_index_groups must name each of the {n} examples of axis {axis_name!r} once, got "
+                f"{groups!r}"
+            )
+        if equal and len({len(group) for group in members}) > 1:
+            raise ArgumentError(f"{name}: axis_index_groups must be of one size, got {groups!r}")
+        self.axis_name = axis_name
+        self.size = max(map(len, members), default=0)
+        table, counts, ranks = np.zeros((n, self.size), int), np.zeros(n, int), np.zeros(n, int)
+        for group in members:
+            for rank, i in enumerate(group):
+                table[i], counts[i], ranks[i] = (group * self.size)[: self.size], len(group), rank
+        index = axis_index(axis_name)
+        self.members, self.count, self.rank = (_at(a, index) for a in (table, counts, ranks))
+
+    def values(self, x: Any) -> Any:
+        """What the members of the group have, along a new first axis; where groups differ, some of it twice."""
+        return gather(all_gather(x, self.axis_name), [self.members], [0], mode="promise_in_bounds")
+
+    def reduced(self, primitive: Collective, x: Any) -> Any:
+        values = self.values(x)
+        if primitive is psum_p:
+            shape = aval_of(values).shape
+            counted = ew.lt(broadcasted_iota(np.int64, shape, 0), self.count)
+            return reduce_sum_p.bind(ew.where(counted, values, aval_of(values).dtype.type(0)), axes=(0,))
+        return (reduce_max_p if primitive is pmax_p else reduce_min_p).bind(values, axes=(0,))
+
+
+def _at(table: Any, index: Any) -> Any:
+    return gather(table, [index], [0], mode="promise_in_bounds")
 
 
 # ---------------------------------------------------------------- reductions
@@ -83,26 +129,32 @@ pmax_p.jvp = _extremum_jvp(pmax_p)
 pmin_p.jvp = _extremum_jvp(pmin_p)
 
 
-def _over(primitive: Primitive, x: Any, axis_name: Any) -> Any:
+def _over(primitive: Collective, x: Any, axis_name: Any, groups: Groups = None) -> Any:
     names = axis_name if isinstance(axis_name, (tuple, list)) else (axis_name,)
     for name in names:
         axes.axis_size(name)  # the error for a name that nobody binds
     leaves, tree = flatten(x)
     leaves = [v if is_array_like(v) else as_operand(primitive.name, v) for v in leaves]
+    if groups is not None:
+        parts = _Groups(primitive.name, axis_name, groups, equal=False)
+        return unflatten(tree, [parts.reduced(primitive, v) for v in leaves])
     for name in names:
         leaves = [primitive.bind(v, axis_name=name) for v in leaves]
     return unflatten(tree, leaves)
 
 
-def psum(x: Any, axis_name: Any) -> Any:
+def psum(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The sum over all examples of the `vmap` that binds a name.
 
     Args:
         x: a pytree; booleans are counted. Of a Python number it is a Python number: `psum(1, "i")` is the axis's size.
         axis_name: a name, or a tuple of names, to sum over all their axes.
+        axis_index_groups: lists of the examples' numbers, each number in one of them: each example gets the sum over
+            its own group. So for all collectives; those that exchange values need groups of one size.
 
     Raises:
         AxisNameError: no enclosing `vmap` binds the name.
+        ArgumentError: the groups do not name each example once.
 
     >>> import functrans as ft, numpy as np
     >>> ft.vmap(lambda x: ft.lax.psum(x, "i"), axis_name="i")(np.arange(3.0))
@@ -110,14 +162,14 @@ def psum(x: Any, axis_name: Any) -> Any:
     """
     leaves, tree = flatten(x)
     leaves = [convert_element_type(v, np.int64) if _is_bool(v) else v for v in leaves]
-    return _over(psum_p, unflatten(tree, leaves), axis_name)
+    return _over(psum_p, unflatten(tree, leaves), axis_name, axis_index_groups)
 
 
 def _is_bool(x: Any) -> bool:
     return is_array_like(x) and aval_of(x).dtype.kind == "b"
 
 
-def pmean(x: Any, axis_name: Any) -> Any:
+def pmean(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The mean over all examples of the `vmap` that binds a name (or over several axes); of a pytree.
 
     >>> import functrans as ft, numpy as np
@@ -125,11 +177,19 @@ def pmean(x: Any, axis_name: Any) -> Any:
     Array([-1.,  0.,  1.])
     """
     n = axis_size(axis_name)
-    leaves, tree = flatten(psum(x, axis_name))
-    return unflatten(tree, [v / n for v in leaves])
+    if axis_index_groups is not None:
+        n = _Groups("pmean", axis_name, axis_index_groups, equal=False).count
+    leaves, tree = flatten(psum(x, axis_name, axis_index_groups=axis_index_groups))
+    return unflatten(tree, [v / _as_real(n, v) for v in leaves])
 
 
-def pmax(x: Any, axis_name: Any) -> Any:
+def _as_real(n: Any, like: Any) -> Any:
+    """A number of examples that keeps the dtype of floats, as a Python number does."""
+    dtype = aval_of(like).dtype if is_array_like(like) else np.dtype(np.float64)
+    return convert_element_type(n, dtype) if isinstance(n, Tracer) and kind_of(dtype) in "fc" else n
+
+
+def pmax(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The maximum over all examples of the `vmap` that binds a name (or over several axes); of a pytree.
 
     Where several examples have it, they share its derivative.
@@ -138,17 +198,17 @@ def pmax(x: Any, axis_name: Any) -> Any:
     >>> ft.vmap(lambda x: x == ft.lax.pmax(x, "i"), axis_name="i")(np.array([1.0, 3.0, 2.0]))
     Array([False,  True, False])
     """
-    return _over(pmax_p, x, axis_name)
+    return _over(pmax_p, x, axis_name, axis_index_groups)
 
 
-def pmin(x: Any, axis_name: Any) -> Any:
+def pmin(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
     """The minimum over all examples of the `vmap` that binds a name (or over several axes); of a pytree.
 
     >>> import functrans as ft, numpy as np
     >>> ft.vmap(lambda x: x - ft.lax.pmin(x, "i"), axis_name="i")(np.array([4.0, 3.0, 5.0]))
     Array([1., 0., 2.])
     """
-    return _over(pmin_p, x, axis_name)
+    return _over(pmin_p, x, axis_name, axis_index_groups)
 
 
 # ---------------------------------------------------------------- the axis itself
@@ -241,26 +301,37 @@ all_gather_p.jvp = lambda p, t, **params: (all_gather_p.bind(p[0], **params), al
 all_gather_p.transpose = _all_gather_transpose
 
 
-def all_gather(x: Any, axis_name: Hashable, *, axis: int = 0, tiled: bool = False) -> Any:
+def all_gather(
+    x: Any, axis_name: Hashable, *, axis_index_groups: Groups = None, axis: int = 0, tiled: bool = False,
+    to: str | None = None,
+) -> Any:  # fmt: skip
     """The values of all examples, along a new axis, in every example.
 
     Args:
         x: a pytree.
         axis_name: a name that an enclosing `vmap` binds.
+        axis_index_groups: groups of examples, as for `psum`.
         axis: where the axis of examples goes in the result.
         tiled: join the examples along the existing `axis` instead.
+        to: `"varying"` or `None`; JAX's types of what differs from device to device are not there.
 
     >>> import functrans as ft, numpy as np
     >>> ft.vmap(lambda x: ft.lax.all_gather(x, "i"), axis_name="i")(np.arange(2.0))
     Array([[0., 1.],
            [0., 1.]])
     """
-    size = axes.axis_size(axis_name)
+    if to not in (None, "varying"):
+        raise ArgumentError(f"all_gather: to must be 'varying' or None, got {to!r}: results belong to each example")
+    groups = None if axis_index_groups is None else _Groups("all_gather", axis_name, axis_index_groups)
+    size = axes.axis_size(axis_name) if groups is None else groups.size
 
     def gathered(v: Any) -> Any:
         shape = aval_of(v).shape
         place = canonical_axis(axis, len(shape) + (not tiled))
-        y = all_gather_p.bind(v, axis_name=axis_name, dimension=place, size=size)
+        if groups is None:
+            y = all_gather_p.bind(v, axis_name=axis_name, dimension=place, size=size)
+        else:
+            y = move_axis(groups.values(v), 0, place)
         return reshape(y, (*shape[:place], size * shape[place], *shape[place + 1 :])) if tiled else y
 
     leaves, tree = flatten(x)
@@ -293,7 +364,10 @@ def ppermute(x: Any, axis_name: Hashable, perm: Sequence[tuple[int, int]]) -> An
     return unflatten(tree, [gather(v, [here], [0], mode="fill", fill_value=0) for v in leaves])
 
 
-def all_to_all(x: Any, axis_name: Hashable, split_axis: int, concat_axis: int, *, tiled: bool = False) -> Any:
+def all_to_all(
+    x: Any, axis_name: Hashable, split_axis: int, concat_axis: int, *, axis_index_groups: Groups = None,
+    tiled: bool = False,
+) -> Any:  # fmt: skip
     """Each example keeps its share of every example's `split_axis`, and lines the shares up.
 
     Args:
@@ -301,6 +375,7 @@ def all_to_all(x: Any, axis_name: Hashable, split_axis: int, concat_axis: int, *
         axis_name: a name that an enclosing `vmap` binds.
         split_axis: the axis that is shared out: its size is the number of examples (a multiple of it if `tiled`).
         concat_axis: where in the result the shares lie, along a new axis.
+        axis_index_groups: groups of examples, as for `psum`.
         tiled: the shares keep `split_axis`, and are joined along the existing `concat_axis`.
 
     >>> import functrans as ft, numpy as np
@@ -308,20 +383,21 @@ def all_to_all(x: Any, axis_name: Hashable, split_axis: int, concat_axis: int, *
     Array([[1., 3.],
            [2., 4.]])
     """
-    size = axes.axis_size(axis_name)
-    index = axis_index(axis_name)
+    groups = None if axis_index_groups is None else _Groups("all_to_all", axis_name, axis_index_groups)
+    size = axes.axis_size(axis_name) if groups is None else groups.size
+    index = axis_index(axis_name) if groups is None else groups.rank
 
     def exchanged(v: Any) -> Any:
         shape = aval_of(v).shape
         split, concat = canonical_axis(split_axis, len(shape)), canonical_axis(concat_axis, len(shape))
         if shape[split] % size or (not tiled and shape[split] != size):
             raise ShapeError(
-                f"all_to_all: axis {split_axis} of shape {shape} must have the size of axis {axis_name!r}, {size}"
-                + (", or a multiple of it" if tiled else "")
+                f"all_to_all: axis {split_axis} of shape {shape} must have the size of axis {axis_name!r}"
+                f"{' (of a group)' if groups else ''}, {size}" + (", or a multiple of it" if tiled else "")
             )
         if tiled:
             v = reshape(v, (*shape[:split], size, shape[split] // size, *shape[split + 1 :]))
-        everyone = all_gather_p.bind(v, axis_name=axis_name, dimension=0, size=size)
+        everyone = groups.values(v) if groups else all_gather(v, axis_name)
         mine = gather(everyone, [index], [split + 1], mode="promise_in_bounds")  # (examples, the other axes)
         out = move_axis(mine, 0, concat)
         if not tiled:
@@ -333,7 +409,7 @@ def all_to_all(x: Any, axis_name: Hashable, split_axis: int, concat_axis: int, *
     return unflatten(tree, [exchanged(as_operand("all_to_all", v)) for v in leaves])
 
 
-def pswapaxes(x: Any, axis_name: Hashable, axis: int) -> Any:
+def pswapaxes(x: Any, axis_name: Hashable, axis: int, *, axis_index_groups: Groups = None) -> Any:
     """The axis of examples exchanged with an axis of the value, which must have its size; of a pytree.
 
     >>> import functrans as ft, numpy as np
@@ -341,10 +417,12 @@ def pswapaxes(x: Any, axis_name: Hashable, axis: int) -> Any:
     Array([[1., 3.],
            [2., 4.]])
     """
-    return all_to_all(x, axis_name, axis, axis)
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
 
 
-def psum_scatter(x: Any, axis_name: Hashable, *, scatter_dimension: int = 0, tiled: bool = False) -> Any:
+def psum_scatter(
+    x: Any, axis_name: Hashable, *, scatter_dimension: int = 0, axis_index_groups: Groups = None, tiled: bool = False
+) -> Any:
     """The sum over all examples, of which each keeps its share of an axis.
 
     Args:
@@ -352,24 +430,26 @@ def psum_scatter(x: Any, axis_name: Hashable, *, scatter_dimension: int = 0, til
         axis_name: a name that an enclosing `vmap` binds.
         scatter_dimension: the axis that is shared out: its size is the number of examples, and the result lacks it; if
             `tiled`, a multiple of the number of examples, of which each keeps a block.
+        axis_index_groups: groups of examples, as for `psum`.
         tiled: see there.
 
     >>> import functrans as ft, numpy as np
     >>> ft.vmap(lambda x: ft.lax.psum_scatter(x, "i"), axis_name="i")(np.array([[1.0, 2.0], [3.0, 4.0]]))
     Array([4., 6.])
     """
-    size = axes.axis_size(axis_name)
-    index = axis_index(axis_name)
+    groups = None if axis_index_groups is None else _Groups("psum_scatter", axis_name, axis_index_groups)
+    size = axes.axis_size(axis_name) if groups is None else groups.size
+    index = axis_index(axis_name) if groups is None else groups.rank
 
     def share(v: Any) -> Any:
         shape = aval_of(v).shape
         place = canonical_axis(scatter_dimension, len(shape))
         if shape[place] % size or (not tiled and shape[place] != size):
             raise ShapeError(
-                f"psum_scatter: axis {scatter_dimension} of shape {shape} must have the size of axis {axis_name!r}, "
-                f"{size}" + (", or a multiple of it" if tiled else "")
+                f"psum_scatter: axis {scatter_dimension} of shape {shape} must have the size of axis {axis_name!r}"
+                f"{' (of a group)' if groups else ''}, {size}" + (", or a multiple of it" if tiled else "")
             )
-        v = psum(v, axis_name)
+        v = psum(v, axis_name, axis_index_groups=axis_index_groups)
         if tiled:
             v = reshape(v, (*shape[:place], size, shape[place] // size, *shape[place + 1 :]))
         return gather(v, [index], [place], mode="promise_in_bounds")

@@ -1,5 +1,7 @@
 """Collectives over the named axes of `vmap`, against sums, maxima and exchanges of whole arrays."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from helpers import assert_same, check_rules
@@ -9,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 import functrans as ft
 from functrans import errors, lax
 from functrans.core import axes
+from functrans.testing import check_grads
 
 X = np.random.default_rng(0).standard_normal((3, 2))
 REDUCTIONS = {"psum": np.sum, "pmean": np.mean, "pmax": np.max, "pmin": np.min}
@@ -101,6 +104,54 @@ def test_derivatives_inside_the_axis(name):
     assert_same(inner, outer, 1e-12)
     tangents = ft.vmap(lambda v: ft.jvp(f, (v,), (np.ones(2),))[1], axis_name="i")(X)
     assert_same(tangents, ft.jvp(ft.vmap(f, axis_name="i"), (X,), (np.ones((3, 2)),))[1], 1e-12)
+
+
+GROUPS = [[2, 0], [3, 1]]
+
+
+GROUPED = {
+    **{name: (name, {}) for name in ("psum", "pmean", "pmax", "pmin", "all_gather", "psum_scatter")},
+    "pswapaxes": ("pswapaxes", {"axis": 0}),
+    "all_to_all": ("all_to_all", {"split_axis": 1, "concat_axis": 0}),
+    "all_gather tiled": ("all_gather", {"tiled": True}),
+    "psum_scatter tiled": ("psum_scatter", {"tiled": True}),
+    "all_to_all tiled": ("all_to_all", {"split_axis": 1, "concat_axis": 0, "tiled": True}),
+}
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_groups(name):
+    """Each example computes with its group alone: as a `vmap` over the groups, of a `vmap` over their members."""
+    x = np.random.default_rng(2).standard_normal((4, 2, 2))
+    function, options = GROUPED[name]
+    call = lambda v, groups: getattr(lax, function)(v, axis_name="i", axis_index_groups=groups, **options)
+    mapped = ft.vmap(lambda v: call(v, GROUPS), axis_name="i")
+    by_group = ft.vmap(ft.vmap(lambda v: call(v, None), axis_name="i"))(x[np.array(GROUPS)])
+    for f in (mapped, ft.jit(mapped)):
+        got = f(x)
+        assert_same(got[np.array(GROUPS)], by_group, 1e-14)
+
+
+def test_derivatives_of_sums_over_groups():
+    f = ft.vmap(lambda v: v * lax.psum(v, "i", axis_index_groups=GROUPS), axis_name="i")
+    check_grads(f, (X[[0, 1, 2, 0]],), order=2)
+
+
+def test_groups_of_several_sizes():
+    x, groups = np.arange(5.0) ** 2, [[0, 3, 4], [2], [1]]
+    for name, reduce in REDUCTIONS.items():
+        got = ft.vmap(partial(getattr(lax, name), axis_name="i", axis_index_groups=groups), axis_name="i")(x)
+        for group in groups:
+            assert_same(got[group], np.full(len(group), reduce(x[group])), 1e-15)
+    with pytest.raises(errors.ArgumentError, match="all_gather: axis_index_groups must be of one size"):
+        ft.vmap(lambda v: lax.all_gather(v, "i", axis_index_groups=groups), axis_name="i")(x)
+    with pytest.raises(errors.ArgumentError, match="name each of the 5 examples of axis 'i' once"):
+        ft.vmap(lambda v: lax.psum(v, "i", axis_index_groups=[[0, 1], [1, 2]]), axis_name="i")(x)
+    with pytest.raises(errors.ArgumentError, match="groups of one axis"):
+        ft.vmap(lambda v: lax.psum(v, ("i",), axis_index_groups=groups), axis_name="i")(x)
+    with pytest.raises(errors.ArgumentError, match="to must be 'varying' or None"):
+        ft.vmap(lambda v: lax.all_gather(v, "i", to="reduced"), axis_name="i")(x)
+    assert ft.vmap(lambda v: lax.pmean(v, "i", axis_index_groups=groups), axis_name="i")(np.ones(5, "f4")).dtype == "f4"
 
 
 def test_equal_maxima_share_the_derivative():
