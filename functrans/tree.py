@@ -227,20 +227,33 @@ def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf | None = None) -
     return treedef.unflatten(pytree.broadcast_prefix(prefix_tree, treedef, "the prefix tree", is_leaf=is_leaf))
 
 
-def flatten_with_path(tree: Any, is_leaf: IsLeaf | None = None) -> tuple[list[tuple[KeyPath, Any]], PyTreeDef]:
+def flatten_with_path(
+    tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
+) -> tuple[list[tuple[KeyPath, Any]], PyTreeDef]:
     """Like `flatten`, with pairs of key path and leaf.
+
+    Args:
+        tree: whose leaves to take.
+        is_leaf: which subtrees are leaves.
+        is_leaf_takes_path: whether `is_leaf` takes the key path of the subtree first.
 
     >>> import functrans as ft
     >>> pairs, treedef = ft.tree.flatten_with_path({"a": [10, 20]})
     >>> pairs[1]
     ((DictKey(key='a'), SequenceKey(idx=1)), 20)
     """
-    values, treedef = pytree.flatten(tree, is_leaf)
+    values, treedef = pytree.flatten(tree, _predicate(is_leaf, is_leaf_takes_path))
     return list(zip(pytree.key_paths(treedef), values)), treedef
 
 
-def leaves_with_path(tree: Any, is_leaf: IsLeaf | None = None) -> list[tuple[KeyPath, Any]]:
-    """The leaves of a tree, each with its key path before it.
+def _predicate(is_leaf: Callable[..., bool] | None, takes_path: bool) -> IsLeaf | None:
+    return is_leaf if is_leaf is None or not takes_path else pytree.by_path(is_leaf)
+
+
+def leaves_with_path(
+    tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
+) -> list[tuple[KeyPath, Any]]:
+    """The leaves of a tree, each with its key path before it; arguments are those of `flatten_with_path`.
 
     >>> import functrans as ft
     >>> for path, leaf in ft.tree.leaves_with_path({"a": [10, 20], "b": 30}):
@@ -249,18 +262,23 @@ def leaves_with_path(tree: Any, is_leaf: IsLeaf | None = None) -> list[tuple[Key
     ['a'][1] 20
     ['b'] 30
     """
-    return flatten_with_path(tree, is_leaf)[0]
+    return flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
 
 
-def map_with_path(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf | None = None) -> Any:
+def map_with_path(
+    f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[..., bool] | None = None,
+    is_leaf_takes_path: bool = False,
+) -> Any:  # fmt: skip
     """Like `map`, with the key path of the leaf as the first argument of `f`.
+
+    With `is_leaf_takes_path`, `is_leaf` takes the key path of the subtree first.
 
     >>> import functrans as ft
     >>> decay = lambda path, x: 0.0 if ft.tree_util.keystr(path).endswith("['b']") else 0.1 * x
     >>> ft.tree.map_with_path(decay, {"layer": {"w": 10.0, "b": 10.0}})
     {'layer': {'w': 1.0, 'b': 0.0}}
     """
-    values, treedef = pytree.flatten(tree, is_leaf)
+    values, treedef = pytree.flatten(tree, _predicate(is_leaf, is_leaf_takes_path))
     others = _rest("tree.map_with_path", treedef, rest)
     return treedef.unflatten(builtins.map(f, pytree.key_paths(treedef), values, *others))
 

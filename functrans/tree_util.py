@@ -26,6 +26,7 @@ from functrans.core.pytree import (
     register_pytree_with_keys_class,
     register_static,
 )
+from functrans.errors import DTypeError
 from functrans.tree import (
     all as tree_all,
     broadcast as tree_broadcast,
@@ -60,6 +61,9 @@ __all__ = [
     "PyTreeDef",
     "all_leaves",
     "build_tree",
+    "flatten_one_level",
+    "flatten_one_level_with_keys",
+    "is_tree_node",
     "treedef_children",
     "treedef_is_leaf",
     "treedef_tuple",
@@ -134,6 +138,48 @@ def all_leaves(iterable: Iterable[Any], is_leaf: IsLeaf | None = None) -> bool:
     (True, False)
     """
     return optree.all_leaves(iterable, is_leaf, namespace=pytree.NAMESPACE)
+
+
+def is_tree_node(typ: type) -> bool:
+    """Whether values of a type are containers.
+
+    >>> import functrans as ft
+    >>> ft.tree_util.is_tree_node(dict), ft.tree_util.is_tree_node(str)
+    (True, False)
+    """
+    if issubclass(typ, tuple) and hasattr(typ, "_fields"):
+        return True
+    return typ in optree.register_pytree_node.get(namespace=pytree.NAMESPACE)  # type: ignore[attr-defined]
+
+
+def flatten_one_level(tree: Any) -> tuple[tuple[Any, ...], Any]:
+    """The children of the topmost container, and what else it consists of.
+
+    Raises:
+        DTypeError: `tree` is a leaf.
+
+    >>> import functrans as ft
+    >>> ft.tree_util.flatten_one_level({"b": 1, "a": [2, 3]})
+    (([2, 3], 1), ('a', 'b'))
+    """
+    if all_leaves([tree]):
+        raise DTypeError(
+            f"flatten_one_level takes a container, got the leaf {tree!r:.60} of type {type(tree).__name__}"
+        )
+    children, metadata, _, _ = optree.tree_flatten_one_level(tree, namespace=pytree.NAMESPACE)
+    return tuple(children), tuple(metadata) if isinstance(metadata, list) else metadata  # type: ignore[arg-type]
+
+
+def flatten_one_level_with_keys(tree: Any) -> tuple[tuple[tuple[KeyEntry, Any], ...], Any]:
+    """As `flatten_one_level`, with pairs of key and child.
+
+    >>> import functrans as ft
+    >>> ft.tree_util.flatten_one_level_with_keys([5, 6])[0]
+    ((SequenceKey(idx=0), 5), (SequenceKey(idx=1), 6))
+    """
+    children, metadata = flatten_one_level(tree)
+    keys = (path[-1] for path in pytree.key_paths(pytree.structure(tree, lambda x: x is not tree)))
+    return tuple(zip(keys, children)), metadata
 
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:

@@ -105,6 +105,22 @@ def key_paths(treedef: PyTreeDef) -> list[KeyPath]:
     return [tuple(_key(entry) for entry in accessor) for accessor in treedef.accessors()]
 
 
+def by_path(is_leaf: Callable[[KeyPath, Any], bool]) -> IsLeaf:
+    """A predicate of key paths and subtrees as one of subtrees alone, for one flattening, which goes depth first."""
+    waiting: list[KeyPath] = [()]
+
+    def here(node: Any) -> bool:
+        path = waiting.pop()
+        if is_leaf(path, node):
+            return True
+        level = structure(node, lambda x: x is not node)
+        if not level.is_leaf():
+            waiting.extend((*path, *key) for key in reversed(key_paths(level)))
+        return False
+
+    return here
+
+
 def keystr(keys: KeyPath, *, simple: bool = False, separator: str = "") -> str:
     """A key path as text, as one would write the access in Python.
 

@@ -228,6 +228,39 @@ def test_is_leaf_stops_the_descent():
     assert tree.broadcast((1, None), ((2, 3), None), is_leaf=None) == ((1, 1), None)
 
 
+def test_leaves_by_their_paths():
+    """The predicate sees every subtree with its own path; what it calls a leaf stays whole."""
+    t = {"b": [1, (2, 3)], "a": {"x": (4, None), "y": []}, "c": (Partial(print, 5, z=6),)}
+    part, seen = {k: t[k] for k in "ab"}, []
+
+    def at_depth_two(path, x):
+        here = part
+        for key in path:
+            here = here[getattr(key, "key", getattr(key, "idx", None))]
+        seen.append((path, here is x))
+        return len(path) == 2
+
+    pairs, treedef = tree.flatten_with_path(part, at_depth_two, is_leaf_takes_path=True)
+    assert all(same for _, same in seen)
+    assert [keystr(path) for path, _ in pairs] == ["['a']['x']", "['a']['y']", "['b'][0]", "['b'][1]"]
+    assert tree.unflatten(treedef, [leaf for _, leaf in pairs]) == part
+    kept = tree.leaves_with_path(t, lambda path, x: False, True)
+    assert kept == tree.leaves_with_path(t)
+    sizes = tree.map_with_path(lambda p, x: len(x), t, is_leaf=lambda p, x: len(p) == 1, is_leaf_takes_path=True)
+    assert sizes["b"] == sizes["a"] == 2
+
+
+def test_one_level():
+    for t in ([1, (2, 3)], {"b": 1, "a": [2]}, (None, 1), None, Partial(print, [2])):
+        children, _ = tree_util.flatten_one_level(t)
+        assert [child for _, child in tree_util.flatten_one_level_with_keys(t)[0]] == list(children)
+        assert tree_util.is_tree_node(type(t))
+    assert tree_util.flatten_one_level({"b": 1, "a": [2]}) == (([2], 1), ("a", "b"))
+    assert not tree_util.is_tree_node(int)
+    with pytest.raises(errors.DTypeError, match="takes a container, got the leaf 3 of type int"):
+        tree_util.flatten_one_level(3)
+
+
 def test_keys_are_values():
     assert {DictKey("a"): 1}[DictKey("a")] == 1
     assert SequenceKey(0) != FlattenedIndexKey(0)
