@@ -147,9 +147,7 @@ def is_tree_node(typ: type) -> bool:
     >>> ft.tree_util.is_tree_node(dict), ft.tree_util.is_tree_node(str)
     (True, False)
     """
-    if issubclass(typ, tuple) and hasattr(typ, "_fields"):
-        return True
-    return typ in optree.register_pytree_node.get(namespace=pytree.NAMESPACE)  # type: ignore[attr-defined]
+    return optree.register_pytree_node.get(typ, namespace=pytree.NAMESPACE) is not None
 
 
 def flatten_one_level(tree: Any) -> tuple[tuple[Any, ...], Any]:
@@ -167,7 +165,7 @@ def flatten_one_level(tree: Any) -> tuple[tuple[Any, ...], Any]:
             f"flatten_one_level takes a container, got the leaf {tree!r:.60} of type {type(tree).__name__}"
         )
     children, metadata, _, _ = optree.tree_flatten_one_level(tree, namespace=pytree.NAMESPACE)
-    return tuple(children), tuple(metadata) if isinstance(metadata, list) else metadata  # type: ignore[arg-type]
+    return tuple(children), tuple(metadata) if isinstance(metadata, list) else metadata
 
 
 def flatten_one_level_with_keys(tree: Any) -> tuple[tuple[tuple[KeyEntry, Any], ...], Any]:
