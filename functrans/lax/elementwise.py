@@ -274,7 +274,7 @@ def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[A
     """Operands converted to the dtypes of NumPy's loop for them. `kwargs` are a ufunc's keyword arguments."""
     dtype = None if kwargs else _one_float(args)
     if dtype is not None and loop_dtypes(name, ufunc, (dtype,) * len(args))[: len(args)] == (dtype,) * len(args):
-        return [dtype.type(a) if type(a) is float else a for a in args]
+        return [dtype.type(a) if type(a) in (float, int) else a for a in args]
     args = [as_operand(name, a) for a in args]
     types = tuple(weak_type(a) for a in args)
     if kwargs:
@@ -291,7 +291,7 @@ def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[A
 
 
 def _one_float(args: Sequence[Any]) -> Any:
-    """The dtype of operands that are all float32 or all float64, beside Python's floats; None for others."""
+    """The dtype of operands that are all float32 or all float64, beside Python's numbers; None for others."""
     dtype = None
     for a in args:
         kind = type(a)
@@ -302,7 +302,7 @@ def _one_float(args: Sequence[Any]) -> Any:
             if aval.weak:
                 return None
             own = aval.dtype
-        elif kind is float:
+        elif kind is float or (kind is int and -(2**53) < a < 2**53):
             continue
         else:
             return None
