@@ -36,8 +36,8 @@ from functrans.transforms.jvp import close_over
 from functrans.transforms.simplify import without_displays
 
 __all__ = [
-    "Error", "all_checks", "automatic_checks", "check", "check_error", "checkify", "div_checks", "float_checks",
-    "index_checks", "nan_checks", "user_checks",
+    "Error", "all_checks", "automatic_checks", "check", "check_error", "checkify", "debug_check", "div_checks",
+    "float_checks", "index_checks", "init_error", "nan_checks", "user_checks",
 ]  # fmt: skip
 
 Checks = frozenset[str]
@@ -106,13 +106,14 @@ register_pytree_node(
 
 
 @api_boundary
-def check(pred: Any, msg: str, *fmt_args: Any, **fmt_kwargs: Any) -> None:
+def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs: Any) -> None:
     """Raise `CheckError` when the program comes by and `pred` does not hold; in `checkify`, note it instead.
 
     Args:
         pred: a boolean scalar.
         msg: a format string, as `str.format` takes it, for the error's message.
         fmt_args, fmt_kwargs: pytrees of arrays that it shows.
+        debug: check only in functions that `checkify` has transformed; elsewhere nothing is checked.
 
     Raises:
         CheckError: `pred` does not hold; also from compiled functions.
@@ -138,7 +139,33 @@ def check(pred: Any, msg: str, *fmt_args: Any, **fmt_kwargs: Any) -> None:
     leaves, tree = flatten((fmt_args, fmt_kwargs))
     for x in leaves:
         aval_of(x)  # the error for what is no array
-    check_p.bind(pred, *leaves, message=Message(msg, tree, source=current_source()))
+    check_p.bind(pred, *leaves, message=Message(msg, tree, source=current_source(), debug=debug))
+
+
+def debug_check(pred: Any, msg: str, *fmt_args: Any, **fmt_kwargs: Any) -> None:
+    """`check` in functions that `checkify` has transformed; elsewhere nothing is checked.
+
+    >>> from functrans import checking
+    >>> def f(x):
+    ...     checking.debug_check(x > 0, "{} is not positive", x)
+    ...     return x
+    >>> f(-1.0)
+    -1.0
+    >>> error, _ = checking.checkify(f)(-1.0)
+    >>> error
+    Error('-1.0 is not positive (check at ...)')
+    """
+    check(pred, msg, *fmt_args, debug=True, **fmt_kwargs)
+
+
+def init_error() -> Error:
+    """The error of a function that no check of has failed.
+
+    >>> from functrans import checking
+    >>> checking.init_error()
+    Error(None)
+    """
+    return Error(np.int64(0), (), ())
 
 
 @api_boundary

@@ -12,13 +12,13 @@ Array([0.41997434, 0.41997434])
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 __all__ = [
     "checkpoint_dots", "checkpoint_dots_with_no_batch_dims", "dots_saveable", "dots_with_no_batch_dims_saveable",
-    "everything_saveable", "nothing_saveable", "save_any_names_but_these", "save_anything_except_these_names",
-    "save_from_both_policies", "save_only_these_names",
+    "everything_saveable", "nothing_saveable", "offload_dot_with_no_batch_dims", "save_and_offload_only_these_names",
+    "save_any_names_but_these", "save_anything_except_these_names", "save_from_both_policies", "save_only_these_names",
 ]  # fmt: skip
 
 
@@ -64,6 +64,24 @@ def save_anything_except_these_names(*names: str) -> Callable[..., bool]:
     return lambda primitive, *avals, **params: not (primitive.name == "name" and params["name"] in dropped)
 
 
-def save_from_both_policies(first: Callable[..., bool], second: Callable[..., bool]) -> Callable[..., bool]:
+def save_and_offload_only_these_names(
+    *,
+    names_which_can_be_saved: Sequence[str],
+    names_which_can_be_offloaded: Sequence[str],
+    offload_src: str = "device",
+    offload_dst: str = "pinned_host",
+) -> Callable[..., bool]:
+    """Keep the values to which `checkpoint_name` gave one of these names, all where they are: nothing is moved."""
+    return save_only_these_names(*names_which_can_be_saved, *names_which_can_be_offloaded)
+
+
+def offload_dot_with_no_batch_dims(
+    offload_src: str = "device", offload_dst: str = "pinned_host"
+) -> Callable[..., bool]:
+    """`dots_with_no_batch_dims_saveable`: what it keeps stays where it is."""
+    return dots_with_no_batch_dims_saveable
+
+
+def save_from_both_policies(policy_1: Callable[..., bool], policy_2: Callable[..., bool]) -> Callable[..., bool]:
     """Keep what either policy keeps."""
-    return lambda primitive, *avals, **params: first(primitive, *avals, **params) or second(primitive, *avals, **params)
+    return lambda prim, *avals, **params: policy_1(prim, *avals, **params) or policy_2(prim, *avals, **params)

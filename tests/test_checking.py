@@ -314,3 +314,19 @@ def test_names_of_jax():
     for name in names.__all__:
         assert getattr(names, name) is getattr(checking, name)
     assert checking.all_checks == checking.automatic_checks | checking.user_checks
+
+
+def test_debug_checks():
+    """They are checked by `checkify` alone, and there as any other."""
+
+    def f(x):
+        checking.debug_check(x > 0, "{} is not positive", x)
+        return ft.lax.fori_loop(0, 2, lambda i, y: (checking.check(y < 4, "large", debug=True), y * 2)[1], x)
+
+    assert f(-1.0) == ft.jit(f)(-1.0) == ft.vmap(f)(np.array([-1.0]))[0] == -4.0
+    checked = ft.jit(checking.checkify(f))
+    assert checked(-1.0)[0].get().startswith("-1.0 is not positive")
+    assert checked(3.0)[0].get().startswith("large")
+    assert checked(1.0)[0].get() is None
+    assert checking.init_error().get() is None
+    checking.init_error().throw()

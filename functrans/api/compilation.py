@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
 import threading
 import time
 import weakref
@@ -16,12 +15,13 @@ import numpy as np
 
 import functrans.api.devices as devices  # the module: the package has a function of this name
 from functrans import config
-from functrans.api.flattening import Flat, any_tracer, argument_names, check_leaf, name_of
+from functrans.api.flattening import Flat, any_tracer, argument_names, check_leaf, name_of, static_arguments
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct
 from functrans.core.axes import bound_axes
 from functrans.core.forking import COMPILING
 from functrans.core.jaxpr import ClosedJaxpr, axis_names, convert_constvars, jaxpr_has_effect
+from functrans.core.placement import refuse_placement
 from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.tracebacks import api_boundary
@@ -89,6 +89,10 @@ def jit(
     inline: bool = False,
     keep_unused: bool = False,
     device: Any = None,
+    backend: str | None = None,
+    compiler_options: dict[str, Any] | None = None,
+    in_shardings: None = None,
+    out_shardings: None = None,
 ) -> Jitted: ...
 def jit(fun: Fun | None = None, **options: Any) -> Any:
     """A function that is traced and compiled on its first call for each set of shapes and dtypes.
@@ -103,6 +107,8 @@ def jit(fun: Fun | None = None, **options: Any) -> Any:
         keep_unused: accepted.
         device: `cpu` or `cuda`, or one of `devices()`: where the function runs; arguments are copied there where they
             are not there yet. Without it, it runs where its arrays are.
+        backend: the device by the name of its platform.
+        compiler_options, in_shardings, out_shardings: `None`.
 
     Returns:
         A `Jitted` function; it has `trace`, `lower` and `clear_cache` besides.
@@ -155,14 +161,26 @@ class Jitted:
         inline: bool = False,
         keep_unused: bool = False,
         device: Any = None,
+        backend: str | None = None,
+        compiler_options: dict[str, Any] | None = None,
+        in_shardings: None = None,
+        out_shardings: None = None,
     ):
         if not callable(fun):
             raise ArgumentError(f"jit takes a function, got {fun!r:.60} of type {type(fun).__name__}")
+        refuse_placement("jit", in_shardings=in_shardings, out_shardings=out_shardings)
+        if compiler_options:
+            raise ArgumentError(f"jit takes no compiler_options, which are those of XLA; got {compiler_options!r:.60}")
+        if backend is not None and device is not None:
+            raise ArgumentError(f"jit takes a device or a backend, got both {device!r} and {backend!r}")
+        device = backend if device is None else device
         functools.update_wrapper(self, fun)
         self._fun = fun
         self._name = name_of(fun)
-        self._static_nums, self._static_names = _arguments(fun, "static", static_argnums, static_argnames)
-        self._donated_nums, self._donated_names = _arguments(fun, "donate", donate_argnums, donate_argnames)
+        self._static_nums, self._static_names = static_arguments(fun, "jit", "static", static_argnums, static_argnames)
+        self._donated_nums, self._donated_names = static_arguments(
+            fun, "jit", "donate", donate_argnums, donate_argnames
+        )
         both = {*self._static_nums} & {*self._donated_nums} or self._static_names & self._donated_names
         if both:
             raise ArgumentError(f"jit({self._name}) cannot donate static arguments; {min(both)!r} is named as both")
@@ -315,34 +333,6 @@ class Jitted:
 
     def __repr__(self) -> str:
         return f"<jit of {self._name}>"
-
-
-def _arguments(fun: Fun, kind: str, nums: Any, names: Any) -> tuple[tuple[int, ...], frozenset[str]]:
-    """Positions and names of arguments of a kind, each inferred from the other where the signature allows."""
-    given_nums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
-    given_names = () if names is None else (names,) if isinstance(names, str) else tuple(names)
-    try:
-        parameters = inspect.signature(fun).parameters
-    except (ValueError, TypeError):
-        return given_nums, frozenset(given_names)
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    positional = [n for n, p in parameters.items() if p.kind in kinds]
-    variadic = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters.values())
-    for n in given_nums:
-        if not variadic and not -len(positional) <= n < len(positional):
-            raise ArgumentError(
-                f"{kind}_argnums of jit({name_of(fun)}) names argument {n}, but it has {len(positional)} "
-                "positional ones"
-            )
-    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        for name in given_names:
-            if name not in parameters:
-                raise ArgumentError(
-                    f"{kind}_argnames of jit({name_of(fun)}) names {name!r}, which is no argument of it"
-                )
-    all_names = {*given_names, *(positional[n] for n in given_nums if -len(positional) <= n < len(positional))}
-    all_nums = {*given_nums, *(positional.index(n) for n in given_names if n in positional)}
-    return tuple(sorted(all_nums)), frozenset(all_names)
 
 
 class _Entry:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
-from functrans.api.flattening import Flat, argument_names, check_leaf, name_of, select_arguments, with_arguments
+from functrans.api.flattening import (
+    Flat,
+    argument_names,
+    check_leaf,
+    name_of,
+    no_reduce_axes,
+    select_arguments,
+    with_arguments,
+)
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of, float0, kind_of, tangent_dtype
 from functrans.core.primitive import Axis, zeros
@@ -36,6 +44,7 @@ def grad(
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    reduce_axes: Sequence[Hashable] = (),
 ) -> Fun:
     """The gradient of a scalar function, by reverse mode.
 
@@ -45,6 +54,7 @@ def grad(
         has_aux: `fun` returns a pair `(value, aux)`; `aux` is passed on.
         holomorphic: `fun` is holomorphic; arguments and result are complex.
         allow_int: integer arguments are allowed; their gradients have dtype `float0`.
+        reduce_axes: `()`; sum over axes of `vmap` by `lax.psum`.
 
     Returns:
         A function of the same arguments that returns the gradient: a pytree with the structure, shapes and dtypes of
@@ -57,7 +67,7 @@ def grad(
     >>> ft.grad(lambda x: np.sum(np.sin(x) ** 2))(np.array([0.0, 1.0]))
     Array([0.        , 0.90929743])
     """
-    value_and_grad_fun = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
+    value_and_grad_fun = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, reduce_axes)
 
     @_named(fun, "grad")
     def grad_fun(*args: Any, **kwargs: Any) -> Any:
@@ -73,6 +83,7 @@ def value_and_grad(
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    reduce_axes: Sequence[Hashable] = (),
 ) -> Fun:
     """A function that returns both the value of `fun` and its gradient, for the cost of the gradient.
 
@@ -83,6 +94,7 @@ def value_and_grad(
     (Array(9.), Array(6.))
     """
     _check_callable(fun, "grad")
+    no_reduce_axes("grad", reduce_axes)
 
     @_named(fun, "value_and_grad")
     @api_boundary
@@ -324,7 +336,7 @@ class _Typed:
 
 
 @api_boundary
-def vjp(fun: Fun, *primals: Any, has_aux: bool = False) -> Any:
+def vjp(fun: Fun, *primals: Any, has_aux: bool = False, reduce_axes: Sequence[Hashable] = ()) -> Any:
     """The value of `fun` at `primals` and a function that pulls cotangents of it back to the arguments.
 
     Returns:
@@ -337,6 +349,7 @@ def vjp(fun: Fun, *primals: Any, has_aux: bool = False) -> Any:
     (Array(3.), Array(2.))
     """
     _check_callable(fun, "vjp")
+    no_reduce_axes("vjp", reduce_axes)
     leaves, tree = flatten(primals)
     avals = [check_leaf(x, f"an argument of {name_of(fun)}") for x in leaves]
     flat = Flat(lambda xs: fun(*unflatten(tree, xs)), name_of(fun), has_aux)
@@ -373,7 +386,7 @@ def _pullback(
 
 
 @api_boundary
-def linear_transpose(fun: Fun, *primals: Any) -> Fun:
+def linear_transpose(fun: Fun, *primals: Any, reduce_axes: Sequence[Hashable] = ()) -> Fun:
     """The transpose of a linear function, which need not be evaluated: `primals` give shapes and dtypes only.
 
     >>> import functrans as ft, numpy as np
@@ -382,6 +395,7 @@ def linear_transpose(fun: Fun, *primals: Any) -> Fun:
     (Array([2., 2., 2.]),)
     """
     _check_callable(fun, "linear_transpose")
+    no_reduce_axes("linear_transpose", reduce_axes)
     leaves, tree = flatten(primals)
     avals = [check_leaf(x, f"an argument of {name_of(fun)}").strong() for x in leaves]
     flat = Flat(lambda xs: fun(*unflatten(tree, xs)), name_of(fun))

@@ -128,6 +128,34 @@ def with_arguments(
     return call
 
 
+def static_arguments(fun: Any, what: str, kind: str, nums: Any, names: Any) -> tuple[tuple[int, ...], frozenset[str]]:
+    """Positions and names of arguments of a kind, each inferred from the other where the signature allows."""
+    given_nums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
+    given_names = () if names is None else (names,) if isinstance(names, str) else tuple(names)
+    try:
+        parameters = inspect.signature(fun).parameters
+    except (ValueError, TypeError):
+        return given_nums, frozenset(given_names)
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [n for n, p in parameters.items() if p.kind in kinds]
+    variadic = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters.values())
+    for n in given_nums:
+        if not variadic and not -len(positional) <= n < len(positional):
+            raise ArgumentError(
+                f"{kind}_argnums of {what}({name_of(fun)}) names argument {n}, but it has {len(positional)} "
+                "positional ones"
+            )
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        for name in given_names:
+            if name not in parameters:
+                raise ArgumentError(
+                    f"{kind}_argnames of {what}({name_of(fun)}) names {name!r}, which is no argument of it"
+                )
+    all_names = {*given_names, *(positional[n] for n in given_nums if -len(positional) <= n < len(positional))}
+    all_nums = {*given_nums, *(positional.index(n) for n in given_names if n in positional)}
+    return tuple(sorted(all_nums)), frozenset(all_names)
+
+
 def check_leaf(value: Any, what: str) -> ShapedArray:
     """The aval of a leaf of the arguments, or an error that says which leaf is none."""
     if not is_array_like(value) and not hasattr(value, "shape"):
@@ -142,3 +170,11 @@ def check_leaf(value: Any, what: str) -> ShapedArray:
 def any_tracer(values: Sequence[Any]) -> bool:
     """Whether any of the values is traced, and has no value yet."""
     return any(isinstance(v, Tracer) and not v.has_value for v in values)
+
+
+def no_reduce_axes(what: str, reduce_axes: Any) -> None:
+    """Refuse the axes over which JAX would sum derivatives."""
+    if reduce_axes:
+        raise ArgumentError(
+            f"{what} does not take reduce_axes={reduce_axes!r:.40}: write lax.psum of the result over these axes"
+        )

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import operator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-from functrans.api.flattening import Flat, argument_names, check_leaf, name_of
+from functrans.api.flattening import Flat, argument_names, check_leaf, name_of, static_arguments
 from functrans.core.avals import ShapedArray, ShapeDtypeStruct
+from functrans.core.axes import bind_axis
 from functrans.core.jaxpr import ClosedJaxpr, convert_constvars
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.source import scope
 from functrans.core.trace import StagedTracer, Tracer, stage, staging_into
 from functrans.core.tracebacks import api_boundary
-from functrans.errors import DTypeError
+from functrans.errors import ArgumentError, DTypeError
 from functrans.lax.calls import checkpoint_p, jit_p
 
 Fun = Callable[..., Any]
 
 
-def make_jaxpr(fun: Fun, static_argnums: int | Sequence[int] = (), return_shape: bool = False) -> Fun:
+def make_jaxpr(
+    fun: Fun,
+    static_argnums: int | Sequence[int] = (),
+    axis_env: Sequence[tuple[Hashable, int]] | None = None,
+    return_shape: bool = False,
+) -> Fun:
     """A function of the same arguments that returns the jaxpr of `fun` for their shapes and dtypes.
+
+    Args:
+        fun: a function of pytrees of arrays.
+        static_argnums: arguments that are ordinary Python values.
+        axis_env: pairs of name and size: axes that collectives in `fun` may name, as within `vmap`.
+        return_shape: whether to return a pair of the jaxpr and the shapes and dtypes of the results.
 
     >>> import functrans as ft, numpy as np
     >>> ft.make_jaxpr(lambda x: np.sin(x) * 2)(np.ones(3))
@@ -40,7 +53,10 @@ def make_jaxpr(fun: Fun, static_argnums: int | Sequence[int] = (), return_shape:
             free = iter(rest)
             return fun(*[a if i in fixed else next(free) for i, a in enumerate(args)], **own)
 
-        flat, closed = _stage(call, dynamic, kwargs, name_of(fun))
+        with ExitStack() as bound:
+            for axis, size in axis_env or ():
+                bound.enter_context(bind_axis(axis, operator.index(size)))
+            flat, closed = _stage(call, dynamic, kwargs, name_of(fun))
         if not return_shape:
             return closed
         return closed, flat.unflatten([ShapeDtypeStruct(a.shape, a.dtype, a.weak) for a in closed.out_avals])
@@ -90,31 +106,42 @@ def ensure_compile_time_eval() -> Iterator[None]:
         yield
 
 
-def checkpoint(fun: Fun, *, prevent_cse: bool = True, policy: Any = None, static_argnums: Any = ()) -> Fun:
+def checkpoint(
+    fun: Fun,
+    *,
+    prevent_cse: bool | Sequence[bool] = True,
+    policy: Callable[..., bool] | None = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Iterable[str] = (),
+) -> Fun:
     """`fun`, whose intermediate values reverse mode recomputes instead of keeping: less memory, more work.
 
     Args:
         fun: a function of pytrees of arrays.
         prevent_cse: accepted; what is recomputed is never merged with what was computed before.
         policy: which values to keep after all, one of `functrans.checkpoint_policies`; by default the arguments alone.
-        static_argnums: arguments that are ordinary Python values.
+        static_argnums, static_argnames: arguments that are ordinary Python values.
 
     >>> import functrans as ft, numpy as np
     >>> ft.grad(ft.checkpoint(lambda x: np.sin(np.sin(x))))(1.0)
     Array(0.36003949)
     """
-    static = {static_argnums} if isinstance(static_argnums, int) else set(static_argnums)
+    if not callable(fun):
+        raise ArgumentError(f"checkpoint takes a function, got {fun!r:.60} of type {type(fun).__name__}")
+    static, static_names = static_arguments(fun, "checkpoint", "static", static_argnums, static_argnames)
     name = name_of(fun)
 
     @api_boundary
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        fixed = {i % len(args) for i in static} if args else set()
+        fixed = {i % len(args) for i in static if -len(args) <= i < len(args)}
+        named = {k: v for k, v in kwargs.items() if k in static_names}
 
         def call(*rest: Any, **own: Any) -> Any:
             free = iter(rest)
-            return fun(*[a if i in fixed else next(free) for i, a in enumerate(args)], **own)
+            return fun(*[a if i in fixed else next(free) for i, a in enumerate(args)], **own, **named)
 
         dynamic = tuple(a for i, a in enumerate(args) if i not in fixed)
+        kwargs = {k: v for k, v in kwargs.items() if k not in named}
         flat, closed = _stage(call, dynamic, kwargs, name)
         leaves = flatten((dynamic, kwargs))[0]
         params = {} if policy is None else {"policy": policy}

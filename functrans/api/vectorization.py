@@ -12,6 +12,7 @@ from functrans.api.flattening import Flat, argument_names, check_leaf, name_of
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.axes import bind_axis
+from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis
 from functrans.core.pytree import broadcast_prefix, flatten, unflatten
 from functrans.core.trace import Tracer, stage
@@ -28,6 +29,8 @@ def vmap(
     out_axes: Any = 0,
     axis_name: Hashable | None = None,
     axis_size: int | None = None,
+    spmd_axis_name: None = None,
+    sum_match: bool = False,
 ) -> Fun:
     """Map a function over axes of its arguments, all examples at once.
 
@@ -40,6 +43,7 @@ def vmap(
             that do not depend on the mapped arguments.
         axis_name: a name by which `lax.psum` and the other collectives refer to the axis.
         axis_size: the number of examples, needed where no argument is mapped.
+        spmd_axis_name, sum_match: `None` and `False`.
 
     Raises:
         AxesError: `in_axes` or `out_axes` do not fit, or mapped sizes differ.
@@ -50,6 +54,9 @@ def vmap(
     """
     if not callable(fun):
         raise ArgumentError(f"vmap takes a function, got {fun!r:.60} of type {type(fun).__name__}")
+    refuse_placement("vmap", spmd_axis_name=spmd_axis_name)
+    if sum_match:
+        raise ArgumentError("vmap does not take sum_match=True: write a sum over the mapped axis, or lax.psum")
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not isinstance(in_axes, (int, tuple, type(None))):

@@ -7,14 +7,16 @@ from functrans.checking import (
     check,
     check_error,
     checkify,
+    debug_check,
     div_checks,
     float_checks,
     index_checks,
+    init_error,
     nan_checks,
     user_checks,
 )
 
 __all__ = [
-    "Error", "all_checks", "automatic_checks", "check", "check_error", "checkify", "div_checks", "float_checks",
-    "index_checks", "nan_checks", "user_checks",
+    "Error", "all_checks", "automatic_checks", "check", "check_error", "checkify", "debug_check", "div_checks",
+    "float_checks", "index_checks", "init_error", "nan_checks", "user_checks",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of, dtype_name, is_array_like
+from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.tracebacks import api_boundary
@@ -31,6 +32,7 @@ def pure_callback(
     callback: Callable[..., Any],
     result_shape_dtypes: Any,
     *args: Any,
+    sharding: None = None,
     vmap_method: str | None = None,
     **kwargs: Any,
 ) -> Any:
@@ -43,6 +45,7 @@ def pure_callback(
         callback: a function of arrays; it returns arrays of the structure, shapes and dtypes of `result_shape_dtypes`.
         result_shape_dtypes: a pytree of what has a shape and a dtype (`ShapeDtypeStruct`, arrays).
         args, kwargs: pytrees of arrays.
+        sharding: `None`.
         vmap_method: what `vmap` does. `"sequential"` (or `"sequential_unrolled"`): a call for each example;
             `"broadcast_all"`: one call, with all operands batched in front; `"expand_dims"`: one call, where operands
             that all examples share have a first axis of size one; `"legacy_vectorized"`: one call, where those are as
@@ -59,6 +62,7 @@ def pure_callback(
     >>> ft.jit(lambda x: 2 * ft.pure_callback(host_sort, x, x))(x)
     Array([2., 4., 6.])
     """
+    refuse_placement("pure_callback", sharding=sharding)
     if vmap_method is not None and vmap_method not in VMAP_METHODS:
         raise ArgumentError(
             f"vmap_method of pure_callback must be None or one of {', '.join(VMAP_METHODS)}, got {vmap_method!r}"
@@ -71,6 +75,7 @@ def io_callback(
     callback: Callable[..., Any],
     result_shape_dtypes: Any,
     *args: Any,
+    sharding: None = None,
     ordered: bool = False,
     **kwargs: Any,
 ) -> Any:
@@ -80,6 +85,7 @@ def io_callback(
         callback: a function of arrays; it returns arrays of the structure, shapes and dtypes of `result_shape_dtypes`.
         result_shape_dtypes: a pytree of what has a shape and a dtype; `None` for no results.
         args, kwargs: pytrees of arrays.
+        sharding: `None`.
         ordered: refuse `vmap`, under which a callback runs for one example after another. Callbacks run in the order
             of the program in any case.
 
@@ -96,6 +102,7 @@ def io_callback(
     >>> f(1.5), f(2.5), seen
     (Array(1), Array(2), [1.5, 2.5])
     """
+    refuse_placement("io_callback", sharding=sharding)
     return _call(io_callback_p, callback, result_shape_dtypes, args, kwargs, ordered=bool(ordered))
 
 

@@ -31,6 +31,7 @@ class Message:
     lanes: int = 0  # axes of enclosing vmaps
     mapped: bool = False  # the payload begins with the index of an example, which the message tells
     source: Source | None = None
+    debug: bool = False  # checked by `checkify` alone
 
     @property
     def size(self) -> int:
@@ -49,7 +50,7 @@ class Message:
 
 def _impl(pred: Any, *payload: Any, message: Message) -> list[Any]:
     pred = np.asarray(pred)
-    if not pred.all():
+    if not message.debug and not pred.all():
         index = tuple(int(i) for i in np.argwhere(~pred)[0])
         raise CheckError(message.text([np.asarray(p)[index] for p in payload], index))
     return []

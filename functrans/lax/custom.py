@@ -52,14 +52,14 @@ class SymbolicZero:
         return f"SymbolicZero({self.aval})"
 
 
-def zero_from_primal(value: Any, symbolic_zeros: bool = False) -> Any:
+def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
     """A zero tangent of a value: an array, or a `SymbolicZero`.
 
     >>> import functrans as ft, numpy as np
     >>> ft.custom_derivatives.zero_from_primal(np.ones(3), symbolic_zeros=True)
     SymbolicZero(f64[3])
     """
-    return SymbolicZero.from_primal_value(value) if symbolic_zeros else _tangent_argument(None, value)
+    return SymbolicZero.from_primal_value(val) if symbolic_zeros else _tangent_argument(None, val)
 
 
 class CustomVJPPrimal(NamedTuple):

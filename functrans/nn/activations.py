@@ -9,13 +9,15 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of, kind_of
+from functrans.errors import ArgumentError
 from functrans.lax.conversion import stop_gradient_p
-from functrans.scipy.special import logsumexp
+from functrans.scipy import special
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity", "leaky_relu",
-    "log_sigmoid", "log_softmax", "logsumexp", "mish", "one_hot", "relu", "relu6", "selu", "sigmoid", "silu",
-    "soft_sign", "softmax", "softplus", "squareplus", "standardize", "swish", "tanh",
+    "log1mexp", "log_sigmoid", "log_softmax", "logmeanexp", "logsumexp", "mish", "one_hot", "relu", "relu6", "selu",
+    "sigmoid", "silu", "soft_sign", "softmax", "softplus", "sparse_plus", "sparse_sigmoid", "squareplus", "standardize",
+    "swish", "tanh",
 ]  # fmt: skip
 
 
@@ -147,16 +149,87 @@ def glu(x: Any, axis: int = -1) -> Any:
     return first * sigmoid(second)
 
 
-def standardize(
-    x: Any, axis: Any = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5, where: Any = None
+def sparse_plus(x: Any) -> Any:
+    """0 up to -1, `x` from 1 on, and `(x + 1)^2 / 4` between: a `softplus` with sparse derivatives."""
+    x = fnp.asarray(x)
+    return fnp.where(x <= -1, 0.0, fnp.where(x >= 1, x, (x + 1) * (x + 1) / 4))
+
+
+def sparse_sigmoid(x: Any) -> Any:
+    """0 up to -1, 1 from 1 on, and `(x + 1) / 2` between: the derivative of `sparse_plus`."""
+    return fnp.clip(fnp.asarray(x) + 1.0, 0.0, 2.0) / 2
+
+
+def log1mexp(x: Any) -> Any:
+    """`log(1 - exp(-x))` of positive numbers, accurate for small and for large ones (Maechler, 2012).
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.log1mexp(np.array([1e-20, 100.0]))
+    Array([-4.60517019e+01, -3.72007598e-44])
+    """
+    x = fnp.asarray(x)
+    small = x < np.log(2)
+    return fnp.where(small, fnp.log(-fnp.expm1(-fnp.where(small, x, 1))), fnp.log1p(-fnp.exp(-fnp.where(small, 1, x))))
+
+
+def logsumexp(
+    a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False, where: Any = None
 ) -> Any:
-    """`x` with mean 0 and variance 1 along an axis."""
+    """`log(sum(b exp(a)))` along axes without overflow, of the elements where `where` holds.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.logsumexp(np.array([1000.0, 1000.0]))
+    Array(1000.69314718)
+    """
+    if where is not None:
+        a = fnp.where(where, a, -np.inf)
+    return special.logsumexp(a, axis, b, keepdims, return_sign)
+
+
+def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
+    """`log(mean(exp(x)))` along axes without overflow, of the elements where `where` holds.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.logmeanexp(np.array([1000.0, 1000.0]))
+    Array(1000.)
+    """
+    x = fnp.asarray(x)
+    total = logsumexp(x, axis, keepdims=keepdims, where=where)
+    counted = fnp.broadcast_to(True if where is None else where, x.shape)
+    count = fnp.sum(counted, axis=axis, keepdims=keepdims)
+    return total - fnp.log(count.astype(total.dtype))
+
+
+def standardize(
+    x: Any,
+    axis: Any = -1,
+    mean: Any = None,
+    variance: Any = None,
+    epsilon: Any = 1e-5,
+    where: Any = None,
+    *,
+    algorithm: str = "fast",
+) -> Any:
+    """`x` with mean 0 and variance 1 along an axis.
+
+    Args:
+        x: an array.
+        axis: the axis, or axes.
+        mean, variance: those of `x` where `where` holds, unless they are given.
+        epsilon: added to the variance.
+        where: which elements count for mean and variance.
+        algorithm: `fast`, by the mean of squares less the square of the mean; `stable`, by the mean of the squares of
+            differences from the mean, which is exact also where the mean is large beside the deviation.
+    """
+    if algorithm not in ("fast", "stable"):
+        raise ArgumentError(f"standardize: algorithm is 'fast' or 'stable', got {algorithm!r}")
     x = fnp.asarray(x)
     mean = fnp.mean(x, axis, keepdims=True, where=True if where is None else where) if mean is None else mean
     if variance is None:
-        centered = fnp.square(x) if where is None else fnp.where(where, fnp.square(x), 0)
-        count = True if where is None else where
-        variance = fnp.mean(centered, axis, keepdims=True, where=count) - fnp.square(mean)
+        squares = fnp.square(x if algorithm == "fast" else x - mean)
+        squares = squares if where is None else fnp.where(where, squares, 0)
+        variance = fnp.mean(squares, axis, keepdims=True, where=True if where is None else where)
+        variance = variance - fnp.square(mean) if algorithm == "fast" else variance
     return (x - mean) / fnp.sqrt(variance + epsilon)
 
 

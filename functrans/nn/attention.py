@@ -14,7 +14,7 @@ from functrans import random
 from functrans.core.avals import SMALL_FLOATS, aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.elementwise import as_operand
-from functrans.nn.activations import softmax
+from functrans.nn.activations import logsumexp, softmax
 from functrans.nn.containers import Dropout
 from functrans.nn.initializers import Initializer, glorot_uniform, variance_scaling, zeros
 from functrans.nn.linear import Linear
@@ -36,6 +36,7 @@ def dot_product_attention(
     key_value_seq_lengths: Any = None,
     local_window_size: int | tuple[int, int] | None = None,
     implementation: str | None = None,
+    return_residual: bool = False,
 ) -> Any:
     """`softmax(scale * query @ key.T + bias) @ value` for each head, as `jax.nn.dot_product_attention`.
 
@@ -51,10 +52,11 @@ def dot_product_attention(
             there on are not attended to.
         local_window_size: how many keys before and after its own time a query attends to; one number for both.
         implementation: accepted for JAX's sake: `None` or `"xla"`.
+        return_residual: whether to return the `logsumexp` of the logits over the keys too, `(*batch, T, N)`.
 
     Returns:
-        `(*batch, T, N, H)`, of the dtype of the query. A query that may attend to no key at all gives the mean of all
-        values, as in JAX. Logits of half precision are computed in float32.
+        `(*batch, T, N, H)`, of the dtype of the query, or a pair of it and the residual. A query that may attend to no
+        key at all gives the mean of all values, as in JAX. Logits of half precision are computed in float32.
 
     Raises:
         ShapeError: shapes that do not fit together.
@@ -68,7 +70,9 @@ def dot_product_attention(
     if implementation not in (None, "xla"):
         raise ArgumentError(f"dot_product_attention: implementation is None or 'xla', got {implementation!r}")
     lengths = (query_seq_lengths, key_value_seq_lengths)
-    return _attend(query, key, value, bias, mask, scale, is_causal, lengths, local_window_size, lambda weights: weights)
+    keep = lambda weights: weights
+    out, logits = _attend(query, key, value, bias, mask, scale, is_causal, lengths, local_window_size, keep)
+    return (out, fnp.swapaxes(logsumexp(logits, axis=-1), -1, -2)) if return_residual else out
 
 
 def _attend(
@@ -103,7 +107,7 @@ def _attend(
     if lengths[0] is not None:
         within = fnp.arange(times) < fnp.expand_dims(fnp.asarray(lengths[0]), -1)
         out = fnp.where(within[..., None, None], out, 0)
-    return out
+    return out, logits
 
 
 def _checked(query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
@@ -228,7 +232,7 @@ class MultiheadAttention(Module):
         k = self._heads(self.key_proj(key_))
         v = self._heads(self.value_proj(value))
         drop = functools.partial(self.dropout, key=key)
-        out = _attend(q, k, v, None, mask, None, is_causal, (None, None), None, drop)
+        out, _ = _attend(q, k, v, None, mask, None, is_causal, (None, None), None, drop)
         return self.out_proj(fnp.reshape(out, (*aval_of(out).shape[:-2], self.embed_dim)))
 
     def _heads(self, x: Any) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import random
+from functrans.core.placement import refuse_placement
 from functrans.errors import ArgumentError, ShapeError
 
 __all__ = [
@@ -30,23 +31,25 @@ Initializer = Callable[..., Any]
 Axes = int | Sequence[int]
 
 
-def zeros(key: Any, shape: Sequence[int], dtype: Any = float) -> Any:
+def zeros(key: Any, shape: Sequence[int], dtype: Any = float, out_sharding: None = None) -> Any:
     """An initializer of zeros; the key is not used.
 
     >>> import functrans as ft
     >>> ft.nn.initializers.zeros(None, (2,))
     Array([0., 0.])
     """
+    refuse_placement("initializers.zeros", out_sharding=out_sharding)
     return fnp.zeros(tuple(shape), dtype)
 
 
-def ones(key: Any, shape: Sequence[int], dtype: Any = float) -> Any:
+def ones(key: Any, shape: Sequence[int], dtype: Any = float, out_sharding: None = None) -> Any:
     """An initializer of ones; the key is not used.
 
     >>> import functrans as ft
     >>> ft.nn.initializers.ones(None, (2,))
     Array([1., 1.])
     """
+    refuse_placement("initializers.ones", out_sharding=out_sharding)
     return fnp.ones(tuple(shape), dtype)
 
 

@@ -131,6 +131,93 @@ def test_log(caplog):
         ft.debug.log("{}")
 
 
-def test_placement_is_refused():
-    with pytest.raises(errors.ArgumentError, match="does not take sharding='x': a program runs on one device"):
-        ft.ShapeDtypeStruct((2,), float, sharding="x")
+SHAPE = ft.ShapeDtypeStruct((2,), float)
+REFUSED = {
+    "sharding": [
+        lambda: ft.ShapeDtypeStruct((2,), float, sharding="x"),
+        lambda: ft.pure_callback(np.sin, SHAPE, np.ones(2), sharding="x"),
+        lambda: ft.io_callback(np.sin, SHAPE, np.ones(2), sharding="x"),
+    ],
+    "in_shardings": [lambda: ft.jit(np.sin, in_shardings="x")],
+    "out_shardings": [lambda: ft.jit(np.sin, out_shardings="x")],
+    "spmd_axis_name": [lambda: ft.vmap(np.sin, spmd_axis_name="x")],
+    "out_sharding": [
+        lambda: ft.nn.initializers.ones(None, (2,), float, "x"),
+        lambda: ft.nn.initializers.zeros(None, (2,), float, out_sharding="x"),
+    ],
+}
+
+
+@pytest.mark.parametrize("keyword", REFUSED)
+def test_placement_is_refused(keyword):
+    for call in REFUSED[keyword]:
+        with pytest.raises(errors.ArgumentError, match=f"does not take {keyword}='x': a program runs on one device"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: ft.grad(np.sin, reduce_axes=("i",)), "grad does not take reduce_axes.*lax.psum"),
+        (lambda: ft.value_and_grad(np.sin, reduce_axes=("i",)), "reduce_axes"),
+        (lambda: ft.vjp(np.sin, 1.0, reduce_axes=("i",)), "vjp does not take reduce_axes"),
+        (lambda: ft.linear_transpose(lambda x: 2 * x, 1.0, reduce_axes=("i",)), "linear_transpose does not take"),
+        (lambda: ft.vmap(np.sin, sum_match=True), "does not take sum_match=True"),
+        (lambda: ft.jit(np.sin, compiler_options={"xla_flag": True}), "those of XLA"),
+        (lambda: ft.jit(np.sin, device="cpu", backend="cpu"), "a device or a backend"),
+        (lambda: ft.checkpoint(lambda x: x, static_argnames="y"), "static_argnames of checkpoint.*names 'y'"),
+        (lambda: ft.checkpoint(3), "checkpoint takes a function"),
+    ],
+)
+def test_keywords_that_are_refused(call, text):
+    with pytest.raises(errors.ArgumentError, match=text):
+        call()
+
+
+def test_keywords_that_ask_for_nothing():
+    assert ft.grad(np.sin, reduce_axes=())(0.0) == 1.0
+    assert ft.jit(np.cos, backend="cpu", compiler_options=None, in_shardings=None)(0.0) == 1.0
+    assert ft.jit(np.cos, static_argnames=iter(())).lower(0.0) is not None
+
+
+def test_static_arguments_of_checkpoint():
+    """By position and by name, given either way."""
+
+    def power(x, n, *, twice=False):
+        for _ in range(n):
+            x = np.sin(x)
+        return 2 * x if twice else x
+
+    slope = ft.grad(power)(0.3, 2)
+    by_name = ft.checkpoint(power, static_argnames=("n", "twice"))
+    by_number = ft.checkpoint(power, static_argnums=1, static_argnames="twice")
+    for f in (by_name, by_number):
+        np.testing.assert_allclose(ft.grad(f)(0.3, 2), slope)
+        np.testing.assert_allclose(ft.grad(f)(0.3, n=2), slope)
+        np.testing.assert_allclose(ft.jit(ft.grad(lambda x, f=f: f(x, n=2, twice=True)))(0.3), 2 * slope)
+
+
+def test_axes_of_make_jaxpr():
+    f = lambda x: x / ft.lax.psum(1, "i") + ft.lax.psum(x, "i")
+    closed = ft.make_jaxpr(f, axis_env=[("i", 4)])(1.0)
+    assert [e.primitive.name for e in closed.eqns].count("psum") == 1
+    assert "4.0" in str(closed)
+    with pytest.raises(errors.AxisNameError):
+        ft.make_jaxpr(f)(1.0)
+
+
+def test_policies_that_offload():
+    policies = ft.checkpoint_policies
+    policy = policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=["a"], names_which_can_be_offloaded=["b"], offload_src="device", offload_dst="host"
+    )
+
+    def f(x):
+        for name in "abc":
+            x = ft.checkpoint_name(np.sin(x), name)
+        return x
+
+    sines = lambda **options: str(ft.make_jaxpr(ft.grad(ft.checkpoint(f, **options)))(1.0)).count("sin ")
+    assert sines(policy=policy) == 3  # what the derivative reads is kept
+    assert sines() > 3
+    assert policies.offload_dot_with_no_batch_dims("device", "host") is policies.dots_with_no_batch_dims_saveable

@@ -44,11 +44,14 @@ FORMULAS = {
     "hard_tanh": lambda x: np.clip(x, -1, 1),
     "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
     "hard_silu": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "sparse_plus": lambda x: np.where(x <= -1, 0, np.where(x >= 1, x, (x + 1) ** 2 / 4)),
+    "sparse_sigmoid": lambda x: np.clip((x + 1) / 2, 0, 1),
 }
 #: Where a first or second derivative jumps.
 KINKS = {
     "relu": (0,), "relu6": (0, 6), "elu": (0,), "celu": (0,), "selu": (0,), "leaky_relu": (0,), "hard_tanh": (-1, 1),
-    "hard_sigmoid": (-3, 3), "hard_silu": (-3, 3), "soft_sign": (0,),
+    "hard_sigmoid": (-3, 3), "hard_silu": (-3, 3), "soft_sign": (0,), "sparse_plus": (-1, 1),
+    "sparse_sigmoid": (-1, 1),
 }  # fmt: skip
 X = np.concatenate([np.linspace(-12, 12, 97), [-700.0, -80.0, 80.0, 700.0, 1e-8, -1e-8]])
 
@@ -99,6 +102,43 @@ def test_gelu_by_the_error_function():
     want = X * scipy.special.ndtr(X)
     np.testing.assert_allclose(nn.gelu(X, approximate=False), want, rtol=1e-13, atol=1e-300)
     np.testing.assert_allclose(ft.jit(lambda x: nn.gelu(x, approximate=False))(X), want, rtol=1e-13, atol=1e-300)
+
+
+def test_log1mexp():
+    x = np.concatenate([np.logspace(-300, 2.8, 60), [np.log(2), 0.5, 1.0]])
+    with np.errstate(all="ignore"):
+        want = np.where(x < 1, np.log(-np.expm1(-x.astype(L))), np.log1p(-np.exp(-x.astype(L)))).astype(float)
+    with np.errstate(under="ignore"):
+        for f in (nn.log1mexp, ft.jit(nn.log1mexp)):
+            np.testing.assert_allclose(f(x), want, rtol=4e-16, atol=1e-300)
+        slopes = ft.vmap(ft.grad(nn.log1mexp))(x)
+        np.testing.assert_allclose(slopes, np.exp(-x) / -np.expm1(-x), rtol=1e-14)
+    assert nn.log1mexp(np.float32([1.0])).dtype == np.float32
+
+
+def test_sums_of_exponentials_of_some_elements():
+    rng = np.random.default_rng(3)
+    x, where = 500 * rng.normal(size=(3, 4)), rng.random((3, 4)) < 0.7
+    where[:, 0] = True
+    for f in (nn.logmeanexp, nn.logsumexp):
+        for g in (f, ft.jit(lambda *args, f=f: f(*args[:1], 1, where=args[1]))):
+            got = g(x, where) if g is not f else f(x, 1, where=where)
+            for row, mask, y in zip(x, where, got):
+                total = scipy.special.logsumexp(row[mask])
+                np.testing.assert_allclose(y, total - np.log(mask.sum()) * (f is nn.logmeanexp), rtol=1e-14)
+        check_grads(lambda x, f=f: f(x, 0, where=where, keepdims=True), (x / 500,), order=2)
+        assert f(x, keepdims=True).shape == (1, 1)
+    np.testing.assert_allclose(nn.logmeanexp(x), scipy.special.logsumexp(x) - np.log(12), rtol=1e-14)
+
+
+def test_stable_standardize():
+    x = 1e8 + np.random.default_rng(4).normal(size=(2, 50))
+    for where in (None, np.arange(50) % 3 > 0):
+        got = nn.standardize(x, where=where, epsilon=0.0, algorithm="stable")
+        chosen = got if where is None else got[:, where]
+        np.testing.assert_allclose(chosen.std(1), 1, rtol=1e-7)
+    with pytest.raises(ft.errors.ArgumentError, match="algorithm is 'fast' or 'stable', got 'exact'"):
+        nn.standardize(x, algorithm="exact")
 
 
 def test_glu_standardize_and_one_hot():

@@ -119,6 +119,17 @@ def test_dropout_of_attention():
     np.testing.assert_array_equal(nn.inference_mode(layer)(x), kept)
 
 
+def test_residual():
+    q, k, v = np.random.default_rng(5).normal(size=(3, 2, 4, 3, 5))
+    mask = np.tril(np.ones((4, 4), bool))
+    logits = np.where(mask, np.einsum("btnh,bsnh->bnts", q, k) / np.sqrt(5), -np.inf)
+    call = lambda q: ft.nn.dot_product_attention(q, k, v, is_causal=True, return_residual=True)
+    for f in (call, ft.jit(call)):
+        out, residual = f(q)
+        np.testing.assert_allclose(out, ft.nn.dot_product_attention(q, k, v, is_causal=True), rtol=1e-12)
+        np.testing.assert_allclose(residual, np.log(np.exp(logits).sum(-1)).swapaxes(1, 2), rtol=1e-12)
+
+
 def test_errors():
     with pytest.raises(errors.ShapeError, match=r"K divides N, got shapes \(2, 4, 6, 3\), .*\(2, 5, 4, 3\)"):
         nn.dot_product_attention(QUERY, np.ones((2, 5, 4, 3)), np.ones((2, 5, 4, 3)))
