@@ -1,12 +1,11 @@
 """What makes a tracer an array: operators, methods, properties and NumPy's two protocols, installed on `Tracer`.
 
-The core knows nothing of NumPy's namespace; this file, above it, gives tracers their behaviour. Concrete arrays
-(`functrans.Array`) are ndarrays and have most of it from NumPy; they get `.at` and indexing by tracers here.
+The core knows nothing of NumPy's namespace; this file, above it, gives tracers their behaviour. What concrete arrays
+(`functrans.Array`), which are ndarrays, do not have from NumPy, and what both share, is in `arrays.py`.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
@@ -14,41 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from functrans import lax
-from functrans.core.array import Array, wrap
+from functrans.core.array import Array
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew
-from functrans.lax.subscript import IndexUpdate, getitem
+from functrans.lax.subscript import getitem
 from functrans.numpy import (
+    arrays,
     datatypes,
     indexing,
     manipulation,
     products,
     reductions,
-    sorting,
     standard,
     ufuncmethods,
     ufuncs,
 )
-from functrans.numpy.dispatch import TRACED, has_tracer
+from functrans.numpy.dispatch import TRACED
 
 # ---------------------------------------------------------------- operators
-
-
-def _is_operand(other: Any) -> bool:
-    return not isinstance(other, (str, bytes, dict, set, type(None)))
-
-
-def _binary(op: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
-    def forward(self: Tracer, other: Any) -> Any:
-        return op(self, other) if _is_operand(other) else NotImplemented
-
-    def reflected(self: Tracer, other: Any) -> Any:
-        return op(other, self) if _is_operand(other) else NotImplemented
-
-    return forward, reflected
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -59,21 +43,16 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 _COMPARISONS = {"eq": ew.eq, "ne": ew.ne, "lt": ew.lt, "le": ew.le, "gt": ew.gt, "ge": ew.ge}
 
 
-def _round(self: Tracer, ndigits: int | None = None) -> Any:
-    return ufuncs.round(self, ndigits or 0)
-
-
 def _install_operators() -> None:
     for name, op in _OPERATORS.items():
-        forward, reflected = _binary(op)
+        forward, reflected = arrays.binary(op)
         setattr(Tracer, f"__{name}__", forward)
         setattr(Tracer, f"__r{name}__", reflected)
     for name, op in _COMPARISONS.items():
-        setattr(Tracer, f"__{name}__", _binary(op)[0])
+        setattr(Tracer, f"__{name}__", arrays.binary(op)[0])
     unary = {"neg": ew.neg, "pos": ew.positive, "abs": ew.abs, "invert": ew.bitwise_not}
     for name, row in unary.items():
         setattr(Tracer, f"__{name}__", lambda self, row=row: row(self))
-    Tracer.__round__ = _round  # type: ignore[attr-defined]
 
 
 # ---------------------------------------------------------------- properties
@@ -104,21 +83,14 @@ _PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "mT": lambda self: manipulation.matrix_transpose(self),
     "real": lambda self: ufuncs.real(self),
     "imag": lambda self: ufuncs.imag(self),
-    "at": IndexUpdate,
     "device": lambda self: "cpu",
 }
 
 # ---------------------------------------------------------------- methods
 
 
-def _astype(
-    self: Any, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True
-) -> Any:
-    return lax.convert_element_type(self, dtype)
-
-
-def _reshape(self: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
-    return manipulation.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+def _reshape(self: Any, *shape: Any, order: str = "C", copy: Any = None, **options: Any) -> Any:
+    return manipulation.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, **options)
 
 
 def _transpose(self: Any, *axes: Any) -> Any:
@@ -136,40 +108,20 @@ def _tolist(self: Any) -> Any:
     return np.asarray(self.concrete(ConcretizationError, "a Python list")).tolist()
 
 
-def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:
-    return ufuncs.clip(self, min, max)
-
-
-def _compress(self: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
-    return indexing.compress(condition, self, axis)
-
-
-def _searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    return sorting.searchsorted(self, v, side, sorter)
-
-
 _METHODS: dict[str, Callable[..., Any]] = {
-    "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin,
-    "argsort": sorting.argsort, "astype": _astype, "block_until_ready": lambda self: self, "clip": _clip,
-    "compress": _compress, "conj": lambda self: ew.conj(self), "conjugate": lambda self: ew.conj(self),
+    **{name: function for name, (function, _) in arrays.EXTENDED.items()},
+    "argmax": reductions.argmax, "argmin": reductions.argmin, "block_until_ready": lambda self: self,
+    "byteswap": arrays.byteswap, "conj": lambda self: ew.conj(self), "conjugate": lambda self: ew.conj(self),
     "copy": lambda self, order="C": self, "cumprod": reductions.cumprod, "cumsum": reductions.cumsum,
-    "diagonal": indexing.diagonal, "dot": products.dot,
-    "flatten": lambda self, order="C": manipulation.ravel(self, order),
-    "item": _item, "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
-    "nonzero": lambda self: indexing.nonzero(self), "prod": reductions.prod, "ptp": reductions.ptp,
-    "ravel": lambda self, order="C": manipulation.ravel(self, order), "repeat": manipulation.repeat,
-    "reshape": _reshape,
-    "round": lambda self, decimals=0, out=None: ufuncs.round(self, decimals), "searchsorted": _searchsorted,
-    "sort": sorting.sort, "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum,
-    "swapaxes": manipulation.swapaxes, "take": indexing.take,
-    "to_device": standard.to_device, "tolist": _tolist, "trace": indexing.trace,
-    "transpose": _transpose, "var": reductions.var,
+    "diagonal": indexing.diagonal, "item": _item, "ptp": reductions.ptp, "reshape": _reshape,
+    "squeeze": manipulation.squeeze, "to_device": standard.to_device, "tolist": _tolist, "transpose": _transpose,
+    "view": arrays.view,
 }  # fmt: skip
 
 
 def _install_methods() -> None:
     for name, get in _PROPERTIES.items():
-        setattr(Tracer, name, property(get))
+        setattr(Tracer, name, arrays.property_of_tracers(name, get))
     for name, method in _METHODS.items():
         setattr(Tracer, name, _method(name, method))
     Tracer.__getitem__ = getitem  # type: ignore[misc]
@@ -252,62 +204,9 @@ _BY_NAME: dict[Any, Any] = {
     np.array_repr: lambda arr, *args, **kwargs: repr(arr),
 }
 
-# ---------------------------------------------------------------- concrete arrays
-
-
-def _array_getitem(self: Any, index: Any) -> Any:
-    if has_tracer(index if isinstance(index, tuple) else (index,)):
-        return getitem(self, index)
-    out = np.ndarray.__getitem__(self, index)
-    return out if isinstance(out, np.ndarray) else wrap(out)
-
-
-def _as_array(name: str) -> Any:
-    """A method whose result NumPy does not always give in the type of its array."""
-    method = getattr(np.ndarray, name)
-
-    @functools.wraps(method)
-    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return wrap(method(self, *args, **kwargs))
-
-    return wrapped
-
-
-def _power(self: Any, other: Any) -> Any:
-    if type(other) is int or (type(other) is float and other != 0.5):  # where NumPy has short ways, all of them right
-        return np.ndarray.__pow__(self, other)
-    return ufuncs.power(self, other) if _is_operand(other) else NotImplemented
-
-
-def _in_place(operation: Any, ufunc: Any) -> Any:
-    def method(self: Any, other: Any) -> Any:
-        out = operation(self, other)
-        if isinstance(out, Tracer) or out.shape != self.shape or not np.can_cast(out.dtype, self.dtype, "same_kind"):
-            return ufunc(self, other, out=self)  # which says why not
-        self[...] = out
-        return self
-
-    return method
-
-
-def _install_on_array() -> None:
-    Array.round = _as_array("round")  # type: ignore[method-assign]
-    Array.trace = _as_array("trace")  # type: ignore[method-assign]
-    # Where the array API standard differs from NumPy's operators (lax/corners.py).
-    for name, operation in (("floordiv", ew.floor_divide), ("pow", ufuncs.power)):
-        forward, reflected = _binary(operation)
-        setattr(Array, f"__{name}__", forward)
-        setattr(Array, f"__r{name}__", reflected)
-    Array.__pow__ = _power  # type: ignore[method-assign, assignment]
-    Array.__ifloordiv__ = _in_place(ew.floor_divide, np.floor_divide)  # type: ignore[method-assign]
-    Array.__ipow__ = _in_place(ew.pow, np.power)  # type: ignore[method-assign]
-    Array.at = property(IndexUpdate)  # type: ignore[attr-defined]
-    Array.__getitem__ = _array_getitem  # type: ignore[method-assign]
-    Array.__array_namespace__ = _namespace  # type: ignore[method-assign]
-
-
 _install_operators()
 _install_methods()
-_install_on_array()
+Array.__array_namespace__ = _namespace  # type: ignore[method-assign]
+arrays.install()
 Tracer.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
 Tracer.__array_function__ = _array_function  # type: ignore[attr-defined]
