@@ -57,10 +57,6 @@ class UnhashableTracerError(FunctransError, TypeError):
     """A traced array as a key of a dict, an element of a set, or an argument of a cached function."""
 
 
-class TracerAttributeError(FunctransError, AttributeError):
-    """An attribute or a method of NumPy's arrays that traced ones do not have: it is about memory, or writes to it."""
-
-
 class UnexpectedTracerError(FunctransError, RuntimeError):
     """A traced array used after the transformation that made it has returned (a leaked tracer)."""
 

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class Tracer:
     _trace: Trace
     aval: ShapedArray
     has_value = False  # true of arrays on another device: their trace is the device
+    #: What to write instead of the attributes of NumPy's arrays that tracers do not have.
+    instead: ClassVar[dict[str, str]] = {}
 
     def concrete(self, error: type[errors.ConcretizationError], need: str) -> Any:
         """The plain value of this tracer, or the error that Python's need for it deserves."""
@@ -131,6 +133,11 @@ class Tracer:
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_") or name == "aval":  # protocols that other libraries ask for
                 raise AttributeError(name)
+            if name in self.instead:
+                what = "an array on a GPU" if self.has_value else "a traced array"
+                raise errors.NoSuchAttributeError(
+                    f"{what} has no attribute {name!r}: {self.instead[name]}.\nThe array is {self.describe()}"
+                )
             raise errors.NoSuchAttributeError(f"arrays have no attribute {name!r}; the array is the traced {self.aval}")
 
     def __deepcopy__(self, memo: Any) -> Tracer:

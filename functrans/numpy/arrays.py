@@ -18,7 +18,7 @@ from functrans import lax
 from functrans.core.array import Array, wrap
 from functrans.core.avals import ShapedArray, aval_of, bfloat16, kind_of
 from functrans.core.trace import Tracer
-from functrans.errors import DTypeError, ShapeError, TracerAttributeError, TracerItemAssignmentError
+from functrans.errors import DTypeError, NoSuchAttributeError, ShapeError, TracerItemAssignmentError
 from functrans.lax import elementwise as ew
 from functrans.lax.subscript import IndexUpdate, getitem
 from functrans.numpy import indexing, manipulation, products, reductions, sorting, ufuncs
@@ -201,7 +201,7 @@ PLACED: dict[str, Any] = {
 _MEMORY = "a traced array has no memory of its own; take it from the result, outside of the transformed function"
 _WRITES = "it works in place, and traced arrays are immutable; write "
 _DEVICES = "a program runs on one device, x.device"
-_ADVICE = {
+_INSTEAD = {
     "sort": f"{_WRITES}x = functrans.numpy.sort(x)",
     "partition": f"{_WRITES}x = functrans.numpy.partition(x, kth)",
     "fill": f"{_WRITES}x = functrans.numpy.full_like(x, value)",
@@ -224,26 +224,14 @@ _ASSIGNED = {
 }  # fmt: skip
 
 
-def _absent(self: Tracer, name: str) -> Any:
-    """Python's last resort for an attribute: the error for those that tracers do not have."""
-    what = "an array on a GPU" if self.has_value else "a traced array"
-    if name in _ADVICE:
-        raise TracerAttributeError(f"{what} has no attribute {name!r}: {_ADVICE[name]}.\nIt is {self.describe()}")
-    raise AttributeError(f"{what} has no attribute {name!r}", name=name, obj=self)
-
-
 def property_of_tracers(name: str, get: Callable[[Any], Any]) -> property:
     def refuse(self: Tracer, value: Any) -> None:
         write = f"; write {_ASSIGNED[name]}" if name in _ASSIGNED else ""
-        raise TracerAttributeError(
+        raise NoSuchAttributeError(
             f"x.{name} cannot be assigned: arrays inside a transformed function are immutable{write}"
         )
 
     return property(get, refuse)
-
-
-def _delitem(self: Any, index: Any) -> None:
-    raise TracerItemAssignmentError("elements of an array cannot be deleted: write x = functrans.numpy.delete(x, i)")
 
 
 # ---------------------------------------------------------------- concrete arrays
@@ -254,15 +242,6 @@ def _getitem(self: Any, index: Any) -> Any:
         return getitem(self, index)
     out = np.ndarray.__getitem__(self, index)
     return out if isinstance(out, np.ndarray) else wrap(out)
-
-
-def _setitem(self: Any, index: Any, value: Any) -> None:
-    if has_tracer((value, index)):
-        raise TracerItemAssignmentError(
-            "a traced value cannot be written into an array that is not traced: instead of `x[i] = v` write "
-            "`x = x.at[i].set(v)`"
-        )
-    np.ndarray.__setitem__(self, index, value)
 
 
 def _power(self: Any, other: Any, modulus: Any = None) -> Any:
@@ -336,11 +315,9 @@ def install() -> None:
     Array.__ifloordiv__ = _in_place(ew.floor_divide, np.floor_divide)  # type: ignore[method-assign]
     Array.__ipow__ = _in_place(ew.pow, np.power)  # type: ignore[method-assign]
     Array.__getitem__ = _getitem  # type: ignore[method-assign]
-    Array.__setitem__ = _setitem  # type: ignore[method-assign]
     Array.ptp = reductions.ptp  # type: ignore[attr-defined]
     Array.aval = property(lambda self: ShapedArray(self.shape, self.dtype))  # type: ignore[attr-defined]
-    Tracer.__getattr__ = _absent  # type: ignore[attr-defined]
-    Tracer.__delitem__ = _delitem  # type: ignore[attr-defined]
+    Tracer.instead.update(_INSTEAD)
     Tracer.__contains__ = contains  # type: ignore[attr-defined]
     for cls in (Array, Tracer):
         cls.at = property(IndexUpdate)  # type: ignore[attr-defined]
