@@ -301,6 +301,19 @@ _IN_PLACE = {
 }  # fmt: skip
 
 
+_OWN: dict[str, Any] = {
+    "__ifloordiv__": _in_place(ew.floor_divide, np.floor_divide),
+    "__ipow__": _in_place(ew.pow, np.power),
+    "__getitem__": _getitem,
+    "ptp": reductions.ptp,
+    "aval": property(lambda self: ShapedArray(self.shape, self.dtype)),
+}
+_SHARED: dict[str, Any] = {
+    "at": property(IndexUpdate), "__contains__": contains, "__pow__": _power, "__round__": rounded,
+    "__trunc__": truncated, **PLACED,
+}  # fmt: skip
+
+
 def install() -> None:
     """Give `functrans.Array` these methods, and tracers those that they share."""
     for name, (function, beyond) in EXTENDED.items():
@@ -312,21 +325,12 @@ def install() -> None:
         forward, reflected = binary(operation)
         setattr(Array, f"__{name}__", forward)
         setattr(Array, f"__r{name}__", reflected)
-    Array.__ifloordiv__ = _in_place(ew.floor_divide, np.floor_divide)  # type: ignore[method-assign]
-    Array.__ipow__ = _in_place(ew.pow, np.power)  # type: ignore[method-assign]
-    Array.__getitem__ = _getitem  # type: ignore[method-assign]
-    Array.ptp = reductions.ptp  # type: ignore[attr-defined]
-    Array.aval = property(lambda self: ShapedArray(self.shape, self.dtype))  # type: ignore[attr-defined]
-    Tracer.instead.update(_INSTEAD)
-    Tracer.__contains__ = contains  # type: ignore[attr-defined]
+    for name, attribute in _OWN.items():
+        setattr(Array, name, attribute)
     for cls in (Array, Tracer):
-        cls.at = property(IndexUpdate)  # type: ignore[attr-defined]
-        cls.__pow__ = _power  # type: ignore[attr-defined]
-        cls.__round__ = rounded  # type: ignore[attr-defined]
-        cls.__trunc__ = truncated  # type: ignore[attr-defined]
-        for name, attribute in PLACED.items():
-            if name not in vars(cls):
-                setattr(cls, name, attribute)
+        for name, attribute in _SHARED.items():
+            setattr(cls, name, attribute)
+    Tracer.instead.update(_INSTEAD)
 
 
 __all__ = ["EXTENDED", "binary", "byteswap", "install", "property_of_tracers", "view"]
