@@ -3,7 +3,11 @@
 sphinx-build -W --keep-going docs build/docs
 """
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "functrans"
 author = "The functrans maintainers"
@@ -36,3 +40,9 @@ html_theme = "furo"
 html_title = f"functrans {release}"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def setup(app):
+    from function_tables import read_page
+
+    app.connect("source-read", read_page)

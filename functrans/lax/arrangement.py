@@ -61,6 +61,17 @@ def broadcast_to_rank(x: Any, rank: int) -> Any:
     return expand_dims(x, range(missing))
 
 
+def broadcast_like(arr: Any, like_arr: Any) -> Any:
+    """`arr` broadcast to the shape of another array, by NumPy's rules.
+
+    >>> import functrans.lax as lax, numpy as np
+    >>> lax.broadcast_like(np.arange(2), np.zeros((2, 2)))
+    Array([[0, 1],
+           [0, 1]])
+    """
+    return broadcast_to(as_operand("broadcast_like", arr), aval_of(like_arr).shape)
+
+
 def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
     """An array of one value, of the shape and dtype of another, or of those given.
 

@@ -302,7 +302,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool 
 @implements(np.allclose)
 def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     close = isclose(a, b, rtol, atol, equal_nan)
-    return lax.reduce_and(close, range(close.aval.ndim))
+    return lax.reduce_and(close, range(aval_of(close).ndim))
 
 
 @implements(np.array_equal)

@@ -114,6 +114,7 @@ def test_rsqrt():
 
 def test_arrangement():
     assert_same(everywhere(lambda x: lax.broadcast(x, (2, 1)), X), np.broadcast_to(X, (2, 1, 3, 4)))
+    assert_same(everywhere(lax.broadcast_like, X[0], X), np.broadcast_to(X[0], X.shape))
     assert lax.broadcast_shapes((3, 1), (4,), (1, 1, 1)) == (1, 3, 4)
     assert_same(everywhere(lambda x: lax.broadcast_to_rank(x, 4), X), X[None, None])
     assert_same(everywhere(lambda x: lax.tile(x, (2, 3)), X), np.tile(X, (2, 3)))
@@ -227,6 +228,7 @@ BAD = {
     "split": (lambda: lax.split(X, (1, 1)), errors.ShapeError, "do not make up axis 0"),
     "stack": (lambda: lax.stack([]), errors.ArgumentError, "an array"),
     "rank": (lambda: lax.broadcast_to_rank(X, 1), errors.ShapeError, "more than 1 axes"),
+    "like": (lambda: lax.broadcast_like(X, X[0]), errors.ShapeError, "broadcast"),
     "shapes": (lambda: lax.broadcast_shapes((2,), (3,)), errors.ShapeError, "cannot be broadcast"),
     "collapse": (lambda: lax.collapse(X, 2, 0), errors.ShapeError, "wrong order"),
     "cases": (lambda: lax.select_n(np.array([0, 1]), X, X), errors.ShapeError, "a selector of shape"),

@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.stats
+from calls.distributions import CONTINUOUS, DISCRETE
 from mpmath import mp
 
 import functrans as ft
@@ -14,22 +15,6 @@ from functrans.scipy import stats
 from functrans.scipy.stats.distribution import Continuous, Discrete
 from functrans.testing import check_grads
 
-#: Shape parameters of each distribution, and a point inside each support.
-CONTINUOUS: dict[str, tuple[tuple[float, ...], float]] = {
-    "beta": ((2.2, 1.4), 0.3), "cauchy": ((), 0.7), "chi": ((2.5,), 1.3), "chi2": ((3.5,), 2.1), "expon": ((), 0.9),
-    "exponnorm": ((1.3,), 0.4), "f": ((5.0, 7.0), 0.8), "gamma": ((2.3,), 1.7), "genextreme": ((0.2,), 0.6),
-    "gennorm": ((1.5,), 0.7), "genpareto": ((-0.3,), 0.8), "gumbel_l": ((), -0.4), "gumbel_r": ((), 0.4),
-    "halfcauchy": ((), 0.7), "halfnorm": ((), 0.8), "invgamma": ((4.2,), 0.4), "invgauss": ((0.8,), 0.7),
-    "laplace": ((), 0.6), "loggamma": ((1.4,), 0.3), "logistic": ((), -0.6), "lognorm": ((0.7,), 1.2),
-    "maxwell": ((), 1.4), "norm": ((), 0.7), "pareto": ((4.5,), 1.8), "powerlaw": ((1.6,), 0.4), "rayleigh": ((), 1.1),
-    "skewnorm": ((1.5,), 0.4), "t": ((4.5,), -0.8), "triang": ((0.4,), 0.3), "truncnorm": ((-1.0, 2.0), 0.4),
-    "uniform": ((), 0.4), "vonmises": ((2.0,), 0.6), "weibull_max": ((1.7,), -0.8), "weibull_min": ((1.7,), 0.8),
-    "wrapcauchy": ((0.4,), 1.2),
-}  # fmt: skip
-DISCRETE: dict[str, tuple[float, ...]] = {
-    "bernoulli": (0.3,), "betabinom": (9.0, 2.0, 1.5), "binom": (12.0, 0.4), "geom": (0.3,),
-    "hypergeom": (20.0, 7.0, 9.0), "nbinom": (3.5, 0.4), "poisson": (3.4,), "randint": (-3.0, 8.0), "zipf": (3.6,),
-}  # fmt: skip
 TAILS = ("cdf", "sf", "logcdf", "logsf")
 MOMENTS = ("mean", "var", "std", "entropy")
 X = np.array([-7.5, -3, -1.2, -0.3, 0, 1e-3, 0.2, 0.5, 0.8, 1, 1.5, 2, 3, 4.4, 7, 9.5, 30])

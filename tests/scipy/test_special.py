@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.special
+from calls.special import ARGUMENTS, X, Z
 from mpmath import mp
 
 import functrans as ft
@@ -19,27 +20,6 @@ from functrans.lax.special import sine_integral
 from functrans.scipy import special
 from functrans.testing import check_grads, check_transforms
 
-X = np.array([0.3, 0.7, 1.5, 4.0])
-P = X / 5
-Z = np.array([-3.2, -0.4, 0.6, 2.5])
-
-#: Arguments; whole numbers and other scalars are not traced.
-ARGUMENTS: dict[str, tuple] = {
-    "betainc": (X, X[::-1], P), "betaincc": (X, X[::-1], P), "betaincinv": (X, X[::-1], P),
-    "betainccinv": (X, X[::-1], P), "beta": (X, X[::-1]), "betaln": (X, X[::-1]), "binom": (X + 3, X),
-    "expn": (2, X), "gammainc": (X, X[::-1]), "gammaincc": (X, X[::-1]), "gammaincinv": (X, P),
-    "gammainccinv": (X, P), "hyp1f1": (X, X[::-1], Z), "hyp2f1": (X, X[::-1], X + 1, Z / 4), "poch": (X, X[::-1]),
-    "iv": (1.5, X), "ive": (1.5, X), "jn": (2, Z), "jv": (1.5, X), "kv": (1.5, X), "kve": (1.5, X), "yv": (1.5, X),
-    "kl_div": (X, X[::-1]), "rel_entr": (X, X[::-1]), "xlogy": (X, X[::-1]), "xlog1py": (X, X[::-1]),
-    "multigammaln": (X + 3, 3), "polygamma": (2, X), "sph_harm_y": (3, 1, X, Z), "zeta": (X + 1.2, X),
-    "logit": (P,), "ellipe": (P,), "ellipk": (P,), "ndtri": (P,), "ndtri_exp": (-X,), "owens_t": (Z, X),
-    "boxcox": (X, Z), "boxcox1p": (X, Z), "huber": (X, Z), "pseudo_huber": (X, Z), "comb": (X + 3, X),
-    "perm": (X + 3, X), "stdtr": (X + 1, Z), "stdtrit": (X + 1, P), "erfinv": (P,), "erfcinv": (P,), "lambertw": (Z,),
-    **dict.fromkeys("cosm1 exprel wofz".split(), (Z,)),
-    **dict.fromkeys("dawsn erf erfc erfcx erfi expit fresnel gamma gammasgn i0 i0e i1 i1e j0 j1".split(), (Z,)),
-    **dict.fromkeys("log_expit log_ndtr ndtr rgamma logsumexp softmax log_softmax gammaln factorial".split(), (Z,)),
-    **dict.fromkeys("digamma psi entr exp1 expi k0 k0e k1 k1e loggamma sici spence y0 y1".split(), (X,)),
-}  # fmt: skip
 NAMES = sorted(set(special.__all__) - {"bernoulli", "bessel_jn"})
 UFUNCS = [n for n in NAMES if isinstance(getattr(scipy.special, n), np.ufunc)]
 

@@ -10,11 +10,12 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of
-from functrans.errors import ArgumentError, ShapeError
+from functrans.errors import ArgumentError, ConcretizationError, ShapeError
 from functrans.lax import linalg as prim
 from functrans.lax.conversion import stop_gradient_p
 from functrans.lax.custom import custom_jvp
 from functrans.lax.linalg.matrices import adjoint, complex_dtype
+from functrans.numpy.dispatch import known
 from functrans.scipy.dispatch import implements
 from functrans.scipy.linalg.arguments import (
     choice,
@@ -241,7 +242,13 @@ def _rank(name: str, s: Any, shape: tuple[int, ...], dtype: np.dtype, rcond: flo
     if len(shape) != 2:
         raise ShapeError(f"{name} of a traced array takes one matrix, got shape {shape}: ranks may differ")
     limit = (np.finfo(dtype).eps * max(shape) if rcond is None else rcond) * fnp.max(s, initial=0)
-    return int(fnp.sum(s > limit))
+    rank = known(fnp.sum(s > limit))
+    if rank is None:
+        raise ConcretizationError(
+            f"{name} of a traced array has a shape that depends on its rank: call it outside the traced function, or "
+            "use functrans.scipy.linalg.svd"
+        )
+    return int(rank)
 
 
 @implements("scipy.linalg")
@@ -319,7 +326,8 @@ def subspace_angles(A: Any, B: Any) -> Any:
     sines = fnp.clip(prim.svd(rest, compute_uv=False), -1.0, 1.0)
     large = cosines**2 >= 0.5  # there the sine is exact, elsewhere the cosine
     theta = fnp.arcsin(fnp.where(fnp.flip(large, -1), sines, 0.0))
-    return fnp.where(fnp.flip(large, -1), theta, fnp.arccos(fnp.clip(fnp.flip(cosines, -1), -1.0, 1.0)))
+    cosines = fnp.where(fnp.flip(large, -1), 0.0, fnp.clip(fnp.flip(cosines, -1), -1.0, 1.0))
+    return fnp.where(fnp.flip(large, -1), theta, fnp.arccos(cosines))
 
 
 # ---------------------------------------------------------------- polar

@@ -30,10 +30,17 @@ def test_subspaces_have_derivatives_where_the_rank_is_known():
     low = lambda l: null_projector(l @ fnp.ones((1, 3)))  # of rank one
     check_derivatives(low, matrices((2, 1)), order=1)
     for fun in (linalg.null_space, linalg.orth):
-        with pytest.raises(errors.ConcretizationError):
+        with pytest.raises(errors.ConcretizationError, match="a shape that depends on its rank"):
             ft.jit(fun)(WIDE)
         with pytest.raises(errors.ShapeError, match="takes one matrix"):
             ft.jit(fun)(np.ones((2, 2, 3)))
+
+
+def test_angles_of_subspaces_that_meet():
+    a, b = matrices((4, 3)), matrices((4, 2), seed=1)  # in four dimensions these have a line in common
+    angles = linalg.subspace_angles(a, b)
+    assert angles[1] < 1e-12
+    check_derivatives(lambda a, b: linalg.subspace_angles(a, b)[:1], a, b, order=1)
 
 
 def test_systems_broadcast():
