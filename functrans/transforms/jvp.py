@@ -65,13 +65,10 @@ class TangentTrace(Trace):
         self.staging = current_staging()
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        if current_staging() is self.staging:
-            return self.apply_rule(primitive, args, params)
-        with staging_into(self.staging):  # what a rule creates belongs here, not to a body that is staged meanwhile
-            return self.apply_rule(primitive, args, params)
-
-    def apply_rule(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         """The operation by its jvp (or linearize) rule."""
+        if current_staging() is not self.staging:
+            with staging_into(self.staging):  # what a rule creates belongs here, not to a body that is staged meanwhile
+                return self.process(primitive, args, params)
         primals = []
         tangents = []
         for a in args:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from functrans.core.avals import ShapedArray
-from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
 from functrans.core.primitive import zeros
 from functrans.core.source import source_is
 from functrans.core.trace import stage
@@ -42,48 +42,41 @@ def backward_pass(
 
     `consume` empties `consts` at the start and drops each residual after its last use in the backward direction.
     """
-    values: dict[Var, Any] = dict(zip(jaxpr.constvars, consts))
+    values: dict[Var, Any] = dict(zip(jaxpr.constvars, consts))  # of linear variables: `Linear`
     if consume:
         consts.clear()
-    linear: set[Var] = set()
+    linear: set[Any] = set()
     for var, arg in zip(jaxpr.invars, args):
+        values[var] = arg
         if type(arg) is Linear:
             linear.add(var)
-        else:
-            values[var] = arg
 
-    def read(atom: Atom) -> Any:
-        if atom in linear:
-            return Linear(atom.aval)
-        return atom.value if type(atom) is Literal else values[atom]  # type: ignore[index]
-
-    pending: list[Eqn] = []
+    pending: list[tuple[Eqn, list[Any]]] = []
     for eqn in jaxpr.eqns:
-        if not linear.isdisjoint(eqn.inputs):
-            linear.update(eqn.outvars)
-            pending.append(eqn)
-        else:
+        operands = [values[a] if type(a) is Var else a.value for a in eqn.inputs]  # type: ignore[union-attr]
+        if linear.isdisjoint(eqn.inputs):
             with source_is(eqn.source):
-                out = eqn.primitive.bind(*[read(a) for a in eqn.inputs], **eqn.params)
+                out = eqn.primitive.bind(*operands, **eqn.params)
             values.update(zip(eqn.outvars, out if eqn.primitive.multiple_results else [out]))
-    uses: dict[Var, int] = {}
+        else:
+            for var in eqn.outvars:
+                linear.add(var)
+                values[var] = Linear(var.aval)
+            pending.append((eqn, operands))
     if consume:
-        for eqn in pending:
-            for a in eqn.inputs:
-                if a in values:
-                    uses[a] = uses.get(a, 0) + 1
+        values.clear()  # each residual is held by the operations that read it
 
-    cts: dict[Var, Any] = {}
+    cts: dict[Any, Any] = {}
 
-    def accumulate(atom: Atom, ct: Any) -> None:
-        if ct is not None and atom in linear:
-            known = cts.get(atom)
-            cts[atom] = ct if known is None else known + ct
+    def accumulate(atoms: Sequence[Atom], cotangents: Sequence[Any]) -> None:
+        for atom, ct in zip(atoms, cotangents):
+            if ct is not None and atom in linear:
+                known = cts.get(atom)
+                cts[atom] = ct if known is None else known + ct
 
-    for atom, ct in zip(jaxpr.outvars, cotangents):
-        accumulate(atom, ct)
+    accumulate(jaxpr.outvars, cotangents)
     while pending:
-        eqn = pending.pop()
+        eqn, operands = pending.pop()
         if eqn.primitive.multiple_results:
             ct = [cts.pop(v, None) for v in eqn.outvars]
             live = any(c is not None for c in ct)
@@ -92,18 +85,11 @@ def backward_pass(
             live = ct is not None
         if live:
             if eqn.source is None:
-                in_cts = eqn.primitive.transpose(ct, *[read(a) for a in eqn.inputs], **eqn.params)
+                accumulate(eqn.inputs, eqn.primitive.transpose(ct, *operands, **eqn.params))
             else:
                 with source_is(eqn.source):
-                    in_cts = eqn.primitive.transpose(ct, *[read(a) for a in eqn.inputs], **eqn.params)
-            for atom, in_ct in zip(eqn.inputs, in_cts):
-                accumulate(atom, in_ct)
-        if consume:
-            for a in eqn.inputs:
-                if a in uses:
-                    uses[a] -= 1
-                    if not uses[a]:
-                        values.pop(a, None)
+                    in_cts = eqn.primitive.transpose(ct, *operands, **eqn.params)
+                accumulate(eqn.inputs, in_cts)
     return [cts.get(v) if v in linear else None for v in jaxpr.invars]
 
 
