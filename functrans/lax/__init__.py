@@ -170,7 +170,7 @@ from functrans.lax.indexing import (
 from functrans.lax.loops import fori_loop, while_loop
 from functrans.lax.monoids import reduce
 from functrans.lax.patches import conv_general_dilated_local, conv_general_dilated_patches
-from functrans.lax.random import rng_bit_generator
+from functrans.lax.random import RandomAlgorithm, rng_bit_generator
 from functrans.lax.reductions import (
     argmax,
     argmin,
@@ -211,7 +211,7 @@ from functrans.lax.windows import (
 
 __all__ = [
     "ConvDimensionNumbers", "FftType", "GatherDimensionNumbers", "GatherScatterMode", "Precision",
-    "RoundingMethod", "ScatterDimensionNumbers", "abs", "acos", "acosh", "add", "all_gather", "all_to_all",
+    "RandomAlgorithm", "RoundingMethod", "ScatterDimensionNumbers", "abs", "acos", "acosh", "add", "all_gather", "all_to_all",
     "approx_max_k", "approx_min_k", "argmax", "argmin", "argsort", "asin", "asinh", "associative_scan", "atan",
     "atan2", "atanh", "axis_index", "axis_size", "batch_matmul", "bessel_i0e", "bessel_i1e", "betainc",
     "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast",

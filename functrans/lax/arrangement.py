@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.avals import aval_of, is_array_like
+from functrans.core.placement import refuse_placement
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.broadcasting import broadcast_in_dim, broadcast_to, canonical_shape, full
@@ -20,13 +21,14 @@ from functrans.lax.structural import canonical_axis, concatenate, expand_dims, r
 # ---------------------------------------------------------------- broadcasting
 
 
-def broadcast(operand: Any, sizes: Sequence[int]) -> Any:
+def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: None = None) -> Any:
     """`operand` repeated along new axes in front, of these sizes.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.broadcast(np.arange(2), (3,)).shape
     (3, 2)
     """
+    refuse_placement("broadcast", out_sharding=out_sharding)
     operand = as_operand("broadcast", operand)
     return broadcast_to(operand, (*canonical_shape(sizes), *aval_of(operand).shape))
 
@@ -72,26 +74,28 @@ def broadcast_like(arr: Any, like_arr: Any) -> Any:
     return broadcast_to(as_operand("broadcast_like", arr), aval_of(like_arr).shape)
 
 
-def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
+def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: None = None) -> Any:
     """An array of one value, of the shape and dtype of another, or of those given.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.full_like(np.zeros((1, 2)), 7)
     Array([[7., 7.]])
     """
+    refuse_placement("full_like", sharding=sharding)
     aval = aval_of(x)
     return full(
         aval.shape if shape is None else canonical_shape(shape), fill_value, aval.dtype if dtype is None else dtype
     )
 
 
-def empty(shape: Any, dtype: Any) -> Any:
+def empty(shape: Any, dtype: Any, *, out_sharding: None = None) -> Any:
     """An array of this shape and dtype, whose values are not defined (they are zeros).
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.empty((2, 3), np.float32).shape
     (2, 3)
     """
+    refuse_placement("empty", out_sharding=out_sharding)
     return full(canonical_shape(shape), 0, dtype)
 
 
@@ -162,14 +166,14 @@ def stack(operands: Sequence[Any], axis: int = 0) -> Any:
     return concatenate([expand_dims(x, (place,)) for x in operands], place)
 
 
-def unstack(operand: Any, axis: int = 0) -> tuple[Any, ...]:
+def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     """The slices of an array along an axis.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.unstack(np.array([[1, 2], [3, 4]]))
     (Array([1, 2]), Array([3, 4]))
     """
-    operand = as_operand("unstack", operand)
+    operand = as_operand("unstack", x)
     axis = canonical_axis(axis, aval_of(operand).ndim)
     n = aval_of(operand).shape[axis]
     return tuple(squeeze(slice_in_dim(operand, i, i + 1, axis=axis), (axis,)) for i in range(n))

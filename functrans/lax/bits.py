@@ -11,7 +11,7 @@ from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Primitive
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax import elementwise as ew
+from functrans.lax import elementwise as ew, options
 from functrans.lax.conversion import bitcast_convert_type as bitcast, convert_element_type
 from functrans.lax.reductions import reduce_or
 from functrans.lax.structural import reshape
@@ -47,13 +47,14 @@ def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZER
     return ew.where(ew.isfinite(x), ew.copysign(rounded, x), x)
 
 
-def rsqrt(x: Any) -> Any:
+def rsqrt(x: Any, *, accuracy: None = None) -> Any:
     """One divided by the square root.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.rsqrt(np.array([4.0, 16.0]))
     Array([0.5 , 0.25])
     """
+    options.refuse_accuracy("rsqrt", accuracy)
     return ew.reciprocal(ew.sqrt(x))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from functrans.core.array import Array, wrap
 from functrans.core.avals import ShapedArray, aval_of, bfloat16
+from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import DTypeError, ShapeError
 from functrans.transforms.jvp import Constant
@@ -47,7 +48,9 @@ def constant(value: Any) -> Any:
 # ---------------------------------------------------------------- broadcast_in_dim
 
 
-def broadcast_in_dim(operand: Any, shape: Shape, broadcast_dimensions: Sequence[int]) -> Any:
+def broadcast_in_dim(
+    operand: Any, shape: Shape, broadcast_dimensions: Sequence[int], *, out_sharding: None = None
+) -> Any:
     """`operand` with its axis `i` as axis `broadcast_dimensions[i]` of an array of `shape`.
 
     >>> import functrans.lax as lax, numpy as np
@@ -55,6 +58,7 @@ def broadcast_in_dim(operand: Any, shape: Shape, broadcast_dimensions: Sequence[
     Array([[0, 0, 0],
            [1, 1, 1]])
     """
+    refuse_placement("broadcast_in_dim", out_sharding=out_sharding)
     shape = tuple(map(operator.index, shape))
     dims = tuple(map(operator.index, broadcast_dimensions))
     if aval_of(operand).shape == shape and dims == tuple(range(len(shape))):
@@ -193,13 +197,14 @@ def _reshape(x: Any, shape: Shape) -> Any:
 # ---------------------------------------------------------------- full and iota
 
 
-def full(shape: Shape | int, fill_value: Any, dtype: Any = None) -> Any:
+def full(shape: Shape | int, fill_value: Any, dtype: Any = None, *, sharding: None = None) -> Any:
     """An array of `shape` filled with a scalar.
 
     >>> import functrans.lax as lax
     >>> lax.full((2,), 7.0)
     Array([7., 7.])
     """
+    refuse_placement("full", sharding=sharding)
     shape = canonical_shape(shape)
     aval = aval_of(fill_value)
     if aval.shape != ():
@@ -223,8 +228,9 @@ def iota(dtype: Any, size: int) -> Any:
     return broadcasted_iota(dtype, (operator.index(size),), 0)
 
 
-def broadcasted_iota(dtype: Any, shape: Shape, dimension: int) -> Any:
+def broadcasted_iota(dtype: Any, shape: Shape, dimension: int, *, out_sharding: None = None) -> Any:
     """An array of `shape` that counts along one axis."""
+    refuse_placement("broadcasted_iota", out_sharding=out_sharding)
     return iota_p.create(dtype=np.dtype(dtype), shape=canonical_shape(shape), dimension=operator.index(dimension))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of, bfloat16
+from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
@@ -45,7 +46,13 @@ DimensionNumbers = tuple[tuple[Dims, Dims], tuple[Dims, Dims]]
 
 
 def dot_general(
-    lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
+    lhs: Any,
+    rhs: Any,
+    dimension_numbers: Any,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    *,
+    out_sharding: None = None,
 ) -> Any:
     """Sums of products over contracted axes.
 
@@ -66,6 +73,7 @@ def dot_general(
     >>> lax.dot_general(np.ones((2, 3)), np.ones((3, 4)), (((1,), (0,)), ((), ()))).shape
     (2, 4)
     """
+    refuse_placement("dot_general", out_sharding=out_sharding)
     try:
         (ca, cb), (ba, bb) = dimension_numbers
         numbers = tuple(tuple(tuple(map(operator.index, d)) for d in pair) for pair in ((ca, cb), (ba, bb)))
@@ -258,13 +266,23 @@ def _matmul_batch(sa: tuple[int, ...], sb: tuple[int, ...]) -> tuple[int, ...]:
     return broadcast_shapes("matmul, leading axes", [sa[:-2], sb[:-2]])
 
 
-def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def dot(
+    lhs: Any,
+    rhs: Any,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    *,
+    dimension_numbers: Any = None,
+    out_sharding: None = None,
+) -> Any:
     """The product of vectors and matrices.
 
     Args:
         lhs, rhs: arrays of one or two axes.
         precision: accepted; products are computed in the operands' dtype.
         preferred_element_type: the dtype of the result and of the sums; that of the operands by default.
+        dimension_numbers: those of `dot_general`, which is called with them.
+        out_sharding: `None`.
 
     Raises:
         ShapeError: an operand has no axes or more than two, or the shapes do not fit.
@@ -273,6 +291,9 @@ def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any =
     >>> lax.dot(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 1.0]))
     Array([3., 7.])
     """
+    refuse_placement("dot", out_sharding=out_sharding)
+    if dimension_numbers is not None:
+        return dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
     lhs, rhs = as_operand("dot", lhs), as_operand("dot", rhs)
     for x in (lhs, rhs):
         if aval_of(x).ndim not in (1, 2):
@@ -305,7 +326,15 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
     return matmul(lhs, rhs)
 
 
-def ragged_dot(lhs: Any, rhs: Any, group_sizes: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def ragged_dot(
+    lhs: Any,
+    rhs: Any,
+    group_sizes: Any,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    group_offset: None = None,
+    out_sharding: None = None,
+) -> Any:
     """Products of groups of rows with a matrix for each group.
 
     Args:
@@ -314,6 +343,7 @@ def ragged_dot(lhs: Any, rhs: Any, group_sizes: Any, precision: Any = None, pref
         group_sizes: integers `(g,)`, how many rows each group has. Rows beyond them all give zeros.
         precision: accepted.
         preferred_element_type: the dtype of the result.
+        group_offset, out_sharding: `None`.
 
     Returns:
         An array `(m, n)`. Each group costs a product of all rows.
@@ -324,6 +354,7 @@ def ragged_dot(lhs: Any, rhs: Any, group_sizes: Any, precision: Any = None, pref
            [4.],
            [4.]])
     """
+    refuse_placement("ragged_dot", group_offset=group_offset, out_sharding=out_sharding)
     lhs, rhs, sizes = (as_operand("ragged_dot", x) for x in (lhs, rhs, group_sizes))
     (a, b, s) = (aval_of(x) for x in (lhs, rhs, sizes))
     if (a.ndim, b.ndim, s.ndim) != (2, 3, 1) or a.shape[1] != b.shape[1] or s.shape[0] != b.shape[0]:

@@ -19,6 +19,7 @@ import numpy as np
 from functrans.compiler.convolution import parts
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
@@ -130,6 +131,7 @@ def conv_general_dilated(
     batch_group_count: int = 1,
     precision: Any = None,
     preferred_element_type: Any = None,
+    out_sharding: None = None,
 ) -> Any:
     """Convolutions in any number of dimensions, with strides, padding, dilation and groups.
 
@@ -146,6 +148,7 @@ def conv_general_dilated(
         batch_group_count: groups of the batch, each convolved with its own group of output features.
         precision: accepted; products are computed in the operands' dtype.
         preferred_element_type: the dtype of the result and of the sums; that of the operands by default.
+        out_sharding: `None`.
 
     Returns:
         An array with axes in the order that `dimension_numbers` says.
@@ -160,6 +163,7 @@ def conv_general_dilated(
     >>> lax.conv_general_dilated(x, kernel, (2, 2), "SAME").shape
     (2, 4, 4, 4)
     """
+    refuse_placement("conv_general_dilated", out_sharding=out_sharding)
     name = "conv_general_dilated"
     lhs, rhs = ew.as_operand(name, lhs), ew.as_operand(name, rhs)
     if aval_of(lhs).dtype != aval_of(rhs).dtype:

@@ -93,6 +93,8 @@ class Elementwise(Primitive):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         ufunc = self.ufunc
+        if kwargs:
+            args, kwargs = options.by_name(self.name, args, kwargs)
         if len(args) != getattr(ufunc, "nin", len(args)):
             raise options.wrong_number(self.name, ufunc.nin, len(args))
         if kwargs:
@@ -766,7 +768,10 @@ class _Custom(Elementwise):
         self._function = evaluate
         self.types = types
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            args, kwargs = options.by_name(self.name, args, kwargs)
+            options.check_keywords(self.name, kwargs, ("x", "y")[: len(self.derivatives)])
         return self.bind(*[as_operand(self.name, a) for a in args])
 
     def _evaluate(self, *args: Any) -> Any:

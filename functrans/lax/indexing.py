@@ -454,27 +454,43 @@ def scatter(kind: str, x: Any, updates: Any, indices: Sequence[Any], axes: Seque
 # ---------------------------------------------------------------- dynamic slices
 
 
-def dynamic_slice(operand: Any, start_indices: Sequence[Any], slice_sizes: Sequence[int]) -> Any:
+def dynamic_slice(
+    operand: Any,
+    start_indices: Sequence[Any],
+    slice_sizes: Sequence[int],
+    *,
+    allow_negative_indices: bool | Sequence[bool] = True,
+) -> Any:
     """A block of static size that starts at computed indices, moved so that it lies inside (as in JAX).
+
+    Args:
+        operand: an array.
+        start_indices: a scalar for each axis.
+        slice_sizes: the shape of the block.
+        allow_negative_indices: whether negative starts count from the end, for each axis or for all; if not, they are
+            moved to 0 as those beyond the end are.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.dynamic_slice(np.arange(5), (4,), (2,))
     Array([3, 4])
     """
     sizes = tuple(map(operator.index, slice_sizes))
-    starts = _starts("dynamic_slice", start_indices, operand)
+    starts = _starts("dynamic_slice", start_indices, operand, allow_negative_indices)
     if len(sizes) != len(starts):
         raise ShapeError(f"dynamic_slice: {len(sizes)} sizes for shape {aval_of(operand).shape}; each axis needs one")
     return dynamic_slice_p.bind(operand, *starts, slice_sizes=sizes)
 
 
-def _starts(what: str, start_indices: Sequence[Any], operand: Any) -> list[Any]:
+def _starts(what: str, start_indices: Sequence[Any], operand: Any, negative: bool | Sequence[bool]) -> list[Any]:
     """Starts counted from the front, one for each axis."""
     shape = aval_of(operand).shape
     starts = list(start_indices)
     if len(starts) != len(shape):
         raise ShapeError(f"{what}: {len(starts)} starts for shape {shape}; each axis needs one")
-    return [_start(i, n) for i, n in zip(starts, shape)]
+    from_end = [negative] * len(shape) if isinstance(negative, bool) else list(negative)
+    if len(from_end) != len(shape):
+        raise ShapeError(f"{what}: {len(from_end)} allow_negative_indices for shape {shape}; each axis needs one")
+    return [_start(i, n if counted else 0) for i, n, counted in zip(starts, shape, from_end)]
 
 
 def _start(i: Any, n: int) -> Any:
@@ -483,22 +499,26 @@ def _start(i: Any, n: int) -> Any:
     if aval_of(i).dtype.kind not in "iu" or aval_of(i).shape != ():
         raise DTypeError(f"a start index must be an integer scalar, got {aval_of(i)}")
     i = convert_element_type(i, np.int64)
-    return ew.where(ew.lt(i, 0), i + n, i)
+    return ew.where(ew.lt(i, 0), i + n, i) if n else i
 
 
-def dynamic_update_slice(operand: Any, update: Any, start_indices: Sequence[Any]) -> Any:
+def dynamic_update_slice(
+    operand: Any, update: Any, start_indices: Sequence[Any], *, allow_negative_indices: bool | Sequence[bool] = True
+) -> Any:
     """`operand` with a block replaced that starts at computed indices, moved so that it lies inside (as in JAX).
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.dynamic_update_slice(np.zeros(4), np.ones(2), (1,))
     Array([0., 1., 1., 0.])
     """
-    starts = _starts("dynamic_update_slice", start_indices, operand)
+    starts = _starts("dynamic_update_slice", start_indices, operand, allow_negative_indices)
     update = convert_element_type(update, aval_of(operand).dtype) if aval_of(update).weak else update
     return dynamic_update_slice_p.bind(operand, update, *starts)
 
 
-def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: int = 0) -> Any:
+def dynamic_slice_in_dim(
+    operand: Any, start_index: Any, slice_size: int, axis: int = 0, *, allow_negative_indices: bool = True
+) -> Any:
     """`dynamic_slice` along one axis.
 
     >>> import functrans.lax as lax, numpy as np
@@ -509,10 +529,12 @@ def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: 
     axis = canonical_axis(axis, len(shape))
     starts = [0] * len(shape)
     starts[axis], shape[axis] = start_index, slice_size
-    return dynamic_slice(operand, starts, shape)
+    return dynamic_slice(operand, starts, shape, allow_negative_indices=allow_negative_indices)
 
 
-def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True) -> Any:
+def dynamic_index_in_dim(
+    operand: Any, index: Any, axis: int = 0, keepdims: bool = True, *, allow_negative_indices: bool = True
+) -> Any:
     """One index of an axis, at a computed place.
 
     >>> import functrans.lax as lax, numpy as np
@@ -520,7 +542,7 @@ def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool
     Array([3, 4, 5])
     """
     axis = canonical_axis(axis, aval_of(operand).ndim)
-    out = dynamic_slice_in_dim(operand, index, 1, axis)
+    out = dynamic_slice_in_dim(operand, index, 1, axis, allow_negative_indices=allow_negative_indices)
     shape = aval_of(out).shape
     return out if keepdims else reshape(out, shape[:axis] + shape[axis + 1 :])
 
@@ -552,7 +574,9 @@ def index_take(src: Any, idxs: Sequence[Any], axes: Sequence[int]) -> Any:
     return gather(src, idxs, axes)
 
 
-def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axis: int) -> Any:
+def dynamic_update_slice_in_dim(
+    operand: Any, update: Any, start_index: Any, axis: int, *, allow_negative_indices: bool = True
+) -> Any:
     """`dynamic_update_slice` along one axis.
 
     >>> import functrans.lax as lax, numpy as np
@@ -562,10 +586,12 @@ def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axi
     axis = canonical_axis(axis, aval_of(operand).ndim)
     starts: list[Any] = [0] * aval_of(operand).ndim
     starts[axis] = start_index
-    return dynamic_update_slice(operand, update, starts)
+    return dynamic_update_slice(operand, update, starts, allow_negative_indices=allow_negative_indices)
 
 
-def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int) -> Any:
+def dynamic_update_index_in_dim(
+    operand: Any, update: Any, index: Any, axis: int, *, allow_negative_indices: bool = True
+) -> Any:
     """One index of an axis replaced, at a computed place.
 
     >>> import functrans.lax as lax, numpy as np
@@ -577,7 +603,8 @@ def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int
     if aval_of(update).ndim != aval_of(operand).ndim:
         shape = aval_of(update).shape
         update = reshape(update, (*shape[:axis], 1, *shape[axis:]))
-    return dynamic_update_slice_in_dim(operand, update, index, axis)
+    options = {"allow_negative_indices": allow_negative_indices}
+    return dynamic_update_slice_in_dim(operand, update, index, axis, **options)
 
 
 def _clamped(starts: Sequence[Any], shape: Sequence[int], sizes: Sequence[int]) -> tuple[slice, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Jaxpr
+from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.trace import Tracer
@@ -134,7 +135,13 @@ def is_identity(reduction: Primitive, value: Any, dtype: np.dtype) -> bool:
 
 
 @api_boundary
-def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], Any], dimensions: Sequence[int]) -> Any:
+def reduce(
+    operands: Any,
+    init_values: Any,
+    computation: Callable[[Any, Any], Any],
+    dimensions: Sequence[int],
+    out_sharding: None = None,
+) -> Any:
     """Combine all elements along some axes by an associative function.
 
     Args:
@@ -144,6 +151,7 @@ def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], An
         computation: an associative function of two elements. Sums, products, maxima, minima and bitwise operations,
             written in any way, become `reduce_sum` and its like; others combine neighbours along a tree.
         dimensions: the axes.
+        out_sharding: `None`.
 
     Returns:
         The structure of `operands`, without those axes.
@@ -156,6 +164,7 @@ def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], An
     >>> lax.reduce((np.array([1.0, 3.0, 3.0]), np.arange(3)), (-np.inf, -1), later_maximum, (0,))
     (Array(3.), Array(2))
     """
+    refuse_placement("reduce", out_sharding=out_sharding)
     leaves, tree = flatten(operands)
     leaves = [ew.as_operand("reduce", x) for x in leaves]
     inits, init_tree = flatten(init_values)

@@ -32,6 +32,35 @@ def signature(operands: Sequence[str], outs: int = 1) -> Signature:
     )
 
 
+#: Names of operands in JAX, where they are not `x` and `y`.
+_OPERANDS = {
+    "regularized_incomplete_beta": ("a", "b", "x"), "igamma": ("a", "x"), "igammac": ("a", "x"), "igamma_grad_a": ("a", "x"),
+    "polygamma": ("m", "x"), "zeta": ("x", "q"),
+}  # fmt: skip
+
+
+def by_name(name: str, args: Sequence[Any], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The operands of a call, those among them that are given by their names in JAX, and the other arguments."""
+    if "accuracy" in options:
+        options = dict(options)
+        refuse_accuracy(name, options.pop("accuracy"))
+    args = list(args)
+    for operand in _OPERANDS.get(name, ("x", "y"))[len(args) :]:
+        if operand not in options:
+            break
+        args.append(options[operand])
+        options = {k: v for k, v in options.items() if k != operand}
+    return args, options
+
+
+def refuse_accuracy(name: str, accuracy: Any) -> None:
+    if accuracy is not None:
+        raise ArgumentError(
+            f"{name} does not take accuracy={accuracy!r:.40}: functions have one accuracy here, of few units in the "
+            "last place"
+        )
+
+
 def operand_names(count: int) -> list[str]:
     return ["x"] if count == 1 else [f"x{i + 1}" for i in range(count)]
 

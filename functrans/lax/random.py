@@ -6,6 +6,7 @@ element; the result is uint64 with the first word of the block in its high half.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 
 from functrans.core import threefry
 from functrans.core.avals import aval_of
-from functrans.errors import DTypeError
+from functrans.core.placement import refuse_placement
+from functrans.errors import ArgumentError, DTypeError
 from functrans.lax.broadcasting import _reshape, canonical_shape, iota
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.elementwise import _Custom, bitwise_or, bitwise_xor, shift_left
@@ -65,7 +67,22 @@ def random_bits(key: Any, bit_width: int, shape: Sequence[int]) -> Any:
     return convert_element_type(bitwise_xor(first, second), np.dtype(f"u{bit_width // 8}"))
 
 
-def rng_bit_generator(key: Any, shape: Any, dtype: Any = np.uint32) -> tuple[Any, Any]:
+class RandomAlgorithm(enum.Enum):
+    """Ways to make random bits, in JAX; here there is Threefry, which is the default too."""
+
+    RNG_DEFAULT = 0
+    RNG_THREE_FRY = 1
+    RNG_PHILOX = 2
+
+
+def rng_bit_generator(
+    key: Any,
+    shape: Any,
+    dtype: Any = np.uint32,
+    algorithm: RandomAlgorithm | str = RandomAlgorithm.RNG_DEFAULT,
+    *,
+    out_sharding: None = None,
+) -> tuple[Any, Any]:
     """Random bits from a state that goes on: the next state, and an array of unsigned integers.
 
     Args:
@@ -73,6 +90,11 @@ def rng_bit_generator(key: Any, shape: Any, dtype: Any = np.uint32) -> tuple[Any
             counter, high word first.
         shape: the shape of the result.
         dtype: uint8, uint16, uint32 or uint64.
+        algorithm: `RandomAlgorithm.RNG_DEFAULT` or `RNG_THREE_FRY`, or `"default"` or `"three_fry"`.
+        out_sharding: `None`.
+
+    Raises:
+        ArgumentError: another algorithm is asked for.
 
     The algorithm is Threefry; for most uses keys are easier (`functrans.random`).
 
@@ -85,6 +107,9 @@ def rng_bit_generator(key: Any, shape: Any, dtype: Any = np.uint32) -> tuple[Any
     >>> x.dtype, bool((x == y).any())
     (dtype('uint32'), False)
     """
+    refuse_placement("rng_bit_generator", out_sharding=out_sharding)
+    if algorithm not in (RandomAlgorithm.RNG_DEFAULT, RandomAlgorithm.RNG_THREE_FRY, "default", "three_fry"):
+        raise ArgumentError(f"rng_bit_generator makes the bits of Threefry, not of {algorithm!r}")
     aval, shape, dtype = aval_of(key), canonical_shape(shape), np.dtype(dtype)
     if aval.dtype != UINT32 or aval.shape not in ((2,), (4,)):
         raise DTypeError(f"rng_bit_generator takes a state of uint32 and shape (2,) or (4,), got {aval}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of, bfloat16, kind_of
+from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import AxisError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
@@ -154,7 +155,8 @@ reduce_xor_p = _reduction("reduce_xor", np.bitwise_xor, "xor", lambda d: d.type(
 
 
 def _public(primitive: Primitive, what: str, example: str) -> Any:
-    def reduce(operand: Any, axes: Sequence[int]) -> Any:
+    def reduce(operand: Any, axes: Sequence[int], *, out_sharding: None = None) -> Any:
+        refuse_placement(primitive.name, out_sharding=out_sharding)
         return primitive.bind(operand, axes=canonical_axes(axes, aval_of(operand).ndim))
 
     reduce.__name__ = reduce.__qualname__ = primitive.name

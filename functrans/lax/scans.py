@@ -48,6 +48,7 @@ def scan(
     length: int | None = None,
     reverse: bool = False,
     unroll: int | bool = 1,
+    _split_transpose: bool = False,
 ) -> tuple[Any, Any]:
     """Run `carry, y = f(carry, x)` over the slices `x` of `xs` along their first axis.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import AxisError, DTypeError, ShapeError
 from functrans.lax.broadcasting import linear_unary, reduce_sum_p
@@ -28,14 +29,25 @@ builtin_slice = builtins.slice
 # ---------------------------------------------------------------- reshape
 
 
-def reshape(operand: Any, new_sizes: Sequence[int]) -> Any:
+def reshape(
+    operand: Any, new_sizes: Sequence[int], dimensions: Sequence[int] | None = None, *, out_sharding: None = None
+) -> Any:
     """`operand` in row-major order with another shape.
+
+    Args:
+        operand: an array.
+        new_sizes: the shape.
+        dimensions: an order of the axes of `operand`, by which it is transposed first.
+        out_sharding: `None`.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.reshape(np.arange(4), (2, 2))
     Array([[0, 1],
            [2, 3]])
     """
+    refuse_placement("reshape", out_sharding=out_sharding)
+    if dimensions is not None:
+        operand = transpose(operand, dimensions)
     sizes = tuple(map(operator.index, new_sizes))
     return operand if aval_of(operand).shape == sizes else reshape_p.bind(operand, new_sizes=sizes)
 

@@ -1,5 +1,7 @@
 """Functions of `jax.lax` that are composed of primitives: values, derivatives, errors."""
 
+import functools
+
 import numpy as np
 import pytest
 from helpers import assert_same
@@ -257,3 +259,79 @@ def test_errors(name):
     call, error, text = BAD[name]
     with pytest.raises(error, match=text):
         call()
+
+
+BY_NAME = {
+    "add": {"x": 1.5, "y": 0.3}, "pow": {"x": 1.5, "y": 0.3}, "atan2": {"x": 1.5, "y": 0.3}, "sin": {"x": 1.5},
+    "complex": {"x": 1.5, "y": 0.3}, "igamma": {"a": 1.5, "x": 0.3}, "igammac": {"a": 1.5, "x": 0.3},
+    "zeta": {"x": 1.5, "q": 0.3}, "polygamma": {"m": 1.0, "x": 0.3}, "betainc": {"a": 1.5, "b": 2.5, "x": 0.3},
+    "integer_pow": {"x": 1.5, "y": 3}, "max": {"x": 1.5, "y": 0.3},
+}  # fmt: skip
+ACCURATE = ["cbrt", "cos", "exp", "exp2", "expm1", "log", "log1p", "logistic", "rsqrt", "sin", "sqrt", "tan", "tanh"]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_operands_by_their_names_in_jax(name):
+    fun, operands = getattr(lax, name), BY_NAME[name]
+    first, *rest = operands
+    assert_same(fun(**operands), fun(*operands.values()))
+    traced = ft.make_jaxpr(lambda v: fun(v, **{k: operands[k] for k in rest}))(operands[first])
+    assert str(traced) == str(ft.make_jaxpr(lambda v: fun(v, *[operands[k] for k in rest]))(operands[first]))
+
+
+@pytest.mark.parametrize("name", ACCURATE)
+def test_there_is_one_accuracy(name):
+    assert_same(getattr(lax, name)(0.3, accuracy=None), getattr(lax, name)(0.3))
+    with pytest.raises(errors.ArgumentError, match=f"{name} does not take accuracy='highest': functions have one"):
+        getattr(lax, name)(0.3, accuracy="highest")
+
+
+def test_options_of_jax():
+    m = np.arange(6.0).reshape(2, 3)
+    assert_same(lax.reshape(m, (6,), dimensions=(1, 0)), m.T.ravel())
+    assert_same(lax.dot(m, m, dimension_numbers=(((1,), (1,)), ((), ()))), m @ m.T)
+    assert_same(lax.broadcast_like(m[0], np.zeros((4, 3))), np.broadcast_to(m[0], (4, 3)))
+    key = np.array([0, 1], np.uint32)
+    for algorithm in (lax.RandomAlgorithm.RNG_THREE_FRY, "default"):
+        assert_same(lax.rng_bit_generator(key, (2,), algorithm=algorithm)[1], lax.rng_bit_generator(key, (2,))[1])
+    with pytest.raises(errors.ArgumentError, match="bits of Threefry"):
+        lax.rng_bit_generator(key, (2,), algorithm=lax.RandomAlgorithm.RNG_PHILOX)
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, ft.jit], ids=["eager", "jit"])
+@pytest.mark.parametrize("allow", [True, False])
+def test_negative_starts(transform, allow):
+    """They count from the end, or are moved to the front."""
+    x, option = np.arange(12.0).reshape(4, 3), {"allow_negative_indices": allow}
+    last = -1 if allow else 0
+    for choice in (allow, (allow, not allow)):
+        part = lambda x, i, choice: lax.dynamic_slice(x, (i, 0), (2, 2), allow_negative_indices=choice)
+        assert_same(transform(functools.partial(part, choice=choice))(x, -2), x[2:, :2] if allow else x[:2, :2])
+    update = transform(lambda x, i: lax.dynamic_update_slice(x, np.ones((1, 3)), (i, 0), **option))
+    assert_same(update(x, -1)[last], np.ones(3))
+    assert_same(transform(lambda x, i: lax.dynamic_slice_in_dim(x, i, 1, **option))(x, -1), x[last][None])
+    assert_same(transform(lambda x, i: lax.dynamic_index_in_dim(x, i, 0, False, **option))(x, -1), x[last])
+    for f in (lax.dynamic_update_slice_in_dim, lax.dynamic_update_index_in_dim):
+        assert_same(transform(lambda x, i, f=f: f(x, np.zeros((1, 3)), i, 0, **option))(x, -1)[last], np.zeros(3))
+    with pytest.raises(errors.ShapeError, match="1 allow_negative_indices for shape"):
+        lax.dynamic_slice(x, (0, 0), (1, 1), allow_negative_indices=(True,))
+
+
+PLACED = {
+    "broadcast": (1.0, (2,)), "broadcast_in_dim": (1.0, (2,), ()), "broadcasted_iota": (int, (2,), 0),
+    "empty": ((2,), int),
+    "dot": (np.ones(2), np.ones(2)), "dot_general": (np.ones(2), np.ones(2), (((0,), (0,)), ((), ()))),
+    "reduce_sum": (np.ones(2), (0,)), "reshape": (np.ones(2), (2,)),
+    "reduce": (np.ones(2), 0.0, lambda x, y: x + y, (0,)), "rng_bit_generator": (np.zeros(2, np.uint32), (2,)),
+    "ragged_dot": (np.ones((3, 2)), np.ones((1, 2, 1)), np.array([3])),
+    "conv_general_dilated": (np.ones((1, 1, 3)), np.ones((1, 1, 2)), (1,), "VALID"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*PLACED, "full", "full_like"])
+def test_shardings_are_refused(name):
+    keyword = "sharding" if name.startswith("full") else "out_sharding"
+    args = PLACED.get(name) or (((2,), 1.0) if name == "full" else (np.ones(2), 1.0))
+    getattr(lax, name)(*args, **{keyword: None})
+    with pytest.raises(errors.ArgumentError, match=f"{name} does not take {keyword}='x': a program runs on one device"):
+        getattr(lax, name)(*args, **{keyword: "x"})
