@@ -34,8 +34,8 @@ def signature(operands: Sequence[str], outs: int = 1) -> Signature:
 
 #: Names of operands in JAX, where they are not `x` and `y`.
 _OPERANDS = {
-    "regularized_incomplete_beta": ("a", "b", "x"), "igamma": ("a", "x"), "igammac": ("a", "x"), "igamma_grad_a": ("a", "x"),
-    "polygamma": ("m", "x"), "zeta": ("x", "q"),
+    "igamma": ("a", "x"), "igammac": ("a", "x"), "igamma_grad_a": ("a", "x"), "polygamma": ("m", "x"),
+    "regularized_incomplete_beta": ("a", "b", "x"), "zeta": ("x", "q"),
 }  # fmt: skip
 
 
