@@ -39,16 +39,16 @@ _OPERANDS = {
 }  # fmt: skip
 
 
-def by_name(name: str, args: Sequence[Any], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+def by_name(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The operands of a call, those among them that are given by their names in JAX, and the other arguments."""
     if "accuracy" in options:
         options = dict(options)
         refuse_accuracy(name, options.pop("accuracy"))
-    args = list(args)
+
     for operand in _OPERANDS.get(name, ("x", "y"))[len(args) :]:
         if operand not in options:
             break
-        args.append(options[operand])
+        args = (*args, options[operand])
         options = {k: v for k, v in options.items() if k != operand}
     return args, options
 
