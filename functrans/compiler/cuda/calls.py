@@ -29,6 +29,8 @@ def call_device(p: Planner, eqn: Eqn, function: Callable[..., Sequence[Any]]) ->
     """A call of `function(xp, *operands)`, whose results are arrays of the results' types."""
     ins = [p.read(a) for a in eqn.inputs]
     outs = [p.write(v) for v in eqn.outvars]
+    if not any(v.aval.size for v in eqn.outvars):
+        return True
     call = CallDevice(
         function,
         tuple(p.operand(place, a.aval) for place, a in zip(ins, eqn.inputs)),

@@ -42,7 +42,9 @@ class CuPy(Runtime):
         try:
             count = cupy.cuda.runtime.getDeviceCount()
         except cupy.cuda.runtime.CUDARuntimeError as error:
-            raise DeviceError(f"no GPU can be used: CUDA's driver says {error}") from error
+            raise DeviceError(
+                f"no GPU can be used: CUDA says {error} (which it also says where there is no driver)"
+            ) from error
         if not count:
             raise DeviceError("there is no NVIDIA GPU in this machine: without device='cuda' functions run on the CPU")
         self._device = int(cupy.cuda.runtime.getDevice())
