@@ -1,13 +1,17 @@
 """Numba's compiler with what kernels need of it.
 
-The text of a kernel is simple: it has no closures, no generators, no array expressions, no literals to unroll. The
-passes for those are left out, and so is LLVM's first round of optimization, of each function before the whole module's:
-on kernels it changes nothing but takes a sixth of the time.
+The text of a kernel is simple: it has no closures, no generators, no array expressions, no literals to unroll, and it
+raises nothing. The passes for those are left out, and so is LLVM's first round of optimization, of each function before
+the whole module's: on kernels it changes nothing but takes a sixth of the time. What an operator or a function gives
+for operands of some types is looked up once a process, not in each kernel. The garbage collector waits until a kernel
+is done: it would look through all of Numba's objects again and again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -16,7 +20,8 @@ from numba import cfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.compiler_machinery import PassManager
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
 from numba.core.registry import cpu_target
 from numba.core.typed_passes import (
     AnnotateTypes,
@@ -28,9 +33,35 @@ from numba.core.typed_passes import (
 )
 from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
 
+
+class _Lower(Lower):
+    def create_cfunc_wrapper(self) -> None:
+        """The kernel as C calls it; Numba's own wrapper would also report what the kernel raised."""
+        context, description = self.context, self.fndesc
+        module = context.create_module("cfunc_wrapper")
+        kind = context.call_conv.get_function_type(description.restype, description.argtypes)
+        kernel = ir.Function(module, kind, description.llvm_func_name)
+        types = [context.get_value_type(t) for t in (description.restype, *description.argtypes)]
+        wrapper = ir.Function(module, ir.FunctionType(types[0], types[1:]), description.llvm_cfunc_wrapper_name)
+        builder = ir.IRBuilder(wrapper.append_basic_block("entry"))
+        call = context.call_conv.call_function
+        _, out = call(builder, kernel, description.restype, description.argtypes, wrapper.args, attrs=("noinline",))
+        builder.ret(out)
+        self.library.add_ir_module(module)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(NativeLowering):
+    _name = "functrans_lowering"
+
+    @property
+    def lowering_class(self) -> type[Lower]:
+        return _Lower
+
+
 _PASSES = (
     TranslateByteCode, FixupArgs, IRProcessing, ReconstructSSA, NopythonTypeInference, PreLowerStripPhis,
-    IRLegalization, AnnotateTypes, NativeLowering, NoPythonBackend,
+    IRLegalization, AnnotateTypes, _Lowering, NoPythonBackend,
 )  # fmt: skip
 
 
@@ -71,12 +102,52 @@ class _Interleave(ir.MDValue):
     __hash__ = object.__hash__
 
 
+#: Signatures by function and types of operands, and the functions, so that their ids stay theirs.
+_signatures: dict[Any, tuple[Any, Any]] = {}
+
+
+@contextmanager
+def _signatures_kept(context: Any) -> Iterator[None]:
+    """A typing context looks up each call once."""
+    resolve = context.resolve_function_type
+
+    def kept(function: Any, args: Any, kws: Any) -> Any:
+        if kws:
+            return resolve(function, args, kws)
+        key = id(function), args
+        known = _signatures.get(key)
+        if known is None:
+            signature = resolve(function, args, kws)
+            if signature is None:
+                return None
+            known = _signatures[key] = signature, function
+        return known[0]
+
+    context.resolve_function_type = kept
+    try:
+        yield
+    finally:
+        del context.resolve_function_type
+
+
+@contextmanager
+def _collector_waiting() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 @global_compiler_lock
 def compiled(function: Callable[..., Any], signature: Any) -> Any:
     """A function as a C callback, as `numba.cfunc` makes it."""
     codegen = cpu_target.target_context.codegen()
     codegen._library_class = _Library
     try:
-        return cfunc(signature, pipeline_class=_Compiler)(function)
+        with _collector_waiting(), _signatures_kept(cpu_target.typing_context):
+            return cfunc(signature, pipeline_class=_Compiler)(function)
     finally:
         del codegen._library_class

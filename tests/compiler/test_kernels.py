@@ -1,6 +1,7 @@
 """Kernels: what `intrinsics` offers their text, and that the cache gives the right code or makes it anew."""
 
 import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from llvmlite import binding
+from numba.core.errors import TypingError
+from numba.core.registry import cpu_target
 
 from functrans import config
 from functrans.compiler import kernels
@@ -357,3 +360,20 @@ thread.join()
 print("done")
 """
     assert finish(start(script, tmp_path)) == ["done"]
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_numba_and_the_collector_are_left_as_they_were(collects):
+    context, codegen = cpu_target.typing_context, cpu_target.target_context.codegen()
+    before = {*vars(context)}, {*vars(codegen)}
+    try:
+        if not collects:
+            gc.disable()
+        kernels.assembly(ADD.format(tag="as they were"))
+        assert gc.isenabled() is collects
+        with pytest.raises(TypingError):
+            kernels.assembly(ADD.replace("size(sizes, 0)", "size(sizes, None)"))
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
+    assert before == ({*vars(context)}, {*vars(codegen)})
