@@ -1,6 +1,4 @@
-"""Triangular systems by BLAS and Cholesky factorizations by LAPACK, many at a time; NumPy's other factorizations are
-native loops over batches already.
-"""
+"""Triangular systems by BLAS and Cholesky factorizations by LAPACK, many at a time, in place where that is possible."""
 
 from __future__ import annotations
 
@@ -117,12 +115,12 @@ def emit_triangular_solve(p: Planner, eqn: Eqn) -> bool:
     matrix = a.aval.shape[-2:]
     a_place = p.read(a)
     if math.prod(a.aval.shape[:-2]) not in (1, count):
-        a_place = _broadcast(p, a, a_place, (*batch, *matrix))
+        a_place = broadcast(p, a, a_place, (*batch, *matrix))
     one = p.read(Literal(dtype.type(1), ShapedArray((), dtype)))
     if b.aval.size == out.aval.size:
         target = _own_copy(p, b, out)
     else:
-        source = _broadcast(p, b, p.read(b), out.aval.shape)
+        source = broadcast(p, b, p.read(b), out.aval.shape)
         target = p.write(out)
         p.copy(target, source, nbytes(out.aval))
     if not out.aval.size:
@@ -147,7 +145,7 @@ def emit_triangular_solve(p: Planner, eqn: Eqn) -> bool:
     return True
 
 
-def _broadcast(p: Planner, atom: Atom, place: Place, shape: tuple[int, ...]) -> Place:
+def broadcast(p: Planner, atom: Atom, place: Place, shape: tuple[int, ...]) -> Place:
     """A copy of an operand for each element of a batch."""
     x, y = Var(atom.aval), Var(ShapedArray(shape, atom.aval.dtype))
     dims = tuple(range(len(shape) - atom.aval.ndim, len(shape)))

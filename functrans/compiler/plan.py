@@ -431,6 +431,10 @@ class Planner:
         """The place that wants a value, if there is one."""
         return self._wanted.get(var)
 
+    def is_read(self, var: Var) -> bool:
+        """Whether any step reads a value, or it is a result."""
+        return self._block.last_read(var) >= 0
+
     def define(self, var: Var, place: Place) -> None:
         """Say where a value is that no instruction here writes."""
         self._env[var] = place

@@ -1,6 +1,8 @@
-"""Cholesky factorizations and triangular systems of compiled programs: by LAPACK and BLAS, on one thread of theirs."""
+"""Factorizations and systems of compiled programs: by LAPACK and BLAS, on one thread of theirs, without Python."""
 
 import ctypes
+import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -21,8 +23,16 @@ def positive_definite(shape, dtype, seed=0):
 
 
 @pytest.mark.parametrize("dtype", "fdFD")
-@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (3, 4, 4), (2, 40, 40), (0, 0), (2, 0, 3, 3), (800, 800)])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (3, 4, 4), (2, 40, 40), (0, 0), (2, 0, 3, 3)])
 def test_cholesky(shape, dtype):
+    check_cholesky(shape, dtype)
+
+
+def test_a_large_matrix_is_left_to_the_threads_of_blas():
+    check_cholesky((800, 800), "d")
+
+
+def check_cholesky(shape, dtype):
     f = ft.jit(np.linalg.cholesky)
     a = positive_definite(shape, dtype)
     assert "NumPy" not in f.lower(a).as_text("plan")
@@ -77,3 +87,156 @@ def test_a_system_is_solved_where_its_right_hand_side_was():
     f = ft.jit(lambda a, b: lax.linalg.triangular_solve(a, b * 3.0, left_side=True, lower=True) + 1)
     np.testing.assert_allclose(f(a, b), 2.5)
     assert "copy" not in f.lower(a, b).as_text("plan")
+
+
+def matrices(shape, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape)
+    return np.asarray(x + 1j * rng.normal(size=shape) if np.dtype(dtype).kind == "c" else x).astype(dtype)
+
+
+def hermitian(x):
+    return x + np.conj(np.swapaxes(x, -1, -2))
+
+
+RECTANGULAR = [(5, 3), (3, 5), (2, 3, 7, 2)]
+SQUARE = [(1, 1), (2, 3, 4, 4), (150, 3, 3), (40, 40)]
+#: For each equation: a function, what its operands are made of, and shapes.
+LAPACK = {
+    "solve": (lambda a: np.linalg.solve(a, a[..., :2]), None, SQUARE),
+    "solve of vectors": (lambda a: np.linalg.solve(a, a[..., :1]), None, SQUARE[1:3]),
+    "solve of one matrix": (lambda a: lax.linalg.solve(a[0], a), None, [(3, 4, 4), (200, 3, 3)]),
+    "solve with one right-hand side": (lambda a: lax.linalg.solve(a, a[0]), None, [(3, 4, 4)]),
+    "solve that broadcasts": (lambda a: lax.linalg.solve(a[:, :1], a[0]), None, [(2, 3, 4, 4)]),
+    "inv": (np.linalg.inv, None, SQUARE),
+    "lu": (lax.linalg.lu, None, SQUARE + RECTANGULAR),
+    "det": (np.linalg.det, None, SQUARE),
+    "slogdet": (np.linalg.slogdet, None, SQUARE),
+    "qr": (np.linalg.qr, None, SQUARE + RECTANGULAR),
+    "qr, complete": (lambda a: np.linalg.qr(a, "complete"), None, RECTANGULAR),
+    "r of qr": (lambda a: np.linalg.qr(a, "r"), None, RECTANGULAR),
+    "eigh": (np.linalg.eigh, hermitian, SQUARE),
+    "eigvalsh": (np.linalg.eigvalsh, hermitian, SQUARE),
+    "svd": (lambda a: np.linalg.svd(a, full_matrices=False), None, SQUARE + RECTANGULAR),
+    "svd, full": (np.linalg.svd, None, RECTANGULAR),
+    "svdvals": (np.linalg.svdvals, None, SQUARE + RECTANGULAR),
+    "eig": (lambda a: [x + 0j for x in np.linalg.eig(a)], None, SQUARE),  # always complex, where NumPy looks
+    "eigvals": (lambda a: np.linalg.eigvals(a) + 0j, None, SQUARE[1:2]),
+}
+
+
+@pytest.mark.parametrize("dtype", "fdFD")
+@pytest.mark.parametrize("name", LAPACK)
+def test_lapack_gives_what_numpy_gives(name, dtype):
+    """Signs and phases included: it is the same routine, on the same matrix, in the same precision."""
+    function, prepare, shapes = LAPACK[name]
+    for shape in shapes:
+        a = matrices(shape, dtype)
+        a = a if prepare is None else prepare(a)
+        kept, f = a.copy(), ft.jit(function)
+        text = f.lower(a).as_text("plan")
+        assert "NumPy" not in text, text
+        want = ft.tree.leaves(function(a))
+        for threads in (1, 2) if len(shape) > 2 else (1,):
+            with config.threads(threads):
+                got = ft.tree.leaves(f(a))
+            for x, y in zip(got, want, strict=True):
+                assert (x.shape, x.dtype) == (y.shape, y.dtype)
+                limit = TOLERANCE[dtype] * max(1.0, float(np.max(np.abs(y))))
+                np.testing.assert_allclose(x, y, rtol=0, atol=limit)
+        np.testing.assert_array_equal(a, kept)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(lambda a: np.linalg.eigh(a)[0], "v_all"), (lambda a: np.linalg.qr(a)[1], "orgqr"),
+     (lambda a: np.linalg.eig(a)[0], "v_all")],
+    ids=["eigh", "qr", "eig"],
+)  # fmt: skip
+def test_vectors_that_are_not_read_are_not_computed(function, name):
+    a = hermitian(matrices((3, 3), "d"))
+    whole = lambda a: [function(a), np.linalg.eigh(a), np.linalg.qr(a), np.linalg.eig(a)]
+    assert name not in ft.jit(function).lower(a).as_text("kernels")
+    assert name in ft.jit(whole).lower(a).as_text("kernels")
+
+
+@pytest.mark.parametrize(("call", "bad", "text"), [
+    (np.linalg.inv, np.ones((3, 3)), "Singular matrix"),
+    (lambda a: np.linalg.solve(a, np.ones((3, 1))), np.zeros((3, 3)), "Singular matrix"),
+    (lambda a: lax.linalg.solve(a[0], a), np.zeros((3, 3)), "Singular matrix"),
+    (np.linalg.eigvalsh, np.full((3, 3), np.nan), "Eigenvalues did not converge"),
+    (lambda a: np.linalg.svd(a)[0], np.full((3, 3), np.nan), "SVD did not converge"),
+    (lambda a: np.linalg.eig(a)[1] * 1j, np.diag([1.0, np.inf, 1.0]), "Array must not contain infs or NaNs"),
+], ids=["inv", "solve", "shared", "eigvalsh", "svd", "eig"])  # fmt: skip
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_lapack_refuses_raises_as_in_numpy(call, bad, text, threads, capfd):
+    """With the line; BLAS has its threads back afterwards, and the program goes on working."""
+    good = np.stack([2 * np.eye(3)] * 3)
+    stack = good.copy()
+    stack[0 if call.__name__ == "<lambda>" else 1] = bad
+    f = ft.jit(call)
+    get = blas.thread_count()[0]
+    count = ctypes.CFUNCTYPE(ctypes.c_int)(get) if get else lambda: 0
+    before = count()
+    with pytest.raises(np.linalg.LinAlgError, match=text):
+        call(stack)
+    with config.threads(threads):
+        with pytest.raises(np.linalg.LinAlgError, match=rf"{text}, at .*test_factorizations.py:\d+"):
+            f(stack)
+        assert count() == before
+        np.testing.assert_allclose(f(good), call(good), atol=1e-12)
+    capfd.readouterr()  # LAPACK writes of illegal values
+
+
+@pytest.mark.parametrize(
+    "call",
+    [np.linalg.inv, np.linalg.det, lambda a: lax.linalg.lu(a)[0], lambda a: np.linalg.qr(a)[1]],
+    ids=["inv", "det", "lu", "qr"],
+)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinity_go_where_numpy_lets_them(call, bad):
+    a = np.stack([2 * np.eye(3), np.full((3, 3), bad), np.diag([1.0, bad, 2.0])])
+    with np.errstate(all="ignore"):
+        want = np.asarray(call(a))
+    np.testing.assert_array_equal(np.isnan(ft.jit(call)(a)), np.isnan(want))
+
+
+def test_determinants_of_singular_and_of_large_matrices():
+    for a in (np.zeros((3, 3)), np.ones((3, 3)), np.diag([1e200, 1e200, 1e-300]), np.eye(3)[[1, 0, 2]] * 1e-200):
+        for dtype in "dD":
+            for call in (np.linalg.det, np.linalg.slogdet):
+                for x, y in zip(ft.tree.leaves(ft.jit(call)(a.astype(dtype))), ft.tree.leaves(call(a.astype(dtype)))):
+                    np.testing.assert_allclose(x, y, rtol=1e-12)
+
+
+def test_loops_and_threads_of_the_caller():
+    """A program works in memory of its own wherever it runs."""
+    a = matrices((20, 6, 6), "d") + 4 * np.eye(6)
+
+    @ft.jit
+    def chain(a):
+        def body(x, m):
+            w, v = np.linalg.eigh(m @ m.T)
+            x = np.linalg.solve(m, x) + v @ np.diag(w) @ v.T
+            return x / np.linalg.norm(x), np.linalg.svdvals(x)
+
+        return lax.scan(body, np.eye(6), a)
+
+    x, want = np.eye(6), []
+    for m in a:
+        x = np.linalg.solve(m, x) + m @ m.T
+        want.append(np.linalg.svdvals(x))
+        x = x / np.linalg.norm(x)
+    results = {}
+
+    def call(number):
+        results[number] = [chain(a) for _ in range(5)]
+
+    callers = [threading.Thread(target=call, args=(i,)) for i in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    for found, values in itertools.chain(*results.values()):
+        np.testing.assert_allclose(found, x, atol=1e-10)
+        np.testing.assert_allclose(values, want, atol=1e-10)
