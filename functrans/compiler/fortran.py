@@ -83,8 +83,7 @@ def call_lapack(typingctx: Any, address: Any, kinds: Any, values: Any) -> Any:
     return types.int64(types.intp, kinds, values), codegen
 
 
-@intrinsic
-def at(typingctx: Any, address: Any, token: Any) -> Any:
+def _at(typingctx: Any, address: Any, token: Any) -> Any:
     """An address as a pointer to elements of the type that `token` names."""
     result = types.CPointer(token.instance_type)
 
@@ -92,6 +91,9 @@ def at(typingctx: Any, address: Any, token: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(result))
 
     return result(types.intp, token), codegen
+
+
+at: Any = intrinsic(_at)
 
 
 @intrinsic
@@ -117,7 +119,7 @@ def _address(function: Callable[..., None], arguments: int) -> int:
     with COMPILING:
         compiled = cfunc(types.void(*[types.int64] * arguments), cache=True)(function)
     _keep.append(compiled)
-    return int(compiled.address)
+    return int(compiled.address or 0)
 
 
 _keep: list[Any] = []  # native code lives as long as the process

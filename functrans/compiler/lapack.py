@@ -60,6 +60,8 @@ class Text:
         self.arrays: list[tuple[str, Var]] = []
         self.sizes: dict[str, int] = {"m": self.m, "n": self.n}
         self.memories: list[str] = []
+        self.before: list[str] = []
+        self.after: list[str] = []
         self.lines: list[str] = []
         self.tokens: set[str] = set()
         self.errors: list[str] = []
@@ -127,9 +129,12 @@ class Text:
             *(f"{name} = size(sizes, {k})" for k, name in enumerate(names)),
             "work = work_all + lo * scratch",
             *(f"{name} = work + {name}_at" for name in self.memories),
-            "info = 0",
-            "for i in range(lo * count // pieces, hi * count // pieces):",
+            "first = lo * count // pieces",
+            "last = hi * count // pieces",
+            *self.before,
+            "for i in range(first, last):",
             *(f"    {line}" for line in self.lines),
+            *self.after,
         ]
         text = "\n".join(f"    {line}" for line in body)
         called = lambda *functions: ", ".join(f for f in functions if f"{f}(" in text)
@@ -196,7 +201,7 @@ def _query(routine: str, dtype: np.dtype, kinds: str, values: Sequence[Any]) -> 
 
 
 def emit_solve(p: Planner, eqn: Eqn) -> bool:
-    """`?gesv`; where all systems share a matrix, `?getrf` of it and `?getrs`."""
+    """`?gesv`; where all systems share a matrix, `?getrf` of it and `?getrs` of all right-hand sides at once."""
     (_, b), (out,) = eqn.inputs, eqn.outvars
     text = _text(eqn)
     if text is None or type(b) is not Var or not out.aval.size:
@@ -215,20 +220,35 @@ def emit_solve(p: Planner, eqn: Eqn) -> bool:
     text.array("x", out, n * k)
     text.memory("factors", n * n, text.wide)
     text.memory("pivots", n, np.int32)
-    text.memory("columns", n * k, text.wide)
-    text.bring("columns", "b", "n", "k")
     if shared:
-        begun, text.lines = text.lines, []
-        text.bring("factors", "a", "n", "n")
-        text.call("getrf", "iiaia", "n, n, factors, n, pivots")
-        text.lines = [*begun, "if i == lo * count // pieces:", *(f"    {line}" for line in text.lines)]
-        text.fail("info != 0", SINGULAR)
-        text.call("getrs", "ciiaiaai", f"{ord('N')}, n, k, factors, n, pivots, columns, n")
+        _solve_together(text)
     else:
+        text.memory("columns", n * k, text.wide)
+        text.bring("columns", "b", "n", "k")
         text.bring("factors", "a", "n", "n")
         text.call("gesv", "iiaiaai", "n, k, factors, n, pivots, columns, n", SINGULAR)
-    text.give("x", "columns", "k", "n")
+        text.give("x", "columns", "k", "n")
     return text.emit(p, n, n * n * (2 * n / 3 + 2 * k), "systems")
+
+
+def _solve_together(text: Text) -> None:
+    """The right-hand sides of all pieces at hand lie beside each other, to the end of the memory of the last piece."""
+    begun, text.lines = text.lines, []
+    each = -(-text.count // min(text.count, PIECES))
+    text.memory("columns", text.n * text.sizes["k"] * each, text.wide)
+    text.sizes["system"] = text.n * text.sizes["k"] * text.wide.itemsize
+    text.bring("factors", "a_all", "n", "n")
+    text.call("getrf", "iiaia", "n, n, factors, n, pivots")
+    text.errors.append(SINGULAR)
+    text.before = [*text.lines, "if info != 0:", "    store_i64(status, 1)", "    return"]
+    text.lines = [*begun]
+    text.bring("columns + (i - first) * system", "b", "n", "k")
+    inner, text.lines = text.lines, []
+    text.call("getrs", "ciiaiaai", f"{ord('N')}, n, k * (last - first), factors, n, pivots, columns, n")
+    solve, text.lines = text.lines, []
+    text.give("x_all + i * x_step", "columns + (i - first) * system", "k", "n")
+    text.after = [*solve, "for i in range(first, last):", *(f"    {line}" for line in text.lines)]
+    text.lines = inner
 
 
 def emit_lu(p: Planner, eqn: Eqn) -> bool:
