@@ -104,7 +104,7 @@ class Elementwise(Primitive):
         for a in args:
             if isinstance(a, Tracer):
                 if type(a) is TangentTracer and not kwargs:
-                    out = self._linearize_at_once(args)
+                    out = self._linearize_at_once(self.derivatives, *args)
                     if out is not None:
                         return out
                 return self.bind(*promote(self.name, ufunc, args, **kwargs))
@@ -158,26 +158,28 @@ class Elementwise(Primitive):
         y = self.bind(*primals)
         tangent = None
         if self._multiplies and (trace := recorder(primals, tangents)) is not None:
-            tangent = self._record(trace, y, primals, tangents)
+            tangent = self._record(trace, self.derivatives, y, primals, tangents)
         return y, self._tangent(y, primals, tangents) if tangent is None else tangent
 
-    def _record(self, trace: StagingTrace, y: Any, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    def _record(
+        self, trace: StagingTrace, derivatives: Sequence[Derivative], y: Any, primals: Sequence[Any], tangents: Any
+    ) -> Any:
         try:
-            return record_factors(trace, self.derivatives, y, primals, tangents)
+            return record_factors(trace, derivatives, y, primals, tangents)
         except NotAFactorError:
             self._multiplies = False
             return None
 
-    def _linearize_at_once(self, args: Sequence[Any]) -> Any:
+    def _linearize_at_once(self, derivatives: Sequence[Derivative], *args: Any, **params: Any) -> Any:
         """What `bind` comes to for floats of one dtype under `grad` and its like alone; None where it is more."""
         if not self._multiplies or (operands := plain_operands(args)) is None:
             return None
         trace, linear, primals, tangents = operands
         try:
-            y = self._evaluate(*primals)
+            y = self._evaluate(*primals, **params)
         except (TypeError, ValueError):
             return None  # bind explains
-        tangent = self._record(linear, y, primals, tangents)
+        tangent = self._record(linear, derivatives, y, primals, tangents)
         return None if tangent is None else TangentTracer(trace, y, tangent)
 
     def _batch(self, axis: Axis, args: list[Any], dims: list[int | None]) -> tuple[Any, int]:
@@ -534,6 +536,10 @@ class _IntegerPow(Elementwise):
     def __call__(self, x: Any, y: int) -> Any:
         if not isinstance(x, Tracer):
             return wrap(np.power(x, y))
+        if type(x) is TangentTracer and y:
+            out = self._linearize_at_once([self._derivative(y)], x, y=y)
+            if out is not None:
+                return out
         return self.bind(x, y=y)
 
     def _evaluate(self, x: Any, *, y: int) -> Any:  # type: ignore[override]
@@ -578,6 +584,7 @@ class _IntegerPow(Elementwise):
 
 integer_pow = _IntegerPow("integer_pow", np.power, "", weak=True)
 integer_pow.linearize = integer_pow._linearize
+integer_pow._multiplies = True
 
 # ---------------------------------------------------------------- exponentials and logarithms
 

@@ -37,8 +37,8 @@ from functrans.numpy.dispatch import TRACED
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "add": ew.add, "sub": ew.sub, "mul": ew.mul, "truediv": ew.div, "floordiv": ew.floor_divide, "mod": ew.rem,
-    "pow": ufuncs.power, "and": ew.bitwise_and, "or": ew.bitwise_or, "xor": ew.bitwise_xor, "lshift": ew.shift_left,
-    "rshift": ew.shift_right, "matmul": products.matmul, "divmod": ufuncs.divmod,
+    "pow": ufuncs.power.traced, "and": ew.bitwise_and, "or": ew.bitwise_or, "xor": ew.bitwise_xor,
+    "lshift": ew.shift_left, "rshift": ew.shift_right, "matmul": products.matmul, "divmod": ufuncs.divmod,
 }  # fmt: skip
 _COMPARISONS = {"eq": ew.eq, "ne": ew.ne, "lt": ew.lt, "le": ew.le, "gt": ew.gt, "ge": ew.ge}
 
