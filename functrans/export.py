@@ -8,6 +8,7 @@ the program as JSON in its header. Reading one executes nothing; a program can c
 from __future__ import annotations
 
 import json
+import operator
 import string
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,10 +16,22 @@ from typing import Any
 import numpy as np
 
 from functrans.api.compilation import Jitted, jit
+from functrans.api.devices import platform_of
+from functrans.api.differentiation import vjp
 from functrans.compiler.program import simplified_with_constants
 from functrans.core.avals import ShapedArray, ShapeDtypeStruct, aval_of, is_array_like
 from functrans.core.check import check_jaxpr
-from functrans.core.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, convert_constvars
+from functrans.core.jaxpr import (
+    Atom,
+    ClosedJaxpr,
+    Eqn,
+    Jaxpr,
+    Literal,
+    Var,
+    convert_constvars,
+    evaluate,
+    inner_jaxprs,
+)
 from functrans.core.primitive import registry
 from functrans.core.pytree import flatten, key_paths, keystr, structure_error, unflatten
 from functrans.core.trace import Tracer
@@ -33,6 +46,7 @@ from functrans.errors import (
 from functrans.lax.calls import jit_p
 from functrans.lax.checks import Message
 from functrans.lax.convolution import ConvDimensionNumbers
+from functrans.lax.custom import custom_vjp
 from functrans.lax.fourier import FftType
 from functrans.lax.tape import Pass
 from functrans.transforms.jvp import Constant
@@ -49,22 +63,40 @@ class Exported:
         fun_name: the function's name.
         in_info: `(args, kwargs)` with a `ShapeDtypeStruct` in the place of each array.
         out_info: the same of what it returns.
+        in_tree, in_avals, out_tree, out_avals: their structures and leaves.
+        platforms: where it runs, `("cpu", "cuda")`.
         jaxpr: the program.
     """
 
-    def __init__(self, fun_name: str, in_info: Any, out_info: Any, jaxpr: ClosedJaxpr):
+    platforms = ("cpu", "cuda")
+
+    def __init__(
+        self,
+        fun_name: str,
+        in_info: Any,
+        out_info: Any,
+        jaxpr: ClosedJaxpr,
+        ruled: ClosedJaxpr | Exported | None = None,
+    ):
         self.fun_name = fun_name
         self.in_info = in_info
         self.out_info = out_info
         self.jaxpr = jaxpr
         self._callee = convert_constvars(jaxpr.jaxpr)
+        self._ruled = ruled  # where derivatives follow rules: the program with them, or the exported derivative
+
+    in_tree = property(lambda self: flatten(self.in_info)[1])
+    out_tree = property(lambda self: flatten(self.out_info)[1])
+    in_avals = property(lambda self: tuple(map(aval_of, flatten(self.in_info)[0])))
+    out_avals = property(lambda self: tuple(map(aval_of, flatten(self.out_info)[0])))
 
     @api_boundary
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function, compiled, on arguments of the structure, shapes and dtypes that it was exported for.
 
         It can be transformed as any other function. So `vmap(exported.call)` makes a function of batches of any size
-        from one of an example. Derivatives are those of the program; custom rules of the function's are not part of it.
+        from one of an example. Derivatives are those of the program, to any order; those by custom rules of the
+        function's (`custom_vjp` and others) are known in reverse mode, in files to the order that `serialize` is told.
 
         Raises:
             TreeStructureError, ShapeError, DTypeError: the arguments differ.
@@ -79,17 +111,59 @@ class Exported:
             _checked(f"{self.fun_name}: the argument {keystr(path)}", x, w)
             for path, x, w in zip(key_paths(tree), leaves, wanted)
         ]
-        outs = jit_p.bind(*self.jaxpr.consts, *values, jaxpr=self._callee, name=self.fun_name)
+        outs = self._run(*values) if self._ruled is None else self._run_by_rule(*values)
         return unflatten(flatten(self.out_info)[1], outs)
 
-    def serialize(self) -> bytes:
-        """The function as bytes, in the safetensors format; write them to a file, and read it by `deserialize`."""
+    def _run(self, *values: Any) -> list[Any]:
+        return jit_p.bind(*self.jaxpr.consts, *values, jaxpr=self._callee, name=self.fun_name)
+
+    def _run_by_rule(self, *values: Any) -> list[Any]:
+        """The program with the exported derivative as its own."""
+
+        def backward(leaves: Any, cts: Sequence[Any]) -> tuple[Any, ...]:
+            known = iter(self.vjp().call(*leaves, *(ct for ct, a in zip(cts, self.out_avals) if _has_tangent(a))))
+            return tuple(next(known) if _has_tangent(a) else None for a in self.in_avals)
+
+        run = custom_vjp(self._run)
+        run.defvjp(lambda *leaves: (self._run(*leaves), leaves), backward)
+        return run(*values)
+
+    def vjp(self) -> Exported:
+        """The derivative in reverse mode, exported: a function of all leaves of the arguments, then of the cotangents.
+
+        Cotangents, of results and of arguments, are those of floating-point leaves alone.
+
+        >>> import functrans as ft
+        >>> exported = ft.export.export(lambda d: d["x"] ** 2 * d["n"])({"x": 3.0, "n": 2})
+        >>> exported.vjp()  # of n, x and the cotangent
+        <exported vjp of <lambda>: i64[], f64[], f64[] -> f64[]>
+        """
+        if not isinstance(self._ruled, Exported):
+            self._ruled = _derivative(self, self._ruled or self.jaxpr)
+        return self._ruled
+
+    def has_vjp(self) -> bool:
+        """Whether there is a derivative in reverse mode: always."""
+        return True
+
+    def serialize(self, vjp_order: int = 0) -> bytes:
+        """The function as bytes, in the safetensors format; write them to a file, and read it by `deserialize`.
+
+        Args:
+            vjp_order: to which order derivatives in reverse mode follow custom rules of the function's; the file holds
+                so many programs more. Without such rules all derivatives are there in any case.
+        """
         from safetensors.numpy import save
+
+        if operator.index(vjp_order) < 0:
+            raise ArgumentError(f"serialize: vjp_order must not be negative, got {vjp_order}")
 
         arrays: dict[str, np.ndarray] = {}
         program = _Writer(arrays).jaxpr(self.jaxpr.jaxpr)
         for i, value in enumerate(self.jaxpr.consts):
             _store(arrays, f"const{i}", value)
+        if self._ruled is not None and vjp_order:
+            arrays["vjp"] = np.frombuffer(self.vjp().serialize(vjp_order - 1), np.uint8)
         content = {
             "version": _VERSION,
             "name": self.fun_name,
@@ -104,13 +178,51 @@ class Exported:
         return f"<exported {self.fun_name}: {leaves(self.in_info)} -> {leaves(self.out_info)}>"
 
 
-def export(fun: Callable[..., Any]) -> Callable[..., Exported]:
-    """A function of the same arguments that exports `fun` for their shapes and dtypes.
+def _has_tangent(aval: ShapedArray) -> bool:
+    return aval.dtype.kind in "fcV"
+
+
+def _derivative(exported: Exported, program: ClosedJaxpr) -> Exported:
+    """The derivative of a program, exported."""
+    leaves = [ShapeDtypeStruct(a.shape, a.dtype) for a in program.in_avals]
+    results = [ShapeDtypeStruct(a.shape, a.dtype) for a in program.out_avals if _has_tangent(a)]
+    active = [i for i, a in enumerate(program.in_avals) if _has_tangent(a)]
+
+    def backward(*values: Any) -> list[Any]:
+        values, cts = values[: len(leaves)], values[len(leaves) :]
+
+        def run(*chosen: Any) -> list[Any]:
+            own = list(values)
+            for i, value in zip(active, chosen):
+                own[i] = value
+            outs = evaluate(program.jaxpr, program.consts, own)
+            return [out for out, aval in zip(outs, program.out_avals) if _has_tangent(aval)]
+
+        return list(vjp(run, *(values[i] for i in active))[1](list(cts)))
+
+    backward.__name__ = f"vjp of {exported.fun_name}"
+    return export(backward)(*leaves, *results)
+
+
+def _follows_rules(jaxpr: Jaxpr) -> bool:
+    """Whether derivatives of a program run rules of the user's."""
+    return any(
+        eqn.primitive.calls_user_rule or any(_follows_rules(inner) for _, inner in inner_jaxprs(eqn.params))
+        for eqn in jaxpr.eqns
+    )
+
+
+def export(
+    fun_jit: Callable[..., Any], *, platforms: Sequence[str] | None = None, disabled_checks: Sequence[Any] = ()
+) -> Callable[..., Exported]:
+    """A function of the same arguments that exports another for their shapes and dtypes.
 
     Args:
-        fun: a function, or one under `jit`, whose static arguments then become part of the program. Arguments and
+        fun_jit: a function, or one under `jit`, whose static arguments then become part of the program. Arguments and
             results are arrays, numbers, and tuples, lists and dicts (with strings as keys) of them; let it capture a
             model, as below.
+        platforms: `cpu` and `cuda` are accepted: a program runs on either.
+        disabled_checks: accepted; there are none to disable.
 
     Raises:
         ArgumentError: the function calls back into Python (`pure_callback`, `debug.print`), or its arguments or results
@@ -127,15 +239,18 @@ def export(fun: Callable[..., Any]) -> Callable[..., Exported]:
     <exported <lambda>: f32[4,3] -> f32[4,2]>
     >>> np.testing.assert_allclose(again.call(x), ft.nn.softmax(model(x)), rtol=1e-6)
     """
+    for platform in platforms or ():
+        platform_of(platform)
 
     @api_boundary
     def exporter(*args: Any, **kwargs: Any) -> Exported:
-        traced = (fun if isinstance(fun, Jitted) else jit(fun)).trace(*args, **kwargs)
+        traced = (fun_jit if isinstance(fun_jit, Jitted) else jit(fun_jit)).trace(*args, **kwargs)
         closed = traced.jaxpr
         if any(isinstance(c, Tracer) for c in closed.consts):
             raise ArgumentError(f"{traced.fun_name} captures traced arrays; export the outermost function instead")
         jaxpr, consts = simplified_with_constants(closed.jaxpr, closed.consts)
-        exported = Exported(traced.fun_name, traced.in_info, traced.out_info, ClosedJaxpr(jaxpr, consts))
+        ruled = closed if _follows_rules(closed.jaxpr) else None
+        exported = Exported(traced.fun_name, traced.in_info, traced.out_info, ClosedJaxpr(jaxpr, consts), ruled)
         _template(exported.in_info, "an argument")
         _template(exported.out_info, "a result")
         _Writer({}).jaxpr(jaxpr)
@@ -144,7 +259,7 @@ def export(fun: Callable[..., Any]) -> Callable[..., Exported]:
     return exporter
 
 
-def deserialize(content: bytes | bytearray) -> Exported:
+def deserialize(blob: bytes | bytearray) -> Exported:
     """The function that `Exported.serialize` wrote. Reading it executes nothing.
 
     Take programs only from those you trust all the same: once called, a program runs as native code.
@@ -162,15 +277,15 @@ def deserialize(content: bytes | bytearray) -> Exported:
     from safetensors.numpy import load
 
     try:
-        length = int.from_bytes(content[:8], "little")
-        header = json.loads(bytes(content[8 : 8 + length]))
+        length = int.from_bytes(blob[:8], "little")
+        header = json.loads(bytes(blob[8 : 8 + length]))
         told = json.loads(header["__metadata__"][_KEY])
         if told["version"] > _VERSION:
             raise FileFormatError(
                 f"this function was exported by a newer functrans, in version {told['version']} of the format; this "
                 f"one reads version {_VERSION}"
             )
-        reader = _Reader(load(bytes(content)))
+        reader = _Reader(load(bytes(blob)))
         jaxpr = reader.jaxpr(told["program"])
         consts = [reader.array(f"const{i}") for i in range(len(jaxpr.constvars))]
         in_info = _from_template(told["in"], iter(jaxpr.in_avals))
@@ -181,12 +296,25 @@ def deserialize(content: bytes | bytearray) -> Exported:
                 raise ValueError(f"a constant {aval_of(value)} where the program has {var.aval}")
         if len(flatten((in_info, out_info))[0]) != len(jaxpr.invars) + len(jaxpr.outvars):
             raise ValueError("the program has another number of arguments or results than the file says")
-        return Exported(str(told["name"]), in_info, out_info, ClosedJaxpr(jaxpr, consts))
+        exported = Exported(str(told["name"]), in_info, out_info, ClosedJaxpr(jaxpr, consts))
+        if "vjp" in reader.arrays:
+            exported._ruled = _matching(deserialize(reader.array("vjp").tobytes()), exported)
+        return exported
     except FileFormatError:
         raise
     except (SafetensorError, FunctransError, ValueError, KeyError, TypeError, AttributeError, IndexError,
             OverflowError, StopIteration, RecursionError) as error:  # fmt: skip
         raise FileFormatError(f"this is damaged, or no exported function: {error}") from None
+
+
+def _matching(derivative: Exported, exported: Exported) -> Exported:
+    """The derivative that a file holds, if it is one of the function's."""
+    takes = [*exported.in_avals, *filter(_has_tangent, exported.out_avals)]
+    gives = list(filter(_has_tangent, exported.in_avals))
+    for found, wanted in ((derivative.in_avals, takes), (derivative.out_avals, gives)):
+        if [(a.shape, a.dtype) for a in found] != [(a.shape, a.dtype) for a in wanted]:
+            raise ValueError("the derivative in it is not one of the function")
+    return derivative
 
 
 def _checked(what: str, x: Any, wanted: ShapeDtypeStruct) -> Any:

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 from samples import samples
 
 import functrans as ft
@@ -105,6 +105,66 @@ def test_transformed():
     for n in (1, 5):
         np.testing.assert_allclose(ft.jit(ft.vmap(one.call))(images[:n]), model(images[:n]), rtol=1e-5, atol=1e-6)
     assert repr(exported) == "<exported <lambda>: f64[] -> f64[]>"
+
+
+def stretched(rule):
+    """The sine, and a rule that doubles its derivative."""
+    if rule == "vjp":
+        f = ft.custom_vjp(np.sin)
+        f.defvjp(lambda x: (np.sin(x), x), lambda x, ct: (2 * np.cos(x) * ct,))
+        return f
+    f = ft.custom_jvp(np.sin)
+    f.defjvp(lambda p, t: (np.sin(p[0]), 2 * np.cos(p[0]) * t[0]))
+    return f
+
+
+@pytest.mark.parametrize("rule", ["vjp", "jvp"])
+def test_rules_to_an_order(rule):
+    """In a file derivatives follow the function's rules as far as it was told, and are those of the program beyond."""
+    f = lambda x, n: {"y": ft.jit(stretched(rule))(x) * n, "n": n + 1}
+    slope = lambda f: lambda x: ft.grad(lambda x: f(x, 3)["y"])(x)
+    curve = lambda f: lambda x: ft.grad(slope(f))(x)
+    x = 0.7
+    written = export(f)(x, 3)
+    np.testing.assert_allclose([slope(written.call)(x), curve(written.call)(x)], [slope(f)(x), curve(f)(x)])
+    for order, wanted in {
+        0: [3 * np.cos(x), -3 * np.sin(x)], 1: [6 * np.cos(x), -6 * np.sin(x)], 2: [slope(f)(x), curve(f)(x)],
+    }.items():  # fmt: skip
+        read = deserialize(written.serialize(vjp_order=order))
+        assert ft.jit(read.call)(x, 3) == ft.tree.map(np.asarray, f(x, 3))
+        np.testing.assert_allclose([slope(read.call)(x), curve(read.call)(x)], wanted)
+        np.testing.assert_allclose(ft.jit(ft.vmap(slope(read.call)))(np.array([x])), wanted[:1])
+    one, two = (len(written.serialize(vjp_order=n)) for n in (1, 2))
+    assert len(written.serialize()) < one < two
+    plain = export(lambda x: np.sin(x))(x)
+    assert plain.serialize(vjp_order=2) == plain.serialize()
+
+
+def test_exported_derivatives():
+    exported = export(lambda d, z: (d["x"] * z, d["n"] + 1))({"x": np.ones(2), "n": 3}, 2j)
+    pullback = again(exported.vjp())
+    assert exported.has_vjp()
+    assert repr(pullback) == "<exported vjp of <lambda>: i64[], f64[2], c128[], c128[2] -> f64[2], c128[]>"
+    cts = pullback.call(3, np.ones(2), np.complex128(2j), np.array([1.0, 1j]))
+    wanted = ft.vjp(lambda x, z: x * z, np.ones(2), 2j)[1](np.array([1.0, 1j]))
+    for got, ct in zip(cts, wanted, strict=True):
+        np.testing.assert_allclose(got, ct)
+    assert [str(a) for a in exported.in_avals] == ["i64[]", "f64[2]", "c128[]"]
+    assert exported.out_tree.num_leaves == len(exported.out_avals) == 2
+    with pytest.raises(errors.ArgumentError, match="must not be negative"):
+        exported.serialize(vjp_order=-1)
+    with pytest.raises(errors.ArgumentError, match="'tpu'"):
+        export(np.sin, platforms=["tpu"])
+    assert export(np.sin, platforms=["cpu", "cuda"])(1.0).platforms == ("cpu", "cuda")
+
+
+def test_a_derivative_of_another_function_is_refused():
+    content = export(stretched("vjp"))(1.0).serialize(vjp_order=1)
+    arrays = load(content)
+    arrays["vjp"] = np.frombuffer(export(np.sin)(np.ones(2)).serialize(), np.uint8)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    with pytest.raises(errors.FileFormatError, match="not one of the function"):
+        deserialize(save(arrays, header))
 
 
 def test_checks_are_part_of_the_program():

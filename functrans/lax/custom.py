@@ -120,17 +120,19 @@ class _Custom:
     def positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments by position, defaults filled in."""
         try:
+            if isinstance(self.fun, (np.ufunc, Primitive)):  # their options are no arguments of a rule
+                raise ValueError
             bound = inspect.signature(self.fun).bind(*args, **kwargs)
         except ValueError:  # a builtin without a signature
             if kwargs:
                 raise ArgumentError(f"call {self.name} with positional arguments only") from None
             return args
-        bound.apply_defaults()
         if bound.kwargs:
             raise ArgumentError(
                 f"{self.name} has a custom derivative rule and keyword-only arguments ({', '.join(bound.kwargs)}), "
                 "which a rule cannot take; make them positional"
             )
+        bound.apply_defaults()
         return bound.args
 
     def split(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], Any, Callable[[list[Any]], Any]]:

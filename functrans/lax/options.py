@@ -44,7 +44,6 @@ def by_name(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[
     if "accuracy" in options:
         options = dict(options)
         refuse_accuracy(name, options.pop("accuracy"))
-
     for operand in _OPERANDS.get(name, ("x", "y"))[len(args) :]:
         if operand not in options:
             break

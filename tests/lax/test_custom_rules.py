@@ -233,6 +233,26 @@ def test_rules_for_each_argument_beside_static_ones():
 # ---------------------------------------------------------------- custom_gradient, linear_call, closure_convert
 
 
+def test_rules_of_numpys_functions():
+    """Their options are no arguments of a rule; a keyword-only argument that is given is an error."""
+    for fun in (np.sin, ft.numpy.sin, lax.sin):
+        f = ft.custom_jvp(fun)
+        f.defjvp(lambda p, t: (np.sin(p[0]), 2 * np.cos(p[0]) * t[0]))
+        g = ft.custom_vjp(fun)
+        g.defvjp(lambda x: (np.sin(x), x), lambda x, ct: (2 * np.cos(x) * ct,))
+        for rule in (f, g):
+            assert ft.grad(rule)(0.0) == ft.jit(ft.grad(rule))(0.0) == 2.0
+
+    @ft.custom_jvp
+    def scaled(x, *, by=2.0):
+        return by * x
+
+    scaled.defjvp(lambda p, t: (scaled(p[0]), 3.0 * t[0]))
+    assert ft.grad(scaled)(1.0) == 3.0
+    with pytest.raises(errors.ArgumentError, match=r"keyword-only arguments \(by\)"):
+        scaled(1.0, by=4.0)
+
+
 def test_custom_gradient():
     @ft.custom_gradient
     def f(x, y):
