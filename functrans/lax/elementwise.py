@@ -277,8 +277,11 @@ def weak_type(value: Any) -> Any:
 def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[Any]:
     """Operands converted to the dtypes of NumPy's loop for them. `kwargs` are a ufunc's keyword arguments."""
     dtype = None if kwargs else _one_float(args)
-    if dtype is not None and loop_dtypes(name, ufunc, (dtype,) * len(args))[: len(args)] == (dtype,) * len(args):
-        return [dtype.type(a) if type(a) in (float, int) else a for a in args]
+    if dtype is not None:
+        # Beside an int SciPy's ufuncs may have another loop than beside a float: `expn`, `polygamma`.
+        types = tuple(int if type(a) is int else dtype for a in args)
+        if loop_dtypes(name, ufunc, types)[: len(args)] == (dtype,) * len(args):
+            return [dtype.type(a) if type(a) in (float, int) else a for a in args]
     args = [as_operand(name, a) for a in args]
     types = tuple(weak_type(a) for a in args)
     if kwargs:

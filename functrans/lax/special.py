@@ -553,12 +553,18 @@ def _polar_derivative(t: Any, y: Any, n: Any, m: Any, theta: Any, phi: Any) -> A
     )
 
 
+def _sph_harm_y(special: Any, n: Any, m: Any, theta: Any, phi: Any) -> Any:
+    if hasattr(special, "sph_harm_y"):
+        return special.sph_harm_y(n, m, theta, phi)
+    return np.where(np.abs(m) > n, 0, special.sph_harm(m, n, phi, theta))  # SciPy before 1.15
+
+
 sph_harm_y = Special(
     "sph_harm_y",
     OfSciPy(
         "sph_harm_y",
         4,
-        lambda special, n, m, theta, phi: special.sph_harm_y(n, m, theta, phi),
+        _sph_harm_y,
         lambda types: [np.dtype(t) for t in ("i8", "i8", "f8", "f8", "c16")],
     ),
     "",

@@ -38,8 +38,9 @@ def implements(module: str, *beyond: str) -> Callable[[F], F]:
         def function(*args: Any, **kwargs: Any) -> Any:
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
                 return traced(*args, **kwargs)
+            plain = getattr(importlib.import_module(module), name, traced)  # SciPy may be older than its function
             try:
-                out = wrap_result(getattr(importlib.import_module(module), name)(*args, **kwargs))
+                out = wrap_result(plain(*args, **kwargs))
             except Exception as error:
                 raise explained(error, traced, args, kwargs) from None
             if config.watched:

@@ -13,20 +13,6 @@ from functrans.testing import check_transforms
 D = ft.errors
 
 
-def test_numpys_names_are_here():
-    """What is missing works on strings, objects, dates and matrices, or is about NumPy itself."""
-    absent = set(
-        "asmatrix bmat busday_count busday_offset busdaycalendar bytes_ clongdouble complex256 datetime64 "
-        "datetime_as_string datetime_data flatiter float128 fromregex get_include getbufsize geterrcall info is_busday "
-        "isnat little_endian longdouble matrix memmap nditer nested_iters poly1d recarray record row_stack sctypeDict "
-        "setbufsize seterrcall show_config show_runtime str_ test timedelta64 void complex192 float96 trapz in1d "
-        "lib core char rec strings ma ctypeslib dtypes emath exceptions f2py matlib polynomial random testing typing "
-        "version".split()
-    )
-    missing = {n for n in dir(np) if not n.startswith("_") and not hasattr(fnp, n)}
-    assert missing <= absent
-
-
 # ---------------------------------------------------------------- sizes
 
 A, C = np.array([3, 1, 3, 0, 7]), np.array([7, 7, 2, 3])

@@ -20,7 +20,8 @@ from functrans.lax.special import sine_integral
 from functrans.scipy import special
 from functrans.testing import check_grads, check_transforms
 
-NAMES = sorted(set(special.__all__) - {"bernoulli", "bessel_jn"})
+OLDER = {"sph_harm_y"} - {*dir(scipy.special)}  # which SciPy has had since 1.15
+NAMES = sorted({*special.__all__} - {"bernoulli", "bessel_jn"} - OLDER)
 UFUNCS = [n for n in NAMES if isinstance(getattr(scipy.special, n), np.ufunc)]
 
 
@@ -44,13 +45,15 @@ def results(value):
 
 
 def test_every_name_is_scipys():
-    assert set(NAMES) == set(ARGUMENTS)
-    assert all(callable(getattr(scipy.special, name)) for name in {*special.__all__} - {"bessel_jn"})
+    assert {*NAMES} == {*ARGUMENTS} - OLDER
+    assert all(callable(getattr(scipy.special, name)) for name in {*special.__all__} - OLDER - {"bessel_jn"})
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", NAMES)
 def test_eager_is_scipy_and_compiled_is_near(name, dtype):
+    if name == "polygamma" and dtype == np.float32 and OLDER:
+        pytest.skip("SciPy before 1.15 gives float64")
     args = arguments(name, dtype)
     arrays = [a for a in args if isinstance(a, np.ndarray)]
     want = results(getattr(scipy.special, name)(*args))
@@ -250,6 +253,15 @@ def test_whole_combinations():
     np.testing.assert_allclose(repeated, scipy.special.comb(5, k, repetition=True), rtol=1e-14)
     got = ft.jit(lambda z: special.bessel_jn(z, v=3))(X)
     np.testing.assert_allclose(got, scipy.special.jv(np.arange(4)[:, None], X), rtol=1e-14)
+
+
+def test_spherical_harmonics_that_scipy_may_not_have():
+    theta, phi = np.array([0.3, 0.7, 2.9]), np.array([0.2, 2.5, -1.0])
+    got = special.sph_harm_y(np.array([1, 2, 3]), np.array([[-1], [0], [1], [3]]), theta, phi)
+    first = np.sqrt(3 / (8 * np.pi)) * np.sin(theta[0]) * np.exp(-1j * phi[0])
+    np.testing.assert_allclose(got[:, 0], [first, np.sqrt(3 / (4 * np.pi)) * np.cos(theta[0]), -first.conj(), 0])
+    compiled = ft.jit(lambda t, p: special.sph_harm_y(3, 1, t, p))(theta, phi)
+    np.testing.assert_allclose(compiled, special.sph_harm_y(3, 1, theta, phi))
 
 
 def test_factorial_of_whole_and_negative_numbers():
