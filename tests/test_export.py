@@ -107,14 +107,14 @@ def test_transformed():
     assert repr(exported) == "<exported <lambda>: f64[] -> f64[]>"
 
 
-def stretched(rule):
-    """The sine, and a rule that doubles its derivative."""
+def stretched(rule, fun=np.sin, slope=None):
+    """A function with a rule that doubles its derivative; that of the sine has one that does so again."""
+    slope = slope or stretched(rule, np.cos, lambda x: -np.sin(x))
+    f = (ft.custom_vjp if rule == "vjp" else ft.custom_jvp)(fun)
     if rule == "vjp":
-        f = ft.custom_vjp(np.sin)
-        f.defvjp(lambda x: (np.sin(x), x), lambda x, ct: (2 * np.cos(x) * ct,))
-        return f
-    f = ft.custom_jvp(np.sin)
-    f.defjvp(lambda p, t: (np.sin(p[0]), 2 * np.cos(p[0]) * t[0]))
+        f.defvjp(lambda x: (fun(x), x), lambda x, ct: (2 * slope(x) * ct,))
+    else:
+        f.defjvp(lambda p, t: (fun(p[0]), 2 * slope(p[0]) * t[0]))
     return f
 
 
@@ -128,7 +128,7 @@ def test_rules_to_an_order(rule):
     written = export(f)(x, 3)
     np.testing.assert_allclose([slope(written.call)(x), curve(written.call)(x)], [slope(f)(x), curve(f)(x)])
     for order, wanted in {
-        0: [3 * np.cos(x), -3 * np.sin(x)], 1: [6 * np.cos(x), -6 * np.sin(x)], 2: [slope(f)(x), curve(f)(x)],
+        0: [3 * np.cos(x), -3 * np.sin(x)], 1: [6 * np.cos(x), -6 * np.sin(x)], 2: [6 * np.cos(x), -12 * np.sin(x)],
     }.items():  # fmt: skip
         read = deserialize(written.serialize(vjp_order=order))
         assert ft.jit(read.call)(x, 3) == ft.tree.map(np.asarray, f(x, 3))
