@@ -378,6 +378,20 @@ for _width in (32, 64):
     globals()[f"absolute_f{_width}"] = _absolute_real
     globals()[f"sign_f{_width}"] = _sign_real
 
+
+@register_jitable
+def gcd(x: Any, y: Any) -> Any:
+    """Euclid's algorithm; what has no absolute value stays negative, as in NumPy."""
+    while y != 0:
+        x, y = y, _fmod_integer(x, y)
+    return _absolute_real(x)
+
+
+@register_jitable
+def lcm(x: Any, y: Any) -> Any:
+    return _absolute_real(_floor_divide_integer(x, gcd(x, y))) * _absolute_real(y)
+
+
 bitwise_count = _unary(
     "bitwise_count",
     lambda t: types.uint8,

@@ -694,7 +694,7 @@ copysign = Elementwise(
     zero,
 )
 nextafter = Elementwise("nextafter", np.nextafter, "nextafter({0}, {1})", lambda t, y, a, b: t, zero)
-spacing = Elementwise("spacing", np.spacing, "", zero)
+spacing = Elementwise("spacing", np.spacing, "nextafter({0}, where({0} < 0, -inf, inf)) - {0}", zero)
 heaviside = Elementwise(
     "heaviside", np.heaviside, "heaviside({0}, {1})", zero, lambda t, y, a, b: where(a == 0, t, 0.0)
 )
@@ -765,7 +765,7 @@ shift_left = Elementwise("shift_left", np.left_shift, "left_shift({0}, {1})")
 shift_right = Elementwise("shift_right", np.right_shift, "right_shift({0}, {1})")
 population_count = Elementwise("population_count", np.bitwise_count, "popcount({0})")
 gcd = Elementwise("gcd", np.gcd, "gcd({0}, {1})")
-lcm = Elementwise("lcm", np.lcm, "")
+lcm = Elementwise("lcm", np.lcm, "lcm({0}, {1})")
 
 # ---------------------------------------------------------------- complex parts
 

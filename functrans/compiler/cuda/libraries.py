@@ -181,11 +181,6 @@ def _emit_special(p: Planner, eqn: Eqn) -> bool:
     )
 
 
-def _emit_integers(p: Planner, eqn: Eqn) -> bool:
-    name = eqn.primitive.name
-    return call_device(p, eqn, lambda xp, *operands: (getattr(xp, name)(*operands),))
-
-
 EMITTERS: dict[str, Callable[[Planner, Eqn], bool]] = {
     "cholesky": _matrices(lambda xp, a: xp.linalg.cholesky(a)),
     "solve": _matrices(_solve),
@@ -202,5 +197,4 @@ EMITTERS: dict[str, Callable[[Planner, Eqn], bool]] = {
     "fft": _emit_fft,
     "sort": _emit_sort,
     **dict.fromkeys(_SPECIAL, _emit_special),
-    **dict.fromkeys(("gcd", "lcm"), _emit_integers),
 }

@@ -369,7 +369,7 @@ CALLS = {
     "linalg.svd": (1, ("full_matrices",)), "linalg.qr": (2, ()), "fft.fftn": (4, ()), "fft.ifftn": (4, ()),
     "fft.rfftn": (4, ()), "fft.irfftn": (4, ()), "sort": (2, ("kind",)), "argsort": (2, ("kind",)),
     "take_along_axis": (3, ()), "broadcast_to": (2, ()), "broadcast_shapes": (2, ()), "swapaxes": (3, ()),
-    "stack": (1, ()), "concatenate": (2, ()), "zeros_like": (1, ()), "empty_like": (1, ()), "gcd": None, "lcm": None,
+    "stack": (1, ()), "concatenate": (2, ()), "zeros_like": (1, ()), "empty_like": (1, ()),
     "matmul": (2, ()),
 }  # fmt: skip
 
