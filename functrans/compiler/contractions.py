@@ -74,9 +74,9 @@ def _size(shape: Sequence[int], dims: Dims) -> int:
 # ------------------------------------------------------------------ BLAS
 
 
-def emit_contraction(p: Planner, eqn: Eqn) -> bool:
-    """The instructions of a contraction of floats or complex numbers."""
-    if not _is_for_blas(eqn, eqn.inputs):
+def emit_contraction(p: Planner, eqn: Eqn, dtypes: frozenset[np.dtype] = BLAS_DTYPES) -> bool:
+    """The instructions of a contraction of the types that BLAS has."""
+    if not _is_for_blas(eqn, eqn.inputs, dtypes):
         return False
     sources = [p.read(a) for a in eqn.inputs]
     target = p.write(eqn.outvars[0])
@@ -99,9 +99,9 @@ def emit_accumulation(p: Planner, eqn: Eqn) -> bool:
     return True
 
 
-def _is_for_blas(eqn: Eqn, factors: Sequence[Atom]) -> bool:
+def _is_for_blas(eqn: Eqn, factors: Sequence[Atom], dtypes: frozenset[np.dtype]) -> bool:
     dtype = eqn.outvars[0].aval.dtype
-    return dtype in BLAS_DTYPES and all(a.aval.dtype == dtype and type(a) is Var for a in factors)
+    return dtype in dtypes and all(a.aval.dtype == dtype and type(a) is Var for a in factors)
 
 
 def _multiply(
@@ -308,19 +308,19 @@ def _scaled(eqn: Eqn, products: dict[Atom, tuple[Eqn, float, list[Eqn]]]) -> tup
 # ------------------------------------------------------------------ loops
 
 
-def with_loops(jaxpr: Jaxpr) -> Jaxpr:
-    """The program with contractions that BLAS should not do as a product and a sum."""
-    if not any(e.primitive.name == "dot_general" and wants_loops(e) for e in jaxpr.eqns):
+def with_loops(jaxpr: Jaxpr, dtypes: frozenset[np.dtype] = BLAS_DTYPES) -> Jaxpr:
+    """The program with contractions that BLAS, which has these types, should not do as a product and a sum."""
+    if not any(e.primitive.name == "dot_general" and wants_loops(e, dtypes) for e in jaxpr.eqns):
         return jaxpr
     eqns: list[Eqn] = []
     for eqn in jaxpr.eqns:
-        eqns += as_loops(eqn) if eqn.primitive.name == "dot_general" and wants_loops(eqn) else [eqn]
+        eqns += as_loops(eqn) if eqn.primitive.name == "dot_general" and wants_loops(eqn, dtypes) else [eqn]
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
 
 
-def wants_loops(eqn: Eqn) -> bool:
+def wants_loops(eqn: Eqn, dtypes: frozenset[np.dtype] = BLAS_DTYPES) -> bool:
     out = eqn.outvars[0].aval
-    if any(type(a) is Literal for a in eqn.inputs) or out.dtype not in BLAS_DTYPES:
+    if any(type(a) is Literal for a in eqn.inputs) or out.dtype not in dtypes:
         return True
     if any(a.aval.dtype != out.dtype for a in eqn.inputs):
         return True

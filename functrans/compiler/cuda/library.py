@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from functrans.compiler.contractions import emit_accumulation, emit_contraction
+from functrans.compiler.contractions import BLAS_DTYPES, emit_accumulation, emit_contraction
 from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
 from functrans.compiler.cuda import families, libraries
 from functrans.compiler.cuda.lanes import emit_lanes
 from functrans.compiler.library import call_numpy, emit_concatenation, emit_constant
 from functrans.compiler.plan import Emitter, Planner
+from functrans.core.avals import SMALL_FLOATS
 from functrans.core.jaxpr import Eqn
+
+#: Types of matrices that cuBLAS multiplies; halves on tensor cores, added up in float32.
+CUBLAS_DTYPES = BLAS_DTYPES | set(SMALL_FLOATS)
 
 
 def emit_equation(p: Planner, eqn: Eqn) -> None:
@@ -22,7 +26,7 @@ NATIVE: dict[str, Emitter] = {
     "scan": lambda p, eqn: emit_lanes(p, eqn) or emit_scan(p, eqn, as_kernel=False),
     "while": lambda p, eqn: emit_lanes(p, eqn) or emit_while(p, eqn, as_kernel=False),
     "cond": emit_cond,
-    "dot_general": emit_contraction,
+    "dot_general": lambda p, eqn: emit_contraction(p, eqn, CUBLAS_DTYPES),
     "dot_general_add": emit_accumulation,
     "constant": emit_constant,
     **families.EMITTERS,

@@ -20,7 +20,7 @@ from functrans.compiler.cuda import launches, schedule as grid
 from functrans.compiler.cuda.calls import CallDevice
 from functrans.compiler.cuda.families import is_for_tiles
 from functrans.compiler.cuda.launches import Assembler
-from functrans.compiler.cuda.library import emit_equation
+from functrans.compiler.cuda.library import CUBLAS_DTYPES, emit_equation
 from functrans.compiler.cuda.runtime import Runtime, runtime
 from functrans.compiler.program import Compiled, Lowered, simplified_with_constants
 from functrans.compiler.rewriting import Variant, with_effects_marked, with_updates_apart
@@ -58,7 +58,7 @@ def with_transposes_apart(jaxpr: Jaxpr) -> Jaxpr:
 
 
 _REWRITES = (
-    with_expansions, with_accumulation, with_loops, with_updates_apart, with_effects_marked, with_transposes_apart,
+    with_expansions, with_accumulation, lambda jaxpr: with_loops(jaxpr, CUBLAS_DTYPES), with_updates_apart, with_effects_marked, with_transposes_apart,
 )  # fmt: skip
 
 

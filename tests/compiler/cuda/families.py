@@ -106,6 +106,7 @@ FAMILIES = {
     "lorenz_grad": (ft.grad(lambda s: ft.vmap(lorenz)(s)[1].sum()), (_floats(5, 3),), None),
     "newton_vmap": (ft.vmap(newton), (np.linspace(1, 90, 19, dtype=np.float32),), ["thread"]),
     "scan_of_scalars": (affine_scan, (VECTOR[:40],), ["thread"]),
+    "matmul_of_halves": (lambda a, b: a @ b.T, ((MATRIX / 4).astype(np.float16),) * 2, ["gemm"]),
     "matmul": (lambda a, b: fnp.tanh(a @ b.T), (MATRIX, MATRIX), ["gemm", "map"]),
 }  # fmt: skip
 

@@ -14,8 +14,8 @@ ON_DEVICE = {"NUMBA_ENABLE_CUDASIM", "FUNCTRANS_TEST_GPU", "FUNCTRANS_TEST_PTX"}
 pytestmark = pytest.mark.skipif(ON_DEVICE, reason="this is a process for one device")
 
 
-def run_tests(file, **environment):
-    command = [sys.executable, "-m", "pytest", str(file), "-q", "-n", "0"]
+def run_tests(file, *options, **environment):
+    command = [sys.executable, "-m", "pytest", str(file), "-q", "-n", "0", *options]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, check=False)
     assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-2000:]}"
     return done.stdout
@@ -36,7 +36,7 @@ def test_on_a_gpu(file):
     found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     if found.returncode:
         pytest.skip(found.stderr.strip()[-200:])
-    assert " passed" in run_tests(file, FUNCTRANS_TEST_GPU="1")
+    assert " passed" in run_tests(file, "-W", "default", FUNCTRANS_TEST_GPU="1")  # CuPy may warn
 
 
 def test_without_a_gpu_an_error_says_what_is_missing():
