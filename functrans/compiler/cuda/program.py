@@ -58,7 +58,8 @@ def with_transposes_apart(jaxpr: Jaxpr) -> Jaxpr:
 
 
 _REWRITES = (
-    with_expansions, with_accumulation, lambda jaxpr: with_loops(jaxpr, CUBLAS_DTYPES), with_updates_apart, with_effects_marked, with_transposes_apart,
+    with_expansions, with_accumulation, lambda jaxpr: with_loops(jaxpr, CUBLAS_DTYPES), with_updates_apart,
+    with_effects_marked, with_transposes_apart,
 )  # fmt: skip
 
 
