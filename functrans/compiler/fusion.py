@@ -430,7 +430,7 @@ class Fusion:
         c = next(iter(uses))
         if len(uses) > 1 or item.kind == "reduce" or c.unroll or not c.can_unroll or c.kind != "map":
             return False
-        scalars = sum(self.written(c, i, c.maps[v]) for v, i in c.items.items())
+        scalars = sum(self.written(c, i) for i in (item, *c.items.values()))
         if not any(1 < n <= UNROLL_LIMIT for n in c.frame) or scalars > MOST_SCALARS // 2:
             return False
         c.unroll = True
@@ -446,17 +446,17 @@ class Fusion:
         if c.kind == "tiny":
             scalars = max(v.aval.size, max((a.aval.size for a in item.inputs), default=0))
             return scalars <= UNROLL_LIMIT and c.scalars + v.aval.size <= MOST_SCALARS
-        if c.unroll and c.scalars + self.written(c, item, maps) > MOST_SCALARS:
+        unroll = c.unroll or any(a is not None and a[0] == "t" for m in maps for a in m)
+        if unroll and c.scalars + self.written(c, item) > MOST_SCALARS:
             return False
         if item.kind != "reduce":
             return True
         return c.kind == "map" and len(maps) == 1 and self.is_prefix(c, maps[0], item)
 
-    def written(self, c: Cluster, item: Item, maps: list[Map]) -> int:
+    def written(self, c: Cluster, item: Item) -> int:
         """How many scalars a turn of the loops computes for an item where short axes are unrolled."""
-        if not any(maps) or not c.can_unroll:
-            return 1
-        return math.prod(n for n in item.out.aval.shape if n <= UNROLL_LIMIT)
+        shape = (item.inputs[0] if item.kind == "reduce" else item.out).aval.shape
+        return math.prod(n for n in shape if n <= UNROLL_LIMIT) if c.can_unroll else 1
 
     def is_prefix(self, c: Cluster, m: Map, item: Item) -> bool:
         """Whether a reduction read under a map belongs inside the first loops of the frame, once for each turn."""
@@ -532,7 +532,7 @@ class Fusion:
         v = item.out
         c.items[v] = item
         c.maps[v] = list(maps)
-        c.scalars += v.aval.size if c.kind == "tiny" else self.written(c, item, maps)
+        c.scalars += v.aval.size if c.kind == "tiny" else self.written(c, item)
         for m in maps:
             c.unroll = c.unroll or any(a is not None and a[0] == "t" for a in m)
             if item.kind == "map":
@@ -610,6 +610,8 @@ class Fusion:
         """One cluster in place of several, if their loops fit together and none needs another."""
         host, *others = sorted(clusters, key=lambda c: -len(c.frame))
         if sum(len(c.items) for c in clusters) > MOST_ITEMS or not all(self.may_merge(host, c) for c in others):
+            return None
+        if any(c.unroll for c in clusters) and sum(c.scalars for c in clusters) > MOST_SCALARS:
             return None
         for position, a in enumerate(clusters):
             if any(self.reaches(a, b) or self.reaches(b, a) for b in clusters[position + 1 :]):
