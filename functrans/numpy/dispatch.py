@@ -54,7 +54,7 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
     plain = eager or numpy_function
 
     def register(traced: F) -> F:
-        checked = TRACED[numpy_function] = _checked(numpy_function.__name__, traced)
+        form = TRACED[numpy_function] = checked(numpy_function.__name__, traced)
         extra = frozenset(beyond)
 
         @functools.wraps(traced)
@@ -62,13 +62,13 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
             if kwargs and "out_sharding" in kwargs:
                 refuse_placement(numpy_function.__name__, out_sharding=kwargs.pop("out_sharding"))
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
-                return checked(*args, **kwargs)
+                return form(*args, **kwargs)
             if holds_bfloat16(args):  # NumPy would sum and mix them in their own precision
-                return checked(*args, **kwargs)
+                return form(*args, **kwargs)
             try:
                 out = wrap_result(plain(*[_plain(a) for a in args], **kwargs))
             except Exception as error:
-                raise explained(error, checked, args, kwargs) from None
+                raise explained(error, form, args, kwargs) from None
             if config.watched:
                 check_results(numpy_function.__name__, args, flatten(out)[0])
             return out
@@ -79,7 +79,7 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
     return register
 
 
-def _checked(name: str, traced: Callable[..., Any]) -> Callable[..., Any]:
+def checked(name: str, traced: Callable[..., Any]) -> Callable[..., Any]:
     """The traced form, with an error of ours for calls that do not fit its signature."""
 
     @functools.wraps(traced)
@@ -94,8 +94,8 @@ def _checked(name: str, traced: Callable[..., Any]) -> Callable[..., Any]:
                 signature.bind(*args, **kwargs)
             except TypeError as reason:
                 bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-                form = signature.replace(parameters=bare, return_annotation=signature.empty)
-                raise KeywordError(f"{name}: {reason}; it is called as {name}{form}") from None
+                call = signature.replace(parameters=bare, return_annotation=signature.empty)
+                raise KeywordError(f"{name}: {reason}; it is called as {name}{call}") from None
             raise
 
     return function
@@ -124,7 +124,7 @@ def creates(numpy_function: Any) -> Callable[[F], F]:
     """The same for functions that make arrays from nothing: they are staged wherever a function is being staged."""
 
     def register(traced: F) -> F:
-        checked = TRACED[numpy_function] = _checked(numpy_function.__name__, traced)
+        form = TRACED[numpy_function] = checked(numpy_function.__name__, traced)
 
         @functools.wraps(traced)
         def function(*args: Any, **kwargs: Any) -> Any:
@@ -133,11 +133,11 @@ def creates(numpy_function: Any) -> Callable[[F], F]:
             if kwargs and "device" in kwargs:
                 on_cpu(kwargs.pop("device"))
             if current_staging() is not None or has_tracer(args) or has_tracer(kwargs.values()):
-                return checked(*args, **kwargs)
+                return form(*args, **kwargs)
             try:
                 return wrap_result(numpy_function(*args, **kwargs))
             except Exception as error:
-                raise explained(error, checked, args, kwargs) from None
+                raise explained(error, form, args, kwargs) from None
 
         function.__doc__ = _document(numpy_function, traced)
         return function  # type: ignore[return-value]

@@ -18,7 +18,13 @@ from functrans.numpy.reductions import cumsum
 from functrans.numpy.sorting import argsort, searchsorted
 
 
-@implements(np.interp)
+def _plain_interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    if isinstance(left, str) or isinstance(right, str):
+        return interp.__wrapped__(x, xp, fp, left, right, period)  # type: ignore[attr-defined]
+    return np.interp(x, xp, fp, left, right, period)
+
+
+@implements(np.interp, eager=_plain_interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """
     Args:

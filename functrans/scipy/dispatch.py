@@ -14,7 +14,7 @@ from functrans import config
 from functrans.core.avals import aval_of, kind_of
 from functrans.core.pytree import flatten
 from functrans.core.watching import check_results
-from functrans.numpy.dispatch import explained, has_tracer, wrap_result
+from functrans.numpy.dispatch import checked, explained, has_tracer, wrap_result
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,16 +33,17 @@ def implements(module: str, *beyond: str) -> Callable[[F], F]:
 
     def register(traced: F) -> F:
         name = traced.__name__
+        form = checked(name, traced)
 
         @functools.wraps(traced)
         def function(*args: Any, **kwargs: Any) -> Any:
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
-                return traced(*args, **kwargs)
+                return form(*args, **kwargs)
             plain = getattr(importlib.import_module(module), name, traced)  # SciPy may be older than its function
             try:
                 out = wrap_result(plain(*args, **kwargs))
             except Exception as error:
-                raise explained(error, traced, args, kwargs) from None
+                raise explained(error, form, args, kwargs) from None
             if config.watched:
                 check_results(name, args, flatten(out)[0])
             return out

@@ -16,8 +16,9 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.numpy import fft as numpy_fft
 from functrans.numpy.dispatch import normalize_axis, unsupported
-from functrans.numpy.fft import _fitted, fftfreq, fftshift, ifftshift, rfftfreq
+from functrans.numpy.fft import _fitted, fftshift, ifftshift
 from functrans.scipy.dispatch import implements
 
 __all__ = [
@@ -25,6 +26,16 @@ __all__ = [
     "idstn", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft", "irfft2", "irfftn", "next_fast_len", "rfft",
     "rfft2", "rfftfreq", "rfftn",
 ]  # fmt: skip
+
+
+def fftfreq(n: int, d: float = 1.0, *, xp: Any = None, device: Any = None, dtype: Any = None) -> Any:
+    """The frequencies of a transform's results, as `scipy.fft.fftfreq`; `xp` is without effect."""
+    return numpy_fft.fftfreq(n, d, device, dtype=dtype)
+
+
+def rfftfreq(n: int, d: float = 1.0, *, xp: Any = None, device: Any = None, dtype: Any = None) -> Any:
+    """Those of real data, as `scipy.fft.rfftfreq`; `xp` is without effect."""
+    return numpy_fft.rfftfreq(n, d, device, dtype=dtype)
 
 
 def next_fast_len(target: int, real: bool = False) -> int:

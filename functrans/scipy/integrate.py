@@ -273,8 +273,13 @@ def quad_vec(
     epsabs: float = 1e-10,
     epsrel: float = 1e-8,
     norm: str = "2",
-    *,
+    cache_size: float = 100e6,
     limit: int = 50,
+    workers: Any = 1,
+    points: Any = None,
+    quadrature: str | None = None,
+    full_output: bool = False,
+    *,
     args: Sequence[Any] = (),
 ) -> tuple[Any, Any]:
     """The integral of a function of one real variable with arrays as values, by adaptive Gauss-Kronrod quadrature.
@@ -289,6 +294,10 @@ def quad_vec(
         epsabs, epsrel: the absolute error and the error relative to the integral, one of which suffices.
         norm: how an error is measured: `"2"` for its Euclidean norm, `"max"` for its largest element.
         limit: the most intervals.
+        points: where the interval is divided at first, as at jumps of the function; each part then has its own `limit`
+            intervals and its share of `epsabs`. Points beyond the limits do not count.
+        cache_size, workers, quadrature, full_output: SciPy's. The first two are without effect, `quadrature` is
+            `"gk21"`, and there is no full output.
         args: further arguments.
 
     Returns:
@@ -298,7 +307,7 @@ def quad_vec(
     found, which costs `21 limit` calls of `f`.
 
     Raises:
-        ArgumentError: another norm, or no interval.
+        ArgumentError: another norm or quadrature, no interval, or the full output.
 
     >>> import functrans as ft, numpy as np
     >>> value, error = ft.scipy.integrate.quad_vec(lambda x: np.exp(-(x**2)), -np.inf, np.inf)
@@ -310,6 +319,18 @@ def quad_vec(
     """
     if norm not in ("2", "max"):
         raise ArgumentError(f"quad_vec takes norm='2' or norm='max', got {norm!r:.60}")
+    if quadrature not in (None, "gk21"):
+        raise ArgumentError(f"quad_vec takes quadrature='gk21', got {quadrature!r:.60}")
+    if full_output:
+        raise ArgumentError("quad_vec gives the integral and its error: it takes no full_output")
+    if points is not None and aval_of(fnp.asarray(points)).size:
+        places = fnp.clip(fnp.sort(fnp.ravel(fnp.asarray(points))), fnp.minimum(a, b), fnp.maximum(a, b))
+        ends = [a, *fnp.where(fnp.asarray(a) <= b, places, places[::-1]), b]
+        share = epsabs / (len(ends) - 1)
+        parts = [
+            quad_vec(f, low, high, share, epsrel, norm, limit=limit, args=args) for low, high in zip(ends, ends[1:])
+        ]
+        return sum(value for value, _ in parts), sum(error for _, error in parts)
     limit = operator.index(limit)
     if limit < 1:
         raise ArgumentError(f"quad_vec takes 1 or more intervals, got limit={limit}")
@@ -413,12 +434,18 @@ def quad(
     epsabs: float = 1.49e-8,
     epsrel: float = 1.49e-8,
     limit: int = 50,
-    **options: Any,
+    points: Any = None,
+    weight: Any = None,
+    wvar: Any = None,
+    wopts: Any = None,
+    maxp1: int = 50,
+    limlst: int = 50,
+    complex_func: bool = False,
 ) -> Any:
     """The integral of a real function, as `scipy.integrate.quad`.
 
     SciPy's own for plain limits and functions; `quad_vec` where the limits, `args` or what the function returns are
-    traced. The options that are left, from `points` on, and `full_output` are for SciPy alone.
+    traced. Of the options that are left, that takes `points` and `complex_func`; the others are for SciPy alone.
 
     Returns:
         `(integral, error)`: the value and an estimate of its error.
@@ -439,11 +466,14 @@ def quad(
             from scipy import integrate
 
             return integrate.quad(
-                func, a, b, args, full_output=full_output, epsabs=epsabs, epsrel=epsrel, limit=limit, **options
-            )
-    given = {
-        name: value for name, value in {"full_output": full_output or None, **options}.items() if value is not None
-    }
+                func, a, b, args, full_output, epsabs, epsrel, limit, points, weight, wvar, wopts, maxp1, limlst,
+                complex_func,
+            )  # fmt: skip
+    options = {"full_output": full_output or None, "weight": weight, "wvar": wvar, "wopts": wopts}
+    given = [name for name, value in options.items() if value is not None]
     if given:
-        raise ArgumentError(f"quad of traced values does not take {', '.join(given)}")
-    return quad_vec(func, a, b, epsabs, epsrel, limit=limit, args=args)
+        raise ArgumentError(
+            f"quad of traced values does not take {', '.join(given)}: write a weight into the function, and change "
+            "the variable if it is singular"
+        )
+    return quad_vec(func, a, b, epsabs, epsrel, limit=limit, points=points, args=args)

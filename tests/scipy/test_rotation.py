@@ -125,13 +125,86 @@ def test_slerp():
 
 
 @pytest.mark.parametrize("wrapped", [lambda f: f, ft.jit])
+def test_matrices_that_are_not_orthogonal(wrapped):
+    m = rng.normal(size=(7, 3, 3))
+    m = np.where(np.linalg.det(m)[:, None, None] < 0, -m, m)
+    same(wrapped(Rotation.from_matrix)(m), theirs.Rotation.from_matrix(m))
+    valid = theirs.Rotation.random(4, random_state=1).as_matrix()
+    same(wrapped(lambda m: Rotation.from_matrix(m, assume_valid=True))(valid), theirs.Rotation.from_matrix(valid))
+    check_grads(lambda m: Rotation.from_matrix(m).as_matrix(), (np.stack([m[0], valid[0]]),), 2)
+    with pytest.raises(ArgumentError, match="positive determinants"):
+        Rotation.from_matrix(-np.eye(3))
+    assert np.isnan(ft.jit(lambda m: Rotation.from_matrix(m).as_matrix())(-np.eye(3))).all()
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, ft.jit])
+def test_alignment(wrapped):
+    a, b, w = rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), rng.uniform(size=5)
+    for weights in (None, w):
+        ours = wrapped(lambda a, b, weights=weights: Rotation.align_vectors(a, b, weights, True))(a, b)
+        scipys = theirs.Rotation.align_vectors(a, b, weights, True)
+        same(ours[0], scipys[0])
+        for found, wanted in zip(ours[1:], scipys[1:], strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    ours, scipys = wrapped(Rotation.align_vectors)(a[0], b[0]), theirs.Rotation.align_vectors(a[0], b[0])
+    same(ours[0], scipys[0])
+    np.testing.assert_allclose(ours[1], scipys[1])
+
+
+def test_derivatives_of_alignment():
+    a, b, w = rng.normal(size=(4, 3)), rng.normal(size=(4, 3)), rng.uniform(0.5, 1, size=4)
+    check_grads(lambda a, b, w: (lambda r: (r[0].as_matrix(), r[1]))(Rotation.align_vectors(a, b, w)), (a, b, w), 1)
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, ft.jit])
+@pytest.mark.parametrize("order", ["extrinsic", "intrinsic"])
+def test_angles_about_any_axes(order, wrapped):
+    """Also axes whose outer ones are neither equal nor orthogonal."""
+    for axes in (
+        [[1.0, 1, 0], [1, -1, 0], [0, 0, 2]],
+        [[1.0, 0, 0], [0, 0, 1], [-0.5, -0.7, 0]],
+        [[0, 1.0, 0], [1, 0, 0], [0, 1, 0]],
+    ):
+        axes, angles = np.array(axes), rng.normal(size=(4, 3))
+        ours = wrapped(lambda angles, axes=axes: Rotation.from_davenport(axes, order, angles))(angles)
+        scipys = theirs.Rotation.from_davenport(axes, order, angles)
+        same(ours, scipys)
+        found = wrapped(lambda r, axes=axes: r.as_davenport(axes, order, degrees=True))(ours)
+        np.testing.assert_allclose(found, scipys.as_davenport(axes, order, degrees=True), atol=1e-11)
+    one = Rotation.from_davenport(axes[0], order, [[10.0], [20.0]], degrees=True)
+    same(one, theirs.Rotation.from_davenport(axes[0], order, [[10.0], [20.0]], degrees=True))
+    with pytest.raises(ArgumentError, match="orthogonal"):
+        Rotation.from_davenport([[1.0, 0, 0], [1, 1, 0]], order, [1.0, 2.0])
+    with pytest.raises(ShapeError, match="takes 3 axes"):
+        one.as_davenport(axes[:2], order)
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, ft.jit])
+def test_groups_and_means(wrapped):
+    left, right = (Rotation.create_group(g) for g in ("D4", "C3"))
+    r, lefts, rights = wrapped(lambda r: r.reduce(left, right, return_indices=True))(Rotation.from_quat(QUATS[:6]))
+    scipys = theirs.Rotation.from_quat(QUATS[:6])
+    groups = [theirs.Rotation.create_group(g) for g in ("D4", "C3")]
+    wanted = scipys.reduce(*groups, return_indices=True)
+    same(r, wanted[0])
+    np.testing.assert_array_equal(lefts, wanted[1])
+    np.testing.assert_array_equal(rights, wanted[2])
+    grid, weights = Rotation.from_quat(QUATS[:6].reshape(2, 3, 4)), np.array([1.0, 2.0, 0.5])
+    means = wrapped(lambda r: r.mean(weights, axis=1))(grid)
+    for i in range(2):
+        same(means[i], theirs.Rotation.from_quat(QUATS[3 * i : 3 * i + 3]).mean(weights))
+    assert Rotation.identity(shape=(2, 3)).shape == (2, 3)
+    assert Rotation.random(ft.random.key(0), shape=2).shape == (2,)
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, ft.jit])
 def test_errors(wrapped):
     for fun, error, message in [
         (lambda q: Rotation.from_quat(q[..., :3]), ShapeError, r"takes an array of shape \(..., 4\), got \(6, 3\)"),
         (lambda q: Rotation.from_euler("xXy", q[:, :3]), ArgumentError, "1 to 3 letters of xyz"),
         (lambda q: Rotation.from_euler("xxy", q[:, :3]), ArgumentError, "consecutive axes must differ"),
         (lambda q: Rotation.from_quat(q).as_euler("xy"), ArgumentError, "is 3 letters of xyz"),
-        (lambda q: Rotation.from_quat(q).mean(np.ones(3)), ShapeError, "takes 6 weights"),
+        (lambda q: Rotation.from_quat(q).mean(np.ones(3)), ShapeError, r"takes weights of the shape \(6,\)"),
         (lambda q: Rotation.from_quat(q[0])[0], DTypeError, "cannot be indexed"),
         (lambda q: len(Rotation.from_quat(q[0])), DTypeError, r"no len\(\)"),
         (lambda q: Rotation.from_quat(q + 1j), DTypeError, "real numbers, got complex128"),

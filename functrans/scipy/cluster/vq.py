@@ -107,8 +107,9 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> Any:
 
 @_vq
 def kmeans(
-    obs: Any, k_or_guess: Any, iter: int = 20, thresh: float = 1e-05, check_finite: bool = True, **options: Any
-) -> Any:
+    obs: Any, k_or_guess: Any, iter: int = 20, thresh: float = 1e-05, check_finite: bool = True, *, rng: Any = None,
+    seed: Any = None,
+) -> Any:  # fmt: skip
     """Centroids of clusters, and the mean distance to them, as `scipy.cluster.vq.kmeans`.
 
     Args:
@@ -145,7 +146,7 @@ def kmeans(
 @_vq
 def kmeans2(
     data: Any, k: Any, iter: int = 10, thresh: float = 1e-05, minit: str = "random", missing: str = "warn",
-    check_finite: bool = True, **options: Any,
+    check_finite: bool = True, *, rng: Any = None, seed: Any = None,
 ) -> Any:  # fmt: skip
     """Centroids after a number of rounds, and each observation's label, as `scipy.cluster.vq.kmeans2`.
 

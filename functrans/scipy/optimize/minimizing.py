@@ -11,7 +11,9 @@ import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import grad, hessian, hvp, jacobian, jit, value_and_grad
 from functrans.core.avals import aval_of
+from functrans.core.pytree import leaves
 from functrans.errors import ArgumentError, NonScalarGradError, ShapeError
+from functrans.numpy.dispatch import has_tracer
 from functrans.scipy.optimize import descent
 from functrans.scipy.optimize.derivatives import floats, is_traced, scipys, solve_symmetric, tuple_of, wrapped
 
@@ -81,7 +83,8 @@ def minimize(
         method: one of SciPy's. Traced: `"BFGS"` (the default), `"L-BFGS-B"` or `"L-BFGS"` (without bounds).
         jac, hess, hessp: SciPy's, in place of derivatives made here: functions, `jac=True` for a `fun` that returns
             the gradient too, `"2-point"`, `"3-point"`, `"cs"`, or strategies for `hess`.
-        bounds, constraints, callback: as in SciPy; not for traced values. Constraints without a Jacobian get one.
+        bounds, constraints, callback: as in SciPy; not for traced values, and with no traced values in them.
+            Constraints without a Jacobian get one.
         tol: tolerance, that of the gradient for BFGS and L-BFGS.
         options: the method's own; traced, for BFGS `gtol`, `norm`, `maxiter`, `maxls`, for L-BFGS `gtol`, `ftol`,
             `maxiter`, `maxls`, `maxcor`.
@@ -109,6 +112,9 @@ def minimize(
     start = start[None] if aval_of(start).ndim == 0 else start
     if aval_of(start).ndim != 1:
         raise ShapeError(f"minimize takes x0 of one dimension, got shape {aval_of(start).shape}; ravel it")
+    limits = [getattr(bounds, "lb", None), getattr(bounds, "ub", None)] if hasattr(bounds, "lb") else bounds
+    if has_tracer(leaves((limits, [c for c in _listed(constraints) if isinstance(c, dict)]))):
+        raise ArgumentError(f"minimize takes bounds and constraints without traced values: {_WITHOUT_BOUNDS}")
     if jac is None and hess is None and hessp is None and not callable(method) and _can_be_compiled(method):
         if is_traced(fun, start, args):
             return _compiled(fun, start, args, method, bounds, constraints, tol, callback, dict(options or {}))
@@ -118,6 +124,16 @@ def minimize(
             f"; got method={method!r:.40}"
         )
     return wrapped(_by_scipy(fun, start, args, method, jac, hess, hessp, bounds, constraints, tol, callback, options))
+
+
+_WITHOUT_BOUNDS = (
+    "let it search without bounds, as by x = low + (high - low) * expit(u) (functrans.scipy.special.expit) or x = "
+    "low + exp(u), with penalties or multipliers for constraints; or call it outside of the transformed function"
+)
+
+
+def _listed(constraints: Any) -> list[Any]:
+    return list(constraints) if isinstance(constraints, (list, tuple)) else [constraints]
 
 
 def _can_be_compiled(method: Any) -> bool:
@@ -132,7 +148,7 @@ def _compiled(
     callback: Any, given: dict[str, Any],
 ) -> OptimizeResults:  # fmt: skip
     if bounds is not None or constraints:
-        raise ArgumentError("minimize of traced values takes neither bounds nor constraints")
+        raise ArgumentError(f"minimize of traced values takes neither bounds nor constraints: {_WITHOUT_BOUNDS}")
     if callback is not None:
         raise ArgumentError("minimize of traced values takes no callback: print from fun by functrans.debug.print")
     name = "bfgs" if method is None else _COMPILED[method.lower()]

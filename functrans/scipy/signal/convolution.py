@@ -111,14 +111,15 @@ def _convolve(name: str, in1: Any, in2: Any, mode: str, method: str) -> Any:
     return _direct(name, in1, in2, mode)
 
 
-@implements("scipy.signal")
-def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+@implements("scipy.signal", "precision")
+def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto", precision: Any = None) -> Any:
     """The convolution of two arrays with one number of dimensions, as `scipy.signal.convolve`.
 
     Args:
         in1, in2: the arrays.
         mode: `"full"`, all of it; `"same"`, the middle, of the shape of `in1`; `"valid"`, what needs no padding.
         method: `"direct"`, `"fft"`, or by the sizes which of them has fewer operations.
+        precision: accepted for programs of JAX; products are computed in the operands' dtype.
 
     Raises:
         ShapeError: the numbers of dimensions differ, an array is empty, or with `"valid"` neither holds the other.
@@ -134,8 +135,8 @@ def _reversed(x: Any) -> Any:
     return fnp.conj(fnp.flip(fnp.asarray(x)))
 
 
-@implements("scipy.signal")
-def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+@implements("scipy.signal", "precision")
+def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto", precision: Any = None) -> Any:
     """The correlation of two arrays, as `scipy.signal.correlate`: the convolution with `in2` reversed and conjugate.
 
     >>> import functrans as ft, numpy as np
@@ -215,8 +216,10 @@ def _planes(name: str, in1: Any, in2: Any, mode: str, boundary: str, fillvalue: 
     return _direct(name, fnp.pad(in1, pads, _BOUNDARIES[boundary], **options), in2, "valid")
 
 
-@implements("scipy.signal")
-def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
+@implements("scipy.signal", "precision")
+def convolve2d(
+    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0, precision: Any = None
+) -> Any:
     """The convolution of two-dimensional arrays, as `scipy.signal.convolve2d`.
 
     Args:
@@ -233,8 +236,10 @@ def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", f
     return _planes("convolve2d", in1, in2, mode, boundary, fillvalue)
 
 
-@implements("scipy.signal")
-def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
+@implements("scipy.signal", "precision")
+def correlate2d(
+    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0, precision: Any = None
+) -> Any:
     """The correlation of two-dimensional arrays, as `scipy.signal.correlate2d`."""
     out_is_reversed = mode == "same"
     if out_is_reversed:  # a correlation's middle is the other one where sizes are even

@@ -13,7 +13,7 @@ from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.elementwise import to_common_dtype
-from functrans.numpy.dispatch import normalize_axis
+from functrans.numpy.dispatch import normalize_axis, on_cpu
 from functrans.scipy.dispatch import implements
 from functrans.scipy.signal.windows import get_window
 
@@ -310,11 +310,13 @@ def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0, overwr
 
 
 def savgol_coeffs(
-    window_length: int, polyorder: int, deriv: int = 0, delta: float = 1.0, pos: int | None = None, use: str = "conv"
-) -> Any:
+    window_length: int, polyorder: int, deriv: int = 0, delta: float = 1.0, pos: int | None = None, use: str = "conv",
+    *, xp: Any = None, device: Any = None,
+) -> Any:  # fmt: skip
     """The weights of a Savitzky-Golay filter, as `scipy.signal.savgol_coeffs`."""
     from scipy import signal
 
+    on_cpu(device)
     try:
         return fnp.asarray(signal.savgol_coeffs(window_length, polyorder, deriv, delta, pos, use))  # type: ignore[call-overload]
     except ValueError as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError
-from functrans.numpy.dispatch import has_tracer, wrap_result
+from functrans.numpy.dispatch import has_tracer, on_cpu, wrap_result
 
 _NAMES = (
     "barthann", "bartlett", "blackman", "blackmanharris", "bohman", "boxcar", "chebwin", "cosine", "dpss",
@@ -50,13 +50,14 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def get_window(window: Any, Nx: int, fftbins: bool = True) -> Any:
+def get_window(window: Any, Nx: int, fftbins: bool = True, *, xp: Any = None, device: Any = None) -> Any:
     """A window by its name, as `scipy.signal.get_window`.
 
     Args:
         window: a name, a tuple of a name and parameters, or a number, the parameter of a Kaiser window.
         Nx: the number of samples.
         fftbins: periodic, for transforms; `False` for symmetric.
+        xp, device: SciPy's; the array is one of functrans, on the CPU.
 
     >>> import functrans as ft
     >>> ft.scipy.signal.get_window(("tukey", 0.5), 4)
@@ -64,6 +65,7 @@ def get_window(window: Any, Nx: int, fftbins: bool = True) -> Any:
     """
     from scipy import signal
 
+    on_cpu(device)
     if has_tracer((window, Nx)) or isinstance(fftbins, Tracer):
         raise ArgumentError("get_window takes plain numbers: the length and the parameters of a window are static")
     return wrap_result(signal.get_window(window, Nx, fftbins))

@@ -7,6 +7,7 @@ Euler angles conversion (2022); Markley, Cheng, Crassidis, Oshman, Averaging qua
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Sequence
@@ -15,11 +16,13 @@ from typing import Any
 import numpy as np
 
 import functrans.numpy as fnp
-from functrans import random
+from functrans import lax, random
 from functrans.core.avals import aval_of, kind_of
 from functrans.core.pytree import GetAttrKey, register_pytree_with_keys
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.lax.broadcasting import canonical_shape
+from functrans.numpy.dispatch import normalize_axes
 
 __all__ = ["Rotation", "Slerp"]
 
@@ -71,6 +74,14 @@ def _half_angle(square: Any) -> tuple[Any, Any]:
     return fnp.where(near, sine, fnp.sin(angle / 2) / angle), fnp.where(near, cosine, fnp.cos(angle / 2))
 
 
+def _shape(name: str, num: Any, shape: Any) -> tuple[int, ...]:
+    if num is not None and shape is not None:
+        raise ArgumentError(f"Rotation.{name} takes num or shape, not both")
+    if num is not None:
+        return (operator.index(num),)
+    return () if shape is None else canonical_shape(shape)
+
+
 def _axes(seq: str, count: Sequence[int]) -> tuple[list[int], bool]:
     """The axes by number, and whether they are those of the rotating body."""
     if not isinstance(seq, str) or len(seq) not in count or not (set(seq) <= set("xyz") or set(seq) <= set("XYZ")):
@@ -79,6 +90,69 @@ def _axes(seq: str, count: Sequence[int]) -> tuple[list[int], bool]:
     if any(a == b for a, b in zip(seq, seq[1:])):
         raise ArgumentError(f"consecutive axes must differ, got {seq!r}")
     return ["xyz".index(c) for c in seq.lower()], seq.isupper()
+
+
+def _cofactors(m: Any) -> tuple[Any, Any]:
+    """The matrices of cofactors, and the determinants."""
+    rows = fnp.moveaxis(m, -2, 0)
+    out = fnp.stack([fnp.cross(rows[i - 2], rows[i - 1]) for i in range(3)], axis=-2)
+    return out, fnp.sum(rows[0] * out[..., 0, :], axis=-1)[..., None, None]
+
+
+def _nearest_orthogonal(m: Any) -> Any:
+    """The orthogonal factor of the polar decomposition, by Newton's iteration with scaled steps (Higham, 1986)."""
+    det = _cofactors(m)[1]
+    if not isinstance(m, Tracer) and np.any(det <= 0):
+        raise ArgumentError("Rotation.from_matrix takes matrices with positive determinants")
+
+    def step(_: int, x: Any) -> Any:
+        cofactors, det = _cofactors(x)
+        scale = fnp.cbrt(fnp.abs(det))  # then the determinant is one
+        return (x / scale + cofactors / (det / scale)) / 2
+
+    m = fnp.where(det > 0, m, np.nan)
+    return (
+        lax.fori_loop(0, 9, step, m)
+        if isinstance(m, Tracer)
+        else functools.reduce(lambda x, i: step(i, x), range(9), m)
+    )
+
+
+def _davenport_axes(name: str, axes: Any, order: str, count: Sequence[int]) -> tuple[Any, bool]:
+    """Unit vectors along the axes, `(n, 3)`, and whether they are those of the rotating body."""
+    axes = fnp.asarray(axes)
+    axes = _floats(f"Rotation.{name}", axes[None] if aval_of(axes).ndim == 1 else axes, 3)
+    n = aval_of(axes).shape[0]
+    if aval_of(axes).ndim != 2 or n not in count:
+        lengths = f"{count[0]} to {count[-1]}" if len(count) > 1 else str(count[0])
+        raise ShapeError(f"Rotation.{name} takes {lengths} axes, got an array of shape {aval_of(axes).shape}")
+    if order not in ("e", "extrinsic", "i", "intrinsic"):
+        raise ArgumentError(f"Rotation.{name} takes the order 'extrinsic' or 'intrinsic', got {order!r}")
+    axes = axes / _norm(axes)[:, None]
+    if not isinstance(axes, Tracer) and any(abs(np.dot(axes[i], axes[i + 1])) >= 1e-7 for i in range(n - 1)):
+        raise ArgumentError(f"Rotation.{name}: consecutive axes must be orthogonal")
+    return axes, order[0] == "i"
+
+
+def _three_angles(a: Any, b: Any, c: Any, d: Any, intrinsic: bool, between: Any, sign: int) -> Any:
+    """The angles about three axes, by the parts of a quaternion along them; the outer axes enclose `between`.
+
+    They are those of the pairs `(a, b)` and `(c, d)`, of which one vanishes where the outer axes coincide.
+    """
+    middle = 2 * fnp.arctan2(_norm(_stack(c, d)), _norm(_stack(a, b)))
+    low, high = fnp.abs(middle) <= 1e-7, fnp.abs(middle - math.pi) <= 1e-7
+    safe = lambda y, x, gone: fnp.arctan2(fnp.where(gone, 0.0, y), fnp.where(gone, 1.0, x))
+    plus, minus = safe(b, a, high), safe(d, c, low)
+    first = fnp.where(low, 2 * plus, fnp.where(high, -2 * minus, plus - minus))
+    if intrinsic:  # the first of the axes given is the last here, and it is the one that keeps an angle
+        last = fnp.where(low, 2 * plus, fnp.where(high, 2 * minus, plus + minus))
+        first = fnp.where(low | high, 0.0, first)
+    else:
+        last = fnp.where(low | high, 0.0, plus + minus)
+    last, middle = last * sign, middle - between
+    first, last = (fnp.where(v < -math.pi, v + 2 * math.pi, v) for v in (first, last))
+    first, last = (fnp.where(v > math.pi, v - 2 * math.pi, v) for v in (first, last))
+    return _stack(last, middle, first) if intrinsic else _stack(first, middle, last)
 
 
 class Rotation:
@@ -117,9 +191,18 @@ class Rotation:
         return cls(quat, scalar_first=scalar_first)
 
     @classmethod
-    def from_matrix(cls, matrix: Any) -> Rotation:
-        """From rotation matrices `(..., 3, 3)`, which have to be orthogonal with determinant one."""
+    def from_matrix(cls, matrix: Any, *, assume_valid: bool = False) -> Rotation:
+        """From matrices `(..., 3, 3)` with positive determinants: the rotations that are nearest to them.
+
+        Args:
+            assume_valid: that the matrices are orthogonal, which saves the search for the nearest ones. Other matrices
+                then give something else.
+
+        Traced matrices of another determinant, which cannot raise an error, give NaN.
+        """
         m = _floats("Rotation.from_matrix", matrix, 3, 3)
+        if not assume_valid:
+            m = _nearest_orthogonal(m)
         trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
         candidates = []
         for i in range(3):  # each times four of its component i, or of the last one
@@ -177,15 +260,95 @@ class Rotation:
         return cls(total, normalize=False)
 
     @classmethod
-    def identity(cls, num: int | None = None, dtype: Any = float) -> Rotation:
-        """No rotation, or `num` of them."""
+    def identity(
+        cls, num: int | None = None, dtype: Any = float, *, shape: int | tuple[int, ...] | None = None
+    ) -> Rotation:
+        """No rotation, or `num` of them, or an array of a shape of them."""
         one = fnp.asarray(np.array([0, 0, 0, 1], np.dtype(dtype)))
-        return cls(one if num is None else fnp.tile(one, (operator.index(num), 1)), normalize=False)
+        return cls(fnp.broadcast_to(one, (*_shape("identity", num, shape), 4)), normalize=False)
 
     @classmethod
-    def random(cls, key: Any, num: int | None = None, dtype: Any = float) -> Rotation:
-        """Uniformly distributed rotations, by a key of `functrans.random`."""
-        return cls(random.normal(key, (4,) if num is None else (operator.index(num), 4), dtype))
+    def random(
+        cls, key: Any, num: int | None = None, dtype: Any = float, *, shape: int | tuple[int, ...] | None = None
+    ) -> Rotation:
+        """Uniformly distributed rotations, `num` or an array of a shape, by a key of `functrans.random`."""
+        return cls(random.normal(key, (*_shape("random", num, shape), 4), dtype))
+
+    @classmethod
+    def from_davenport(cls, axes: Any, order: str, angles: Any, degrees: bool = False) -> Rotation:
+        """From angles about one to three given axes, each at right angles to the next.
+
+        Args:
+            axes: `(3,)` or `(n, 3)`, of any length.
+            order: `"e"` or `"extrinsic"` for fixed axes, `"i"` or `"intrinsic"` for those of the rotating body.
+            angles: `(..., n)`; for one axis also without the last axis.
+            degrees: whether the angles are in degrees.
+        """
+        axes, intrinsic = _davenport_axes("from_davenport", axes, order, (1, 2, 3))
+        n = aval_of(axes).shape[0]
+        angles = fnp.asarray(angles)
+        if n == 1 and not (aval_of(angles).ndim > 1 and aval_of(angles).shape[-1] == 1):
+            angles = angles[..., None]
+        angles = _floats("Rotation.from_davenport", angles, n)
+        angles = angles * (math.pi / 180) if degrees else angles
+        turns = [cls.from_rotvec(angles[..., i, None] * axes[i])._quat for i in range(n)]
+        return cls(functools.reduce(_compose, turns if intrinsic else turns[::-1]), normalize=False)
+
+    @classmethod
+    def create_group(cls, group: str, axis: str = "Z") -> Rotation:
+        """The rotations of a symmetry group, by its name: `I`, `O`, `T`, `Dn` or `Cn`, the last two about an axis."""
+        from scipy.spatial.transform import Rotation as SciPys
+
+        try:
+            return cls(SciPys.create_group(group, axis).as_quat(), normalize=False)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"Rotation.create_group: {error}") from None
+
+    @classmethod
+    def align_vectors(cls, a: Any, b: Any, weights: Any = None, return_sensitivity: bool = False) -> tuple[Any, ...]:
+        """The rotation that takes vectors `b` nearest to vectors `a`, in the sum of weighted squared distances.
+
+        Args:
+            a, b: `(n, 3)`, or `(3,)` for one vector each.
+            weights: `(n,)`, finite and not negative; equal ones by default.
+            return_sensitivity: whether the matrix is given that tells how much errors of the vectors turn the result.
+
+        Returns:
+            The rotation, the square root of the weighted sum of squared distances that are left, and the matrix
+            `(3, 3)` if it is asked for. The rotation has derivatives where it is the only one.
+        """
+        a, b = (_floats("Rotation.align_vectors", v, 3) for v in (a, b))
+        a, b = (v[None] if aval_of(v).ndim == 1 else v for v in (a, b))
+        if aval_of(a).shape != aval_of(b).shape or aval_of(a).ndim != 2:
+            raise ShapeError(f"align_vectors takes as many vectors, got shapes {aval_of(a).shape}, {aval_of(b).shape}")
+        n = aval_of(a).shape[0]
+        weights = fnp.ones(n, aval_of(a).dtype) if weights is None else fnp.asarray(weights)
+        if aval_of(weights).shape != (n,):
+            raise ShapeError(f"align_vectors takes {n} weights, got them in the shape {aval_of(weights).shape}")
+        if not isinstance(weights, Tracer) and not np.all((weights >= 0) & np.isfinite(weights)):
+            raise ArgumentError("align_vectors takes weights that are finite and not negative")
+        if n == 1:  # the shortest way
+            to, of = (v / _norm(v)[:, None] for v in (a, b))
+            quat = fnp.concatenate([fnp.cross(of[0], to[0]), 1 + fnp.sum(to * of, axis=-1)])
+        else:
+            spread = (a * weights[:, None]).T @ b
+            z = [spread[2, 1] - spread[1, 2], spread[0, 2] - spread[2, 0], spread[1, 0] - spread[0, 1]]
+            trace = fnp.trace(spread)
+            block = spread + spread.T - trace * np.eye(3)
+            side = fnp.stack(z)[:, None]
+            k = fnp.block([[block, side], [side.T, fnp.reshape(trace, (1, 1))]])
+            quat = fnp.linalg.eigh(k)[1][:, -1]  # Davenport's method
+        rotation = cls(quat)
+        left = fnp.sum(weights * _square(a - rotation.apply(b)))
+        left = fnp.where(left > 0, fnp.sqrt(fnp.where(left > 0, left, 1.0)), 0.0)
+        if not return_sensitivity:
+            return rotation, left
+        if n == 1:
+            raise ArgumentError("align_vectors of one vector has no sensitivity: it can turn about the vector")
+        spread = (a * weights[:, None]).T @ b
+        x, y, z = fnp.linalg.svd(spread, compute_uv=False) * fnp.stack([1.0, 1.0, fnp.sign(fnp.linalg.det(spread))])
+        scale = fnp.mean(weights) / ((x + y) * (y + z) * (z + x))
+        return rotation, left, scale * ((x * y + y * z + z * x) * np.eye(3) + spread @ spread.T)
 
     @classmethod
     def concatenate(cls, rotations: Sequence[Rotation]) -> Rotation:
@@ -234,8 +397,10 @@ class Rotation:
         v, w = self._upper()
         return v / (1 + w)[..., None]
 
-    def as_euler(self, seq: str, degrees: bool = False) -> Any:
+    def as_euler(self, seq: str, degrees: bool = False, *, suppress_warnings: bool = False) -> Any:
         """Angles `(..., 3)` about three axes; where two axes come to coincide the third angle is zero.
+
+        SciPy warns of that unless told not to; here there are no warnings.
 
         The first and third angles lie in [-pi, pi], the second in [0, pi] if the first and last axis are one, else in
         [-pi/2, pi/2].
@@ -249,22 +414,27 @@ class Rotation:
         a, b, c, d = q[3], q[i], q[j], q[k] * sign
         if not proper:
             a, b, c, d = a - c, b + d, c + a, d - b
-        # angles of the pairs (a, b) and (c, d), of which one vanishes where the outer axes coincide
-        middle = 2 * fnp.arctan2(_norm(_stack(c, d)), _norm(_stack(a, b)))
-        low, high = fnp.abs(middle) <= 1e-7, fnp.abs(middle - math.pi) <= 1e-7
-        safe = lambda y, x, gone: fnp.arctan2(fnp.where(gone, 0.0, y), fnp.where(gone, 1.0, x))
-        plus, minus = safe(b, a, high), safe(d, c, low)
-        first = fnp.where(low, 2 * plus, fnp.where(high, -2 * minus, plus - minus))
-        if intrinsic:  # the first of the axes given is the last here, and it is the one that keeps an angle
-            last = fnp.where(low, 2 * plus, fnp.where(high, 2 * minus, plus + minus))
-            first = fnp.where(low | high, 0.0, first)
-        else:
-            last = fnp.where(low | high, 0.0, plus + minus)
-        if not proper:
-            last, middle = last * sign, middle - math.pi / 2
-        first, last = (fnp.where(v < -math.pi, v + 2 * math.pi, v) for v in (first, last))
-        first, last = (fnp.where(v > math.pi, v - 2 * math.pi, v) for v in (first, last))
-        angles = _stack(last, middle, first) if intrinsic else _stack(first, middle, last)
+        angles = _three_angles(a, b, c, d, intrinsic, 0.0 if proper else math.pi / 2, 1 if proper else sign)
+        return angles * (180 / math.pi) if degrees else angles
+
+    def as_davenport(self, axes: Any, order: str, degrees: bool = False, *, suppress_warnings: bool = False) -> Any:
+        """Angles `(..., 3)` about three given axes; where the outer axes come to coincide the third angle is zero.
+
+        Args:
+            axes: `(3, 3)`, of any lengths; the second is at right angles to the others.
+            order: `"e"` or `"extrinsic"` for fixed axes, `"i"` or `"intrinsic"` for those of the rotating body.
+            degrees: whether the angles are given in degrees.
+        """
+        axes, intrinsic = _davenport_axes("as_davenport", axes, order, (3,))
+        outer, n2, other = axes[::-1] if intrinsic else axes
+        across = fnp.cross(outer, n2)
+        between = fnp.arctan2(other @ across, other @ outer)  # the outer axes enclose it
+        side = fnp.where(between < 0, -1.0, 1.0)
+        between, across, n2 = side * between, side * across, side * n2
+        q = _compose(Rotation.from_rotvec(between * n2)._quat, self._quat)
+        v, w = q[..., :3], q[..., 3]
+        angles = _three_angles(w, v @ outer, v @ n2, v @ across, intrinsic, between, 1)
+        angles = angles * fnp.stack([1.0, side, 1.0])
         return angles * (180 / math.pi) if degrees else angles
 
     # -- what they do
@@ -294,20 +464,59 @@ class Rotation:
         """The angle of rotation, from 0 to pi."""
         return 2 * fnp.arctan2(_norm(self._quat[..., :3]), fnp.abs(self._quat[..., 3]))
 
-    def approx_equal(self, other: Rotation, atol: float = 1e-8, degrees: bool = False) -> Any:
-        """Whether the rotation from the one to the other is by an angle of less than `atol`."""
+    def approx_equal(self, other: Rotation, atol: float | None = None, degrees: bool = False) -> Any:
+        """Whether the rotation from the one to the other is by an angle of less than `atol`, by default 1e-8."""
+        if atol is None:
+            atol, degrees = 1e-8, False
         return (self * other.inv()).magnitude() < (math.radians(atol) if degrees else atol)
 
-    def mean(self, weights: Any = None) -> Rotation:
-        """The rotation with the least sum of squared distances, between matrices, to those of the first axis."""
-        quat = self._quat.reshape(-1, 4)
-        n = aval_of(quat).shape[0]
+    def mean(self, weights: Any = None, axis: int | tuple[int, ...] | None = None) -> Rotation:
+        """The rotation with the least sum of squared distances, between matrices, to those of axes, by default all.
+
+        Args:
+            weights: of the shape of the rotations, or one that broadcasts to it.
+            axis: the axes of the array of rotations over which the mean is taken.
+        """
+        shape = self.shape or (1,)
+        axes = normalize_axes(axis, len(shape))
+        kept = [i for i in range(len(shape)) if i not in axes]
+        quat = fnp.transpose(fnp.reshape(self._quat, (*shape, 4)), (*kept, *axes, len(shape)))
+        quat = fnp.reshape(quat, (*[shape[i] for i in kept], -1, 4))
+        scaled = quat
         if weights is not None:
             weights = fnp.asarray(weights)
-            if aval_of(weights).shape != (n,):
-                raise ShapeError(f"Rotation.mean takes {n} weights, got them in the shape {aval_of(weights).shape}")
-        scaled = quat if weights is None else quat * weights[:, None]
-        return Rotation(fnp.linalg.eigh(scaled.T @ quat)[1][:, -1])
+            try:
+                weights = fnp.broadcast_to(weights, shape)
+            except ShapeError:
+                raise ShapeError(
+                    f"Rotation.mean takes weights of the shape {shape}, got them in the shape {aval_of(weights).shape}"
+                ) from None
+            weights = fnp.reshape(fnp.transpose(weights, (*kept, *axes)), aval_of(quat).shape[:-1])
+            scaled = quat * weights[..., None]
+        return Rotation(fnp.linalg.eigh(fnp.matrix_transpose(scaled) @ quat)[1][..., -1])
+
+    def reduce(self, left: Rotation | None = None, right: Rotation | None = None, return_indices: bool = False) -> Any:
+        """The rotations of least angle that groups `left` and `right` make of these: `l * self * r`.
+
+        Args:
+            left, right: one-dimensional arrays of rotations; none by default.
+            return_indices: whether the places of `l` and `r` are given too.
+        """
+        groups = [Rotation.identity(1) if g is None else g for g in (left, right)]
+        for g in groups:
+            if not isinstance(g, Rotation) or len(g.shape) != 1:
+                raise ShapeError(f"Rotation.reduce takes one-dimensional arrays of rotations, got {g!r:.60}")
+        first, last = groups
+        quat = self._quat[..., None, None, :]
+        all_of_them = _compose(_compose(first._quat[:, None], quat), last._quat)
+        flat = fnp.reshape(all_of_them, (*self.shape, len(first) * len(last), 4))
+        best = fnp.argmax(fnp.abs(flat[..., 3]), axis=-1)
+        out = Rotation(fnp.take_along_axis(flat, best[..., None, None], axis=-2)[..., 0, :], normalize=False)
+        if not return_indices:
+            return out
+        return out, *(
+            None if g is None else place for g, place in ((left, best // len(last)), (right, best % len(last)))
+        )
 
     # -- as a sequence
 

@@ -9,6 +9,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of
+from functrans.errors import DTypeError
 from functrans.lax.conversion import stop_gradient_p
 from functrans.scipy.dispatch import implements, inexact
 
@@ -19,9 +20,14 @@ def _axes(axis: Axis, ndim: int) -> Any:
     return tuple(range(ndim)) if axis is None else axis
 
 
-@implements("scipy.special")
-def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
+@implements("scipy.special", "where")
+def logsumexp(
+    a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False, where: Any = None
+) -> Any:
     """`log(sum(b exp(a)))` along axes without overflow, as `scipy.special.logsumexp`.
+
+    Args:
+        where: a mask of the elements that are summed, as in JAX; of none the result is minus infinity.
 
     >>> import functrans as ft, numpy as np
     >>> ft.scipy.special.logsumexp(np.array([1000.0, 1000.0]))
@@ -29,6 +35,11 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     """
     a = inexact(a)
     axis = _axes(axis, aval_of(a).ndim)
+    if where is not None:
+        where = fnp.asarray(where)
+        if aval_of(where).dtype.kind != "b":
+            raise DTypeError(f"logsumexp: where= takes booleans, got {aval_of(where)}")
+        a = fnp.where(where, a, -np.inf)
     if b is not None:
         a, b = fnp.broadcast_arrays(a, fnp.asarray(b))
         a = fnp.where(b == 0, -np.inf, a)
@@ -39,7 +50,11 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     total = fnp.sum(terms if b is None else b * terms, axis=axis, keepdims=True)
     sign = fnp.sign(total) if return_sign else None
     size = fnp.abs(total) if return_sign else total
-    out = fnp.log(size) + top
+    if where is None:
+        out = fnp.log(size) + top
+    else:  # of no elements
+        some = fnp.any(fnp.broadcast_to(where, aval_of(a).shape), axis=axis, keepdims=True)
+        out = fnp.where(some, fnp.log(fnp.where(some, size, 1.0)) + top, -np.inf)
     if not keepdims:
         out = fnp.squeeze(out, axis)
         sign = fnp.squeeze(sign, axis) if return_sign else None

@@ -30,6 +30,20 @@ from functrans.scipy.stats.exponential import (
     weibull_min,
 )
 from functrans.scipy.stats.gamma import beta, chi, chi2, f, gamma, gennorm, invgamma, loggamma, maxwell, t
+from functrans.scipy.stats.inference import (
+    chisquare,
+    f_oneway,
+    jarque_bera,
+    linregress,
+    pearsonr,
+    pointbiserialr,
+    power_divergence,
+    spearmanr,
+    ttest_1samp,
+    ttest_ind,
+    ttest_ind_from_stats,
+    ttest_rel,
+)
 from functrans.scipy.stats.kde import gaussian_kde
 from functrans.scipy.stats.multivariate import dirichlet, multinomial, multivariate_normal
 from functrans.scipy.stats.normal import exponnorm, halfnorm, invgauss, lognorm, norm, skewnorm, truncnorm
@@ -41,21 +55,45 @@ from functrans.scipy.stats.samples import (
     kurtosis,
     mode,
     moment,
-    pearsonr,
     rankdata,
     sem,
     skew,
-    spearmanr,
     zmap,
     zscore,
 )
+from functrans.scipy.stats.summaries import (
+    boxcox,
+    boxcox_llf,
+    circmean,
+    circstd,
+    circvar,
+    energy_distance,
+    gstd,
+    median_abs_deviation,
+    pmean,
+    tmax,
+    tmean,
+    tmin,
+    trim_mean,
+    tsem,
+    tstd,
+    tvar,
+    variation,
+    wasserstein_distance,
+    yeojohnson,
+    yeojohnson_llf,
+)
 
 __all__ = [
-    "bernoulli", "beta", "betabinom", "binom", "cauchy", "chi", "chi2", "dirichlet", "entropy", "expon", "exponnorm",
-    "f", "gamma", "gaussian_kde", "genextreme", "gennorm", "genpareto", "geom", "gmean", "gumbel_l", "gumbel_r",
-    "halfcauchy", "halfnorm", "hmean", "hypergeom", "invgamma", "invgauss", "iqr", "kurtosis", "laplace", "loggamma",
-    "logistic", "lognorm", "maxwell", "mode", "moment", "multinomial", "multivariate_normal", "nbinom", "norm",
-    "pareto", "pearsonr", "poisson", "powerlaw", "randint", "rankdata", "rayleigh", "sem", "skew", "skewnorm",
-    "spearmanr", "t", "triang", "truncnorm", "uniform", "vonmises", "weibull_max", "weibull_min", "wrapcauchy",
-    "zipf", "zmap", "zscore",
+    "bernoulli", "beta", "betabinom", "binom", "boxcox", "boxcox_llf", "cauchy", "chi", "chi2", "chisquare",
+    "circmean", "circstd", "circvar", "dirichlet", "energy_distance", "entropy", "expon", "exponnorm", "f",
+    "f_oneway", "gamma", "gaussian_kde", "genextreme", "gennorm", "genpareto", "geom", "gmean", "gstd", "gumbel_l",
+    "gumbel_r", "halfcauchy", "halfnorm", "hmean", "hypergeom", "invgamma", "invgauss", "iqr", "jarque_bera",
+    "kurtosis", "laplace", "linregress", "loggamma", "logistic", "lognorm", "maxwell", "median_abs_deviation", "mode",
+    "moment", "multinomial", "multivariate_normal", "nbinom", "norm", "pareto", "pearsonr", "pmean", "pointbiserialr",
+    "poisson", "power_divergence", "powerlaw", "randint", "rankdata", "rayleigh", "sem", "skew", "skewnorm",
+    "spearmanr", "t", "tmax", "tmean", "tmin", "triang", "trim_mean", "truncnorm", "tsem", "tstd", "ttest_1samp",
+    "ttest_ind", "ttest_ind_from_stats", "ttest_rel", "tvar", "uniform", "variation", "vonmises",
+    "wasserstein_distance", "weibull_max", "weibull_min", "wrapcauchy", "yeojohnson", "yeojohnson_llf", "zipf",
+    "zmap", "zscore",
 ]  # fmt: skip

@@ -115,7 +115,11 @@ class gaussian_kde:
         """The density at points `(m,)` or `(d, m)`."""
         return fnp.exp(self.logpdf(points))
 
-    __call__ = pdf = evaluate
+    __call__ = evaluate
+
+    def pdf(self, x: Any) -> Any:
+        """The density at points `(m,)` or `(d, m)`."""
+        return self.evaluate(x)
 
     def integrate_box_1d(self, low: Any, high: Any) -> Any:
         """The probability of an interval, in one dimension."""

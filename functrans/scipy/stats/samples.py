@@ -12,10 +12,9 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of, kind_of
-from functrans.errors import ArgumentError, ShapeError
+from functrans.errors import ArgumentError
 from functrans.numpy.dispatch import normalize_axis
 from functrans.scipy.dispatch import implements, inexact
-from functrans.scipy.stats.gamma import beta
 
 _stats = implements("scipy.stats")
 
@@ -25,13 +24,6 @@ class ModeResult(NamedTuple):
 
     mode: Any
     count: Any
-
-
-class CorrelationResult(NamedTuple):
-    """A coefficient of correlation, and how probable one as far from zero is if there is none."""
-
-    statistic: Any
-    pvalue: Any
 
 
 def _propagating(name: str, nan_policy: str) -> None:
@@ -299,50 +291,3 @@ def _weighted_mean(a: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
     if weights is None:
         return fnp.mean(a, axis=axis, keepdims=keepdims)
     return fnp.sum(a * weights, axis=axis, keepdims=keepdims) / fnp.sum(weights, axis=axis, keepdims=keepdims)
-
-
-# ---------------------------------------------------------------- correlation
-
-
-def pearsonr(x: Any, y: Any, *, axis: int = 0) -> CorrelationResult:
-    """Pearson's coefficient of correlation and its two-sided p-value, as `scipy.stats.pearsonr`.
-
-    Args:
-        x, y: samples of one shape, at least two values along the axis.
-        axis: the axis of the samples.
-
-    >>> import numpy as np
-    >>> from functrans.scipy import stats
-    >>> stats.pearsonr(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 5.0])).statistic
-    Array(0.83152184)
-    """
-    x, y = fnp.broadcast_arrays(inexact(x), inexact(y))
-    axis = normalize_axis(axis, aval_of(x).ndim)
-    n = _size(x, axis)
-    if n < 2:
-        raise ShapeError(f"pearsonr takes at least two values along the axis, got shape {aval_of(x).shape}")
-    x, y = (v - fnp.mean(v, axis=axis, keepdims=True) for v in (x, y))
-    x, y = (v / fnp.sqrt(fnp.sum(v * v, axis=axis, keepdims=True)) for v in (x, y))
-    r = fnp.clip(fnp.sum(x * y, axis=axis), -1.0, 1.0)
-    if n == 2:  # any two points lie on a line
-        return CorrelationResult(fnp.sign(r), r * 0 + 1)
-    return CorrelationResult(r, 2 * beta.sf(fnp.abs(r), n / 2 - 1, n / 2 - 1, -1, 2))
-
-
-def spearmanr(a: Any, b: Any, *, axis: int = 0) -> CorrelationResult:
-    """Spearman's coefficient of correlation, that of ranks, and its two-sided p-value, as `scipy.stats.spearmanr`.
-
-    Args:
-        a, b: samples of one shape, at least three values along the axis.
-        axis: the axis of the samples.
-    """
-    from functrans.scipy.stats.gamma import t
-
-    a, b = fnp.broadcast_arrays(fnp.asarray(a), fnp.asarray(b))
-    axis = normalize_axis(axis, aval_of(a).ndim)
-    n = _size(a, axis)
-    if n < 3:
-        raise ShapeError(f"spearmanr takes at least three values along the axis, got shape {aval_of(a).shape}")
-    r = pearsonr(rankdata(a, axis=axis), rankdata(b, axis=axis), axis=axis).statistic
-    steep = r * fnp.sqrt((n - 2) / fnp.maximum((1 + r) * (1 - r), 0.0))
-    return CorrelationResult(r, 2 * t.sf(fnp.abs(steep), n - 2))
