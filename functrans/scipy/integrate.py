@@ -7,6 +7,7 @@ function captures.
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -463,9 +464,8 @@ def quad(
             0.0 if low is None and high is None else a + 1 if high is None else b - 1 if low is None else a / 2 + b / 2
         )
         if not isinstance(func(inner, *args), Tracer):
-            from scipy import integrate
-
-            return integrate.quad(
+            scipys: Any = importlib.import_module("scipy.integrate")
+            return scipys.quad(
                 func, a, b, args, full_output, epsabs, epsrel, limit, points, weight, wvar, wopts, maxp1, limlst,
                 complex_func,
             )  # fmt: skip

@@ -8,6 +8,7 @@ Euler angles conversion (2022); Markley, Cheng, Crassidis, Oshman, Averaging qua
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 import operator
 from collections.abc import Sequence
@@ -297,10 +298,9 @@ class Rotation:
     @classmethod
     def create_group(cls, group: str, axis: str = "Z") -> Rotation:
         """The rotations of a symmetry group, by its name: `I`, `O`, `T`, `Dn` or `Cn`, the last two about an axis."""
-        from scipy.spatial.transform import Rotation as SciPys
-
+        scipys: Any = importlib.import_module("scipy.spatial.transform")
         try:
-            return cls(SciPys.create_group(group, axis).as_quat(), normalize=False)
+            return cls(scipys.Rotation.create_group(group, axis).as_quat(), normalize=False)
         except (TypeError, ValueError) as error:
             raise ArgumentError(f"Rotation.create_group: {error}") from None
 

@@ -31,10 +31,8 @@ class CorrelationResult(NamedTuple):
     pvalue: Any
 
 
-class TestResult(NamedTuple):
+class SignificanceResult(NamedTuple):
     """The statistic of a test, and how probable one as extreme is under the hypothesis."""
-
-    __test__ = False  # pytest takes it for a class of tests
 
     statistic: Any
     pvalue: Any
@@ -261,16 +259,16 @@ def _of_two_means(m1: Any, v1: Any, n1: Any, m2: Any, v2: Any, n2: Any, equal_va
 def ttest_ind_from_stats(
     mean1: Any, std1: Any, nobs1: Any, mean2: Any, std2: Any, nobs2: Any, equal_var: bool = True,
     alternative: str = "two-sided",
-) -> TestResult:  # fmt: skip
+) -> SignificanceResult:  # fmt: skip
     """`ttest_ind` by means, standard deviations and sizes, as `scipy.stats.ttest_ind_from_stats`."""
     m1, s1, n1, m2, s2, n2 = (inexact(v) for v in (mean1, std1, nobs1, mean2, std2, nobs2))
     statistic, df = _of_two_means(m1, s1**2, n1, m2, s2**2, n2, equal_var)
-    return TestResult(statistic, _sided("ttest_ind_from_stats", t(df), statistic, alternative))
+    return SignificanceResult(statistic, _sided("ttest_ind_from_stats", t(df), statistic, alternative))
 
 
 def f_oneway(
     *samples: Any, axis: int | None = 0, equal_var: bool = True, nan_policy: str = "propagate", keepdims: bool = False
-) -> TestResult:
+) -> SignificanceResult:
     """Whether samples have one mean, by the analysis of variance, as `scipy.stats.f_oneway`."""
     _check_options("f_oneway", nan_policy, unequal_variances=not equal_var)
     if len(samples) < 2:
@@ -286,7 +284,7 @@ def f_oneway(
     between: Any = sum(m * m * size for m, size in zip(means, sizes)) / (k - 1)
     within = sum(fnp.var(v, axis=i) * size for (v, i, _), size in zip(along, sizes)) / (n - k)
     statistic = between / within
-    return TestResult(shaped(statistic), shaped(f.sf(statistic, k - 1, n - k)))
+    return SignificanceResult(shaped(statistic), shaped(f.sf(statistic, k - 1, n - k)))
 
 
 # ---------------------------------------------------------------- frequencies and shapes
@@ -300,7 +298,7 @@ _POWERS = {
 def power_divergence(
     f_obs: Any, f_exp: Any = None, ddof: Any = 0, axis: int | None = 0, lambda_: Any = None, *, keepdims: bool = False,
     nan_policy: str = "propagate",
-) -> TestResult:  # fmt: skip
+) -> SignificanceResult:  # fmt: skip
     """How far frequencies are from expected ones, by Cressie and Read's family, as `scipy.stats.power_divergence`.
 
     Args:
@@ -333,13 +331,13 @@ def power_divergence(
         terms = observed * ((observed / expected) ** power - 1) / (0.5 * power * (power + 1))
     statistic = fnp.sum(terms, axis=axis_)
     df = _size(observed, axis_) - 1 - fnp.asarray(ddof)
-    return TestResult(shaped(statistic), shaped(chi2.sf(statistic, df)))
+    return SignificanceResult(shaped(statistic), shaped(chi2.sf(statistic, df)))
 
 
 def chisquare(
     f_obs: Any, f_exp: Any = None, ddof: Any = 0, axis: int | None = 0, *, sum_check: bool = True,
     nan_policy: str = "propagate", keepdims: bool = False,
-) -> TestResult:  # fmt: skip
+) -> SignificanceResult:  # fmt: skip
     """Pearson's test of frequencies, as `scipy.stats.chisquare`; sums are not checked.
 
     >>> import numpy as np
@@ -352,9 +350,9 @@ def chisquare(
 
 def jarque_bera(
     x: Any, *, axis: int | None = None, nan_policy: str = "propagate", keepdims: bool = False
-) -> TestResult:
+) -> SignificanceResult:
     """Whether skewness and kurtosis are those of a normal distribution, as `scipy.stats.jarque_bera`."""
     _propagating("jarque_bera", nan_policy)
     x, axis, shaped = _along(inexact(x), axis, keepdims)
     statistic = _size(x, axis) / 6 * (skew(x, axis=axis) ** 2 + kurtosis(x, axis=axis) ** 2 / 4)
-    return TestResult(shaped(statistic), shaped(fnp.exp(-statistic / 2)))
+    return SignificanceResult(shaped(statistic), shaped(fnp.exp(-statistic / 2)))
