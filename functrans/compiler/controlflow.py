@@ -2,7 +2,8 @@
 
 Each body's buffers are allocated once. A loop's carry alternates between two buffers: a body reads its carry through
 one slot, writes the next carry through a second, and the slots change places at the end of each turn; the initial value
-is read where it lies. A carry that a body only updates in places (`x.at[i].set(v)`) has one buffer. Scanned operands
+is read where it lies. A carry that a body only updates in places (`x.at[i].set(v)`), or element by element, has one
+buffer. Scanned operands
 and stacked results are read and written in place, through slots that step along them.
 """
 
@@ -44,9 +45,13 @@ class Carry:
     in_place: bool = False
 
 
-def enter_carry(p: Planner, operand: Atom, var: Var, in_place: bool) -> Carry:
+def enter_carry(p: Planner, operand: Atom, var: Var, in_place: bool, lanes: LanesOf | None = None) -> Carry:
     """Slots and buffers for a carry; its initial value is read where it is, and not written to if others read it."""
     size = nbytes(var.aval)
+    if in_place and lanes is not None:
+        target = lanes.place_of(var)
+        p.copy(target, p.read(operand), size)
+        return Carry(target, target, target, target.buffers, in_place=True)
     if in_place:
         place = p.overwrite(operand, var)
         if place is None:
@@ -93,30 +98,41 @@ class LanesOf:
         self.places = [p.write(v) for v in results]
         self.entered = p.enter_lanes(loop.lanes, loop.block, loop.parallel)
 
+    def place_of(self, var: Var) -> Place:
+        return self.places[self.results.index(var)]
+
     def leave(self, carries: Sequence[Carry]) -> None:
         for carry, var, place in zip(carries, self.results, self.places):
             self.p.copy(place, carry.now, nbytes(var.aval))
         self.p.leave_lanes(self.entered)
 
 
-def carries_in_place(p: Planner, body: Jaxpr, arguments: Sequence[Var], results: Sequence[Atom]) -> list[bool]:
-    """For each carry of a body whether its next value can replace it in memory, update by update."""
-    return [_replaces(p, body, a, r) for a, r in zip(arguments, results)]
+def carries_in_place(
+    p: Planner, body: Jaxpr, arguments: Sequence[Var], results: Sequence[Atom], by_kernels: bool = True
+) -> list[bool]:
+    """For each carry of a body whether its next value can replace it in memory: update by update, or by kernels."""
+    return [_replaces(p, body, a, r, by_kernels) for a, r in zip(arguments, results)]
 
 
-def _replaces(p: Planner, body: Jaxpr, argument: Var, result: Atom) -> bool:
+def _replaces(p: Planner, body: Jaxpr, argument: Var, result: Atom, by_kernels: bool) -> bool:
     block = p.analysis(body)
-    value = block.root(result)
-    if value is argument:
+    waiting = [block.root(result)]
+    if waiting[0] is argument:
         return False
-    while value is not argument:
+    is_copied = sum(block.root(atom) is waiting[0] for atom in body.outvars) > 1  # also stacked, say
+    while waiting:
+        value = waiting.pop()
+        if value is argument:
+            return True
         number = block.writer.get(value, -1)  # type: ignore[arg-type]
         step = block.steps[number] if number >= 0 else None
-        operand = _replaced_operand(p, step.eqn, value) if isinstance(step, Opaque) else None
-        if operand is None or not block.is_last_read(operand, number):
-            return False
-        value = block.root(operand)
-    return True
+        if isinstance(step, Opaque):
+            operand = _replaced_operand(p, step.eqn, value)
+            waiting += [operand] if operand is not None and block.is_last_read(operand, number) else []
+        elif step is not None and by_kernels and not is_copied:
+            waiting += [operand for out, operand in block.replaceable(number) if out is value]
+        waiting = [block.root(atom) for atom in waiting]
+    return False
 
 
 def _replaced_operand(p: Planner, eqn: Eqn, result: Atom) -> Atom | None:
@@ -131,7 +147,7 @@ def _replaced_operand(p: Planner, eqn: Eqn, result: Atom) -> Atom | None:
     first = params["num_consts"] if "jaxpr" in params else params["body_nconsts"]
     if "jaxpr" in params and (number >= params["num_carry"] or params["length"] == 0):
         return None
-    if not _replaces(p, body, body.invars[first + number], body.outvars[number]):
+    if not _replaces(p, body, body.invars[first + number], body.outvars[number], by_kernels=False):
         return None
     return eqn.inputs[number + first + params.get("cond_nconsts", 0)]
 
@@ -150,13 +166,13 @@ def call_loop(p: Planner, eqn: Eqn, kernel: Kernel) -> bool:
 
 
 def loop_in_place(p: Planner, eqn: Eqn) -> list[bool]:
-    """For each carry of a `scan` or `while` whether it is only updated in place."""
+    """For each carry of a `scan` or `while` that is a kernel whether it is only updated in place."""
     params = eqn.params
     if "jaxpr" in params:
         body, first, n = params["jaxpr"], params["num_consts"], params["num_carry"]
     else:
         body, first, n = params["body_jaxpr"], params["body_nconsts"], len(params["body_jaxpr"].outvars)
-    return carries_in_place(p, body, body.invars[first : first + n], body.outvars[:n])
+    return carries_in_place(p, body, body.invars[first : first + n], body.outvars[:n], by_kernels=False)
 
 
 # ------------------------------------------------------------------ scan
@@ -187,7 +203,7 @@ def emit_scan(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
     stacks = [p.write(v) for v in eqn.outvars[n_carry:]]
     lanes = LanesOf(p, lane_loop, eqn.outvars[:n_carry]) if lane_loop else None
     carries = [
-        enter_carry(p, a, v, flag) if j is None else follow_stack(p, a, eqn.outvars[n_carry + j])
+        enter_carry(p, a, v, flag, lanes) if j is None else follow_stack(p, a, eqn.outvars[n_carry + j])
         for a, v, flag, j in zip(init, eqn.outvars, in_place, stacked_as)
     ]
     stack_avals = [v.aval for v in eqn.outvars[n_carry:]]
@@ -283,7 +299,7 @@ def emit_while(p: Planner, eqn: Eqn, as_kernel: bool = True) -> bool:
     arguments = body.invars[len(body_consts) :]
     in_place = carries_in_place(p, body, arguments, body.outvars)
     lanes = LanesOf(p, lane_loop, eqn.outvars) if lane_loop else None
-    carries = [enter_carry(p, a, v, flag) for a, v, flag in zip(init, eqn.outvars, in_place)]
+    carries = [enter_carry(p, a, v, flag, lanes) for a, v, flag in zip(init, eqn.outvars, in_place)]
     top, end = p.label(), p.label()
     now = [c.now for c in carries]
     p.enter_loop()

@@ -1,8 +1,8 @@
 """Results in the memory of arguments that their caller gave away (`donate_argnums`).
 
 A result takes the memory of a donated argument of its type in two cases: it is the argument changed in places, update
-by update (`x.at[i].set(v)`, also in loops), or nothing reads the argument any more when the result begins to be
-written. A kernel that reads an argument never writes over it: kernels rely on that.
+by update (`x.at[i].set(v)`, also in loops) or element by element, or nothing reads the argument any more when the
+result begins to be written.
 """
 
 from __future__ import annotations

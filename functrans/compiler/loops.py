@@ -96,6 +96,7 @@ def kernel_of(clusters: Sequence[Cluster], why: dict[Var, str]) -> Kernel:
         note="; ".join(map(note, clusters)),
         rows=rows_of(clusters, text.extent),
         why=tuple((v, why[v]) for v in text.buffers if v in text.writes and v in why),
+        replaces=text.replaces,
     )
 
 

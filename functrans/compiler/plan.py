@@ -1,7 +1,7 @@
 """Plans: a jaxpr's steps as a list of instructions over slots of memory.
 
 A slot holds the address of a buffer. Buffers are inputs, outputs, constants, or pieces of one arena that are assigned
-by liveness: two buffers share memory when no instruction needs both. Loops and branches are part of the same flat list,
+by liveness (`arena.py`). Loops and branches are part of the same flat list,
 as labels and jumps (`controlflow.py`); library calls and calls of NumPy are instructions (`contractions.py`,
 `library.py`). `program.py` turns the list into the code of the native machine.
 
@@ -11,24 +11,25 @@ alternates between two, so its slot changes while the program runs.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from functrans.compiler.arena import aligned, assign_offsets, lend_results
 from functrans.compiler.steps import Kernel, Opaque, Step
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from functrans.transforms.simplify import has_effect
 
-ALIGNMENT = 64
-
 #: Equations that change some elements of their first operand.
 UPDATES = frozenset({"scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min", "dynamic_update_slice"}) | {
     "dot_general_add"
 }
+
+#: From so many bytes on a kernel's result takes the memory of an operand: the kernel is another one then.
+WORTH_REPLACING = 4096
 
 #: Equations whose result has the elements of their operand in the same order: no instruction, the same memory.
 ALIASES = frozenset({"reshape", "optimization_barrier", "copy", "stop_gradient", "name"})
@@ -38,7 +39,10 @@ ALIASES = frozenset({"reshape", "optimization_barrier", "copy", "stop_gradient",
 
 
 class Buffer:
-    """A piece of memory. `kind` is `input`, `output`, `constant` or `arena`; `first` and `last` bound its life."""
+    """A piece of memory. `kind` is `input`, `output`, `constant`, `arena`, or `lent`: in an output not written yet.
+
+    `first` and `last` bound its life.
+    """
 
     __slots__ = ("aval", "first", "index", "kind", "last", "loops", "nbytes", "offset", "slot")
 
@@ -53,6 +57,11 @@ class Buffer:
         self.loops: tuple[Loop, ...] = ()
         self.offset = 0
 
+    @property
+    def start(self) -> int:
+        """The first instruction that uses it, or the beginning of the loops around that."""
+        return min([self.first, *(loop.start for loop in self.loops)])
+
     def __repr__(self) -> str:
         return f"%{self.slot}"
 
@@ -60,9 +69,10 @@ class Buffer:
 class Loop:
     """A stretch of instructions that repeats; what it uses from outside lives to its end."""
 
-    __slots__ = ("used",)
+    __slots__ = ("start", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, start: int) -> None:
+        self.start = start
         self.used: set[Buffer] = set()
 
 
@@ -332,8 +342,12 @@ def make_plan(
         kernels=planner.kernels, donated=taken, traffic=planner.traffic,
     )  # fmt: skip
     arena = [b for b in planner.slots if b is not None and b.kind == "arena" and b.first >= 0]
-    plan.arena = assign_offsets(arena)
-    plan.unshared = sum(_aligned(b.nbytes) for b in arena)
+    plan.unshared = sum(aligned(b.nbytes) for b in arena)
+    if emit_equation is None:
+        for buffer, result in lend_results([b for j, b in enumerate(outputs) if j not in taken], arena):
+            buffer.kind = "lent"
+            plan.instructions.insert(0, MoveSlot(buffer.slot, result.slot, buffer.offset))
+    plan.arena = assign_offsets([b for b in arena if b.kind == "arena"])
     return plan
 
 
@@ -358,6 +372,7 @@ class Planner:
         self._literals: dict[Any, Place] = {}
         self._block = Block((), Jaxpr((), (), (), ()))
         self._owned: set[Var] = set()  # values whose memory may be overwritten once nothing reads them
+        self._lent: set[Var] = set()  # those of them that are in the place of what overwrites them
         self._now = 0
         self._steps: dict[Jaxpr, Block] = {}
 
@@ -409,6 +424,8 @@ class Planner:
         place = self._wanted.get(var)
         if place is None:
             place = self.temporary(nbytes(var.aval), var.aval)
+            self._owned.add(var)
+        elif var in self._lent:
             self._owned.add(var)
         self._env[var] = place
         return place
@@ -462,7 +479,7 @@ class Planner:
         self.traffic += sum(map(nbytes, avals)) * self._turns[-1]
 
     def enter_loop(self, turns: int = 1) -> None:
-        self._loops = (*self._loops, Loop())
+        self._loops = (*self._loops, Loop(len(self.instructions)))
         self._turns.append(self._turns[-1] * turns)
 
     def leave_loop(self) -> None:
@@ -505,6 +522,7 @@ class Planner:
                 self._wanted[origin] = target
             else:
                 late.append((target, atom))
+        self._want_operands(block, {place.slot for place in env.values()})
         for number, step in enumerate(block.steps):
             self._now = number
             self._step(step)
@@ -513,6 +531,24 @@ class Planner:
         places = [self.read(a) if t is None else t for a, t in zip(jaxpr.outvars, targets)]
         self._env, self._wanted, self._block, self._owned = outer
         return places
+
+    def _want_operands(self, block: Block, taken: set[int]) -> None:
+        """Let operands whose memory a result can take be made in the place that wants the result.
+
+        Not where an argument lies: others may read that until the result is made.
+        """
+        for number in range(len(block.steps) - 1, -1, -1):
+            made: set[Var] = set()
+            for out, operand in block.replaceable(number):
+                place, root = self._wanted.get(out), block.root(operand)
+                if type(root) is not Var or root in self._wanted or out in made or place is None:
+                    continue
+                writer = block.steps[block.writer[root]] if root in block.writer else None
+                if place.slot in taken or writer is None or (isinstance(writer, Opaque) and _shares(writer)):
+                    continue
+                made.add(out)
+                self._wanted[root] = place
+                self._lent.add(root)
 
     def overwrite(self, operand: Atom, out: Var) -> Place | None:
         """Put a result where an operand is that nothing reads any more, if there is such a place; else `None`."""
@@ -537,8 +573,16 @@ class Planner:
             self.call(step)
 
     def call(self, kernel: Kernel) -> None:
-        """Call a kernel, unless all it writes is empty."""
-        places = [self.write(v) if v in kernel.writes else self.read(v) for v in kernel.buffers]
+        """Call a kernel, unless all it writes is empty. Results take the memory of operands where they can."""
+        pairs: dict[Var, Var] = {}
+        for out, operand in self._block.replaceable(self._now):
+            if out not in pairs and operand not in pairs.values() and self.overwrite(operand, out) is not None:
+                pairs[out] = operand  # type: ignore[assignment]
+        if pairs:
+            kernel = kernel.in_place(tuple(pairs.items()))
+        places = [self.write(v) if v in kernel.writes and v not in pairs else self.read(v) for v in kernel.buffers]
+        written = [p.slot for v, p in zip(kernel.buffers, places) if v in kernel.writes and v not in pairs]
+        assert not any(p.slot in written for v, p in zip(kernel.buffers, places) if v not in kernel.writes)
         if any(v.aval.size for v in kernel.writes):
             self.call_at(kernel, places)
 
@@ -608,6 +652,11 @@ def _alias(step: Step) -> tuple[Var, Var] | None:
     return None
 
 
+def _shares(step: Opaque) -> bool:
+    """Whether parts of what a step makes may get names of their own."""
+    return step.eqn.primitive.name == "scan"
+
+
 def _reads(step: Step) -> Iterable[Atom]:
     return (v for v in step.buffers if v not in step.writes) if isinstance(step, Kernel) else step.eqn.inputs
 
@@ -671,60 +720,16 @@ class Block:
     def is_last_read(self, atom: Atom, number: int) -> bool:
         """Whether a step reads a value's memory once, and nothing reads it later."""
         root = self.root(atom)
-        step = self.steps[number]
-        if type(root) is not Var or self._last_read.get(root, -1) > number or not isinstance(step, Opaque):
+        if type(root) is not Var or self._last_read.get(root, -1) > number:
             return False
-        return sum(self.root(a) is root for a in step.eqn.inputs) == 1
+        return sum(self.root(a) is root for a in _reads(self.steps[number])) == 1
 
-
-# ------------------------------------------------------------------ the arena
-
-
-def _aligned(n: int) -> int:
-    return -(-n // ALIGNMENT) * ALIGNMENT
-
-
-def assign_offsets(buffers: Sequence[Buffer]) -> int:
-    """Give each buffer its place in one arena, in order of birth, in the smallest gap that fits: the arena's size."""
-    births = sorted(buffers, key=lambda b: b.first)
-    deaths = sorted(buffers, key=lambda b: b.last)
-    gaps: list[tuple[int, int]] = []  # (start, size), by start
-    top = 0
-    dying = iter(deaths)
-    next_dead = next(dying, None)
-    for buffer in births:
-        while next_dead is not None and next_dead.last < buffer.first:
-            gaps = _release(gaps, next_dead.offset, _aligned(next_dead.nbytes))
-            next_dead = next(dying, None)
-        size = _aligned(buffer.nbytes)
-        if not size:
-            continue
-        fitting = [(gap, start) for start, gap in gaps if gap >= size]
-        if fitting:
-            gap, start = min(fitting)
-            i = gaps.index((start, gap))
-            gaps[i : i + 1] = [(start + size, gap - size)] if gap > size else []
-            buffer.offset = start
-        else:  # at the end, over a gap that lies there
-            if gaps and sum(gaps[-1]) == top:
-                start, _ = gaps.pop()
-            else:
-                start = top
-            buffer.offset = start
-            top = start + size
-    return top
-
-
-def _release(gaps: list[tuple[int, int]], start: int, size: int) -> list[tuple[int, int]]:
-    """The gaps with one more, joined to its neighbours."""
-    if not size:
-        return gaps
-    i = bisect_left(gaps, (start, 0))
-    if i < len(gaps) and start + size == gaps[i][0]:
-        size += gaps.pop(i)[1]
-    if i and sum(gaps[i - 1]) == start:
-        start, size = gaps[i - 1][0], gaps[i - 1][1] + size
-        i -= 1
-        gaps.pop(i)
-    gaps.insert(i, (start, size))
-    return gaps
+    def replaceable(self, number: int) -> list[tuple[Var, Atom]]:
+        """For results of a step operands that nothing reads later, and whose memory the results can take."""
+        step = self.steps[number]
+        pairs: Iterable[tuple[Var, Atom]] = ()
+        if isinstance(step, Kernel):
+            pairs = (pair for pair in step.replaces if nbytes(pair[0].aval) >= WORTH_REPLACING)
+        elif step.eqn.primitive.name in UPDATES:
+            pairs = ((step.eqn.outvars[0], step.eqn.inputs[0]),)
+        return [(out, operand) for out, operand in pairs if self.is_last_read(operand, number)]

@@ -10,6 +10,7 @@ not need each other share it, and so do stores.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ class Store:
         return max(self.value.rank, self.offset.rank)
 
 
-@dataclass
+@dataclass(eq=False)
 class Nest:
     """The stores of one kernel, and how its loops run."""
 
@@ -70,6 +71,7 @@ class Text:
     sizes: tuple[int, ...]
     extent: int
     checks: tuple[str, ...]
+    replaces: tuple[tuple[Var, Var], ...]
 
 
 @dataclass
@@ -90,6 +92,9 @@ class Tables:
     checks: list[str] = field(default_factory=list)
     imports: dict[str, set[str]] = field(default_factory=lambda: {INTRINSICS: {"pointer"}})
     count: int = 0
+    #: In which nests and at which offsets a buffer is read, and written; `None` for places that are written repeatedly.
+    loads: dict[Var, set[tuple[Nest, Node | None]]] = field(default_factory=dict)
+    stores: dict[Var, set[tuple[Nest, Node | None]]] = field(default_factory=dict)
 
 
 def write(nests: Sequence[Nest], comments: Sequence[str] = ()) -> Text:
@@ -106,7 +111,29 @@ def write(nests: Sequence[Nest], comments: Sequence[str] = ()) -> Text:
         tuple(tables.sizes),
         extent,
         tuple(tables.checks),
+        tuple(replacements(tables, lines)),
     )
+
+
+def replacements(tables: Tables, lines: Sequence[str]) -> Iterator[tuple[Var, Var]]:
+    """For results the operands whose memory they could take.
+
+    All that reads the operand stands before all that writes the result; in a nest that does both each element is read
+    where the result's element is to be written, and nowhere else. So the turn that writes an element is the last that
+    reads it.
+    """
+    for w, written in tables.stores.items():
+        for r, read in tables.loads.items():
+            nests = {nest for nest, _ in written}
+            elsewhere = any(place not in written for place in read if place[0] in nests)
+            if r in tables.stores or r.aval.size != w.aval.size or elsewhere or any(at is None for _, at in written):
+                continue
+            if storage_token(r.aval.dtype) != storage_token(w.aval.dtype):
+                continue
+            start, load = f"{tables.buffers[w]}[", re.compile(rf"\b{tables.buffers[r]}\[")
+            first = next(i for i, line in enumerate(lines) if line.lstrip().startswith(start))
+            if not any(load.search(line) for line in lines[first:]):
+                yield w, r
 
 
 def assemble(tables: Tables, lines: Sequence[str], comments: Sequence[str]) -> str:
@@ -393,6 +420,10 @@ class Writer:
     def put(self, s: Store, value: str) -> None:
         """Write the store of a value that has a name."""
         target = f"{self.buffer(s.var)}[{self.index_text(s.offset)}]"
+        deps = self.deps(s.offset)
+        parts = {part for run, (part, _) in self.nest.chunks.items() if run in deps}
+        once = not s.combine and set(s.loops) <= deps | parts
+        self.tables.stores.setdefault(s.var, set()).add((self.nest, s.offset if once else None))
         dtype = s.var.aval.dtype
         if s.combine:
             if s.value.dtype != dtype:
@@ -510,6 +541,7 @@ class Writer:
 
     def write_load(self, node: Node) -> str:
         var, offset = node.args
+        self.tables.loads.setdefault(var, set()).add((self.nest, offset))
         return self.assign(node, self.loaded(f"{self.buffer(var)}[{self.index_text(offset)}]", node.dtype))
 
     def write_checked(self, node: Node) -> str:
@@ -702,8 +734,6 @@ _TOKENS = frozenset(
 
 
 def _words(text: str) -> list[str]:
-    import re
-
     return re.findall(r"[A-Za-z_]\w*", text)
 
 

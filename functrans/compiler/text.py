@@ -106,6 +106,8 @@ def _buffer(b: Buffer) -> str:
     aval = "" if b.aval is None else f" {b.aval}"
     if b.kind == "arena":
         return f"%{b.slot} arena[{b.offset}:{b.offset + b.nbytes}]{aval}"
+    if b.kind == "lent":
+        return f"%{b.slot} in a result[{b.offset}:{b.offset + b.nbytes}]{aval}"
     return f"%{b.slot} {b.kind} {b.index}{aval}"
 
 

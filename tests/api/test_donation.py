@@ -50,6 +50,28 @@ def test_results_are_the_same_in_the_memory_of_arguments(name, kind):
         assert analysis.alias_size_in_bytes == (rows().nbytes if taken else 0)
 
 
+@pytest.mark.parametrize(
+    ("function", "taken"),
+    [
+        (lambda x: np.tanh(x) * 2, True),
+        (lambda x: (np.tanh(x) * 2, x.sum()), False),
+        (lambda x: np.exp(x - x.max(1, keepdims=True)) / 3, True),
+        (lambda x: lax.fori_loop(0, 3, lambda i, x: np.sin(x) + i, x), True),
+        (lambda x: x + x[::-1], False),
+        (lambda x: x + x.reshape(3, -1).sum(0).sum(), False),
+        (lambda x: (x @ np.ones((3, 3)) * x.sum() + x) * 2, True),
+    ],
+    ids=["map", "read after", "rows", "loop", "reversed", "in another order", "after a product"],
+)
+def test_large_arguments_change_element_by_element(function, taken):
+    x = rows(600)
+    wanted = ft.tree.leaves(ft.jit(function)(x))
+    found = ft.tree.leaves(ft.jit(function, donate_argnums=0)(x))
+    for a, b in zip(found, wanted, strict=True):
+        assert_same(a, b)
+    assert np.shares_memory(found[0], x) is taken
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.sampled_from(["set", "add", "read", "sum", "other"]), min_size=1, max_size=6), st.integers(0, 9))
 def test_chains_of_updates(steps, seed):
