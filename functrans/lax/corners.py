@@ -72,6 +72,11 @@ def expm1(x: Any) -> Any:
     return out + 0 if out.dtype.kind == "c" else out
 
 
+def arccosh(x: Any) -> Any:
+    """`numpy.arccosh`; that of NumPy 2.0 is NaN in both parts at a NaN on the imaginary axis."""
+    return _complex_corners("arccosh", np.arccosh, x)
+
+
 def _complex_corners(name: str, ufunc: Any, x: Any) -> Any:
     x = np.asarray(x)
     if x.dtype.kind != "c":

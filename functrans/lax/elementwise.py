@@ -546,7 +546,8 @@ class _IntegerPow(Elementwise):
         return self.bind(x, y=y)
 
     def _evaluate(self, x: Any, *, y: int) -> Any:  # type: ignore[override]
-        return wrap(np.square(x) if y == 2 else np.power(x, y))
+        out = np.square(x) if y == 2 else np.power(x, y)
+        return wrap(in_bfloat16(np.power, (x, y), out))
 
     def _abstract_eval(self, x: ShapedArray, *, y: int) -> ShapedArray:  # type: ignore[override]
         if y < 0 and kind_of(x.dtype) not in "fc":
@@ -558,7 +559,7 @@ class _IntegerPow(Elementwise):
         return out, None if y == 0 else self._derivative(y)(tangents[0], out, *primals)
 
     def _derivative(self, y: int) -> Derivative:
-        return lambda t, out, x: t if y == 1 else mul.bind(t, y * (x if y == 2 else self.bind(x, y=y - 1)))
+        return lambda t, out, x: t if y == 1 else mul.bind(t, mul(y, x) if y == 2 else y * self.bind(x, y=y - 1))
 
     def _linearize(self, primals: Sequence[Any], tangents: Sequence[Any], *, y: int) -> tuple[Any, Any]:  # type: ignore[override]
         trace = recorder(primals, tangents) if y else None
@@ -644,7 +645,13 @@ sinh = Elementwise("sinh", np.sinh, "sinh({0})", lambda t, y, x: t * cosh(x))
 cosh = Elementwise("cosh", np.cosh, "cosh({0})", lambda t, y, x: t * sinh(x))
 tanh = Elementwise("tanh", np.tanh, "tanh({0})", lambda t, y, x: t * (1 - y * y), evaluate=corners.tanh)
 asinh = Elementwise("asinh", np.arcsinh, "arcsinh({0})", lambda t, y, x: t / sqrt(x * x + 1))
-acosh = Elementwise("acosh", np.arccosh, "arccosh({0})", lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)))
+acosh = Elementwise(
+    "acosh",
+    np.arccosh,
+    "arccosh({0})",
+    lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)),
+    evaluate=corners.arccosh,
+)
 atanh = Elementwise("atanh", np.arctanh, "arctanh({0})", lambda t, y, x: t / (1 - x * x))
 deg2rad = Elementwise("deg2rad", np.deg2rad, "({0} * 0.017453292519943295)", lambda t, y, x: deg2rad(t))
 deg2rad.transpose = lambda ct, x: [deg2rad(ct)]

@@ -375,7 +375,12 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     return products.einsum(",".join(terms) + "->" + "".join(ends), *arrays)
 
 
-@implements(np.linalg.cond)
+def _real_cond(x: Any, p: Any = None) -> Any:
+    """`numpy.linalg.cond`, which in NumPy 2.0 gives complex numbers without imaginary parts for complex matrices."""
+    return np.linalg.cond(x, p).real
+
+
+@implements(np.linalg.cond, eager=_real_cond)
 def cond(x: Any, p: Any = None) -> Any:
     x = _matrices("cond", x)
     if not math.prod(shape_of(x)[-2:]):
