@@ -559,6 +559,8 @@ class Planner:
         wanted = self._wanted.get(out)
         if root not in self._owned or place is None or (wanted is not None and wanted.slot != place.slot):
             return None
+        if wanted is None and root in self._lent:  # it lies where another result is wanted
+            return None
         self._env[out] = place
         self._owned.add(out)
         return place

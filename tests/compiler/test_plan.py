@@ -210,6 +210,20 @@ def test_a_chain_of_kernels_needs_no_memory_of_its_own():
     np.testing.assert_allclose(ft.jit(network)(x, w), network(x, w), rtol=1e-12)
 
 
+def test_results_that_could_take_the_memory_of_one_operand():
+    """Which lies where one of them is wanted; the other one is kept for a product."""
+    x, y = np.random.default_rng(0).normal(size=(2, 64, 64))
+    np_ = ft.numpy
+    functions = [
+        lambda x, y: ((x @ y) * 3, np_.tanh(x @ y) @ y),
+        lambda x, y: (np_.tanh(x @ y) @ y, (x @ y) * 3),
+        lambda x, y: (np_.tanh(x @ y) @ y, (x @ y) * 3, np_.sin(x @ y)),
+    ]
+    for function in functions:
+        for got, expected in zip(ft.jit(function)(x, y), function(x, y), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
 def test_a_loop_changes_a_large_carry_where_it_lies():
     x = np.linspace(0, 1, 1000)
 
