@@ -18,6 +18,7 @@ import numpy as np
 
 from functrans.compiler import blas
 from functrans.compiler.contractions import BLAS_DTYPES
+from functrans.compiler.elimination import SINGULAR, emit_small_determinant, emit_small_solve, is_small
 from functrans.compiler.factorizations import broadcast
 from functrans.compiler.fortran import permuter, transposer
 from functrans.compiler.plan import Planner
@@ -34,7 +35,6 @@ LARGE_MATRIX = 768
 
 _ALIGNMENT = 64
 
-SINGULAR = "Singular matrix"
 NO_EIGENVALUES = "Eigenvalues did not converge"
 NO_SINGULAR_VALUES = "SVD did not converge"
 NOT_FINITE = "Array must not contain infs or NaNs"
@@ -203,6 +203,8 @@ def _query(routine: str, dtype: np.dtype, kinds: str, values: Sequence[Any]) -> 
 def emit_solve(p: Planner, eqn: Eqn) -> bool:
     """`?gesv`; where all systems share a matrix, `?getrf` of it and `?getrs` of all right-hand sides at once."""
     (_, b), (out,) = eqn.inputs, eqn.outvars
+    if is_small(eqn) and emit_small_solve(p, eqn):
+        return True
     text = _text(eqn)
     if text is None or type(b) is not Var or not out.aval.size:
         return False
@@ -273,6 +275,8 @@ def emit_lu(p: Planner, eqn: Eqn) -> bool:
 
 def emit_determinant(p: Planner, eqn: Eqn) -> bool:
     """From the diagonal of `?getrf`, as NumPy computes them: those of `det` and of `slogdet`."""
+    if is_small(eqn):
+        return emit_small_determinant(p, eqn)
     text = _text(eqn)
     if text is None:
         return False

@@ -140,7 +140,9 @@ def products_of_others(x: Any) -> Any:
     n = aval_of(x).shape[axis]
     if n == 0:
         return x
-    ones = broadcast_in_dim_p.bind(aval_of(x).dtype.type(1), shape=(*aval_of(x).shape[:-1], 1), broadcast_dimensions=())
+    ones = broadcast_in_dim_p.create(
+        aval_of(x).dtype.type(1), shape=(*aval_of(x).shape[:-1], 1), broadcast_dimensions=()
+    )
     before = concatenate_p.bind(ones, slice_in_dim(cumprod(x, axis), 0, n - 1, axis=axis), dimension=axis)
     after = concatenate_p.bind(slice_in_dim(cumprod(x, axis, reverse=True), 1, n, axis=axis), ones, dimension=axis)
     return ew.mul(before, after)

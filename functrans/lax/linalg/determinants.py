@@ -136,7 +136,18 @@ def _adjugate_jvp(primals: Any, tangents: Any) -> Any:
     return adjugate_p.bind(a), matmul(matmul(adjoint(vh), sign * (diagonal - ew.mul(pairs, inner))), adjoint(u))
 
 
+def _adjugate_expanded(a: Any) -> Any:
+    """As `_adjugate_impl`, in compiled programs."""
+    if not aval_of(a).size:
+        return ew.neg(a)
+    u, s, vh = svd(a, full_matrices=False)
+    sign = reshape(det_p.bind(matmul(u, vh)), (*aval_of(a).shape[:-2], 1, 1))
+    others = convert_element_type(as_row(products_of_others(s)), aval_of(a).dtype)
+    return matmul(ew.mul(ew.mul(sign, adjoint(vh)), others), adjoint(u))
+
+
 adjugate_p.impl = _adjugate_impl
+adjugate_p.expand = _adjugate_expanded
 adjugate_p.abstract_eval = _adjugate_abstract
 adjugate_p.jvp = _adjugate_jvp
 adjugate_p.batch = batch_all(adjugate_p)

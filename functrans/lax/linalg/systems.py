@@ -15,7 +15,7 @@ from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive
 from functrans.errors import DTypeError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.broadcasting import broadcast_to, unbroadcast
+from functrans.lax.broadcasting import unbroadcast
 from functrans.lax.contraction import matmul
 from functrans.lax.linalg.matrices import (
     as_column,
@@ -179,7 +179,7 @@ def inv(a: Any) -> Any:
     """
     aval = aval_of(a)
     check_square("inv", aval)
-    return solve_p.bind(a, broadcast_to(eye(aval.shape[-1], aval.dtype), aval.shape))
+    return solve_p.bind(a, eye(aval.shape[-1], aval.dtype))
 
 
 # ---------------------------------------------------------------- tridiagonal_solve
