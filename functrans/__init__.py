@@ -20,6 +20,7 @@ from functrans.api import (
     ensure_compile_time_eval,
     eval_shape,
     explain,
+    fwd_and_bwd,
     grad,
     hessian,
     hvp,
@@ -75,9 +76,9 @@ from functrans.serialization import load, save
 __version__ = "0.1.0"
 
 _ON_DEMAND = (
-    "checking", "checkpoint_policies", "config", "custom_batching", "custom_derivatives", "debug", "experimental",
-    "export", "flatten_util", "image", "losses", "metrics", "nn", "ops", "optim", "random", "scipy", "testing", "train",
-    "typing",
+    "ad_checkpoint", "checking", "checkpoint_policies", "config", "custom_batching", "custom_derivatives", "debug",
+    "experimental", "export", "flatten_util", "image", "losses", "metrics", "nn", "ops", "optim", "random", "scipy",
+    "stages", "testing", "train", "typing",
 )  # fmt: skip
 
 
@@ -97,10 +98,10 @@ __all__ = [
     "custom_vjp", "debug_infs", "debug_key_reuse", "debug_nans", "default_backend", "default_device",
     "default_matmul_precision", "default_prng_impl", "device_count", "device_get", "device_put", "devices",
     "disable_jit", "effects_barrier", "enable_checks", "enable_x64", "ensure_compile_time_eval", "errors",
-    "eval_shape", "explain", "explain_cache_misses", "float0", "grad", "hessian", "hvp", "io_callback", "jacfwd",
-    "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize", "load", "local_device_count",
-    "local_devices", "log_compiles", "make_jaxpr", "named_call", "named_scope", "numpy", "numpy_dtype_promotion",
-    "numpy_rank_promotion", "process_count", "process_index", "profile", "pure_callback", "remat", "save",
-    "stop_gradient", "threefry_partitionable", "transfer_guard", "tree", "tree_util", "typeof", "value_and_grad",
-    "visualize", "vjp", "vmap",
+    "eval_shape", "explain", "explain_cache_misses", "float0", "fwd_and_bwd", "grad", "hessian", "hvp",
+    "io_callback", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "lax", "linear_transpose", "linearize", "load",
+    "local_device_count", "local_devices", "log_compiles", "make_jaxpr", "named_call", "named_scope", "numpy",
+    "numpy_dtype_promotion", "numpy_rank_promotion", "process_count", "process_index", "profile", "pure_callback",
+    "remat", "save", "stop_gradient", "threefry_partitionable", "transfer_guard", "tree", "tree_util", "typeof",
+    "value_and_grad", "visualize", "vjp", "vmap",
 ]  # fmt: skip

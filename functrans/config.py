@@ -435,6 +435,9 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'functrans.config' has no attribute {name!r}")
 
 
+_UNSET: Any = object()
+
+
 def _block(setting: str, *default: object) -> Callable[..., AbstractContextManager[None]]:
     """A setting of JAX's inside a block; `default` is what a call without a value sets, if there is one."""
 
@@ -447,8 +450,12 @@ def _block(setting: str, *default: object) -> Callable[..., AbstractContextManag
         finally:
             update(setting, outer)
 
-    def enter(*value: object) -> AbstractContextManager[None]:
-        return block(*(value or default))
+    def enter(new_val: object = _UNSET) -> AbstractContextManager[None]:
+        if new_val is not _UNSET:
+            return block(new_val)
+        if not default:
+            raise ArgumentError(f"{enter.__name__} takes a value")
+        return block(*default)
 
     enter.__name__ = enter.__qualname__ = setting.removeprefix("jax_")
     enter.__doc__ = f"`config.update({setting!r}, value)` inside a `with` block."

@@ -38,9 +38,16 @@ def test_blocks(block, name, value):
     with block(value):
         assert config.read(name) == value
     assert config.read(name) == outer
+    with block(new_val=value):
+        assert config.read(name) == value
     if value is True:
         with block():
             assert config.read(name) is True
+
+
+def test_blocks_that_need_a_value():
+    with pytest.raises(errors.ArgumentError, match="transfer_guard takes a value"):
+        ft.transfer_guard()
 
 
 def test_jit_disabled():

@@ -15,6 +15,7 @@ from functrans.api.devices import (
     process_index,
 )
 from functrans.api.differentiation import (
+    fwd_and_bwd,
     grad,
     hessian,
     hvp,
@@ -47,8 +48,8 @@ from functrans.lax.arrangement import stop_gradient
 __all__ = [
     "Compiled", "Device", "Jitted", "Lowered", "Profile", "Traced", "block_until_ready", "cache_info", "checkpoint",
     "clear_caches", "default_backend", "default_device", "device_count", "device_get", "device_put", "devices",
-    "disable_jit", "effects_barrier", "ensure_compile_time_eval", "eval_shape", "explain", "grad", "hessian", "hvp",
-    "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "local_device_count",
-    "local_devices", "make_jaxpr", "named_call", "named_scope", "process_count", "process_index", "profile",
-    "remat", "stop_gradient", "typeof", "value_and_grad", "vjp", "vmap",
+    "disable_jit", "effects_barrier", "ensure_compile_time_eval", "eval_shape", "explain", "fwd_and_bwd", "grad",
+    "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize",
+    "local_device_count", "local_devices", "make_jaxpr", "named_call", "named_scope", "process_count",
+    "process_index", "profile", "remat", "stop_gradient", "typeof", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

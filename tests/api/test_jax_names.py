@@ -131,6 +131,53 @@ def test_log(caplog):
         ft.debug.log("{}")
 
 
+def test_what_reverse_mode_keeps(capsys):
+    saved = ft.ad_checkpoint.saved_residuals
+
+    def f(x, w):
+        y = ft.checkpoint_name(np.sin(x @ w), "y")
+        return np.sum(np.cos(y) * 3.0)
+
+    args = np.ones(3), np.ones((3, 2))
+    lines = saved(f, *args)
+    kinds = {line.split(" at ")[0] for line in lines}
+    assert {"f64[3] the argument x of f", "f64[3,2] the argument w of f", "f64[2] the result of cos"} <= kinds
+    assert all("argument" in line or "test_jax_names.py" in line for line in lines)
+    policy = ft.checkpoint_policies.save_only_these_names("y")
+    ft.ad_checkpoint.print_saved_residuals(ft.checkpoint(f, policy=policy), *args)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 3
+    assert sum("argument" in line for line in printed) == 2
+    assert saved(lambda x: 2 * x, 1.0) == []
+
+
+@pytest.mark.parametrize("jitted", [True, False])
+def test_forward_and_backward_passes(jitted):
+    traces = []
+
+    def f(p, n, y):
+        traces.append(1)
+        return {"out": p["w"] ** n * np.sin(y)}, n
+
+    fwd, bwd = ft.fwd_and_bwd(f, (0, -1), has_aux=True, jitted=jitted)
+    for w in (1.5, 2.5, 3.5):
+        out, residuals, aux = fwd({"w": w}, 2, 0.5)
+        assert aux == 2
+        (dp, dy) = bwd(residuals, ft.tree.map(np.ones_like, out))
+        np.testing.assert_allclose([dp["w"], dy], [2 * w * np.sin(0.5), w**2 * np.cos(0.5)])
+    assert len(traces) == (1 if jitted else 3)
+    with pytest.raises(errors.ArgumentError, match="argnums"):
+        ft.fwd_and_bwd(f, 7)[0]({"w": 1.0}, 2, 0.5)
+
+
+def test_stages():
+    f = ft.jit(np.sin)
+    stages = ft.stages
+    assert isinstance(f, stages.Wrapped)
+    assert isinstance(f.trace(1.0), stages.Traced)
+    assert isinstance(f.lower(1.0), stages.Lowered)
+
+
 SHAPE = ft.ShapeDtypeStruct((2,), float)
 REFUSED = {
     "sharding": [
