@@ -13,7 +13,7 @@ import functrans as ft
 import functrans.numpy as fnp
 from functrans import checking, custom_batching, custom_derivatives, lax
 from functrans.core.primitive import registry
-from functrans.lax import elementwise as ew, incomplete, random as lax_random, special
+from functrans.lax import elementwise as ew, incomplete, orthogonal, random as lax_random, special
 from functrans.lax.elementwise import Elementwise
 from functrans.lax.linalg.functions import expm_frechet_p, expm_p, logm_frechet_p, logm_p, sqrtm_p, sylvester_p
 from functrans.lax.windows import slide, unslide_p
@@ -88,6 +88,30 @@ ELEMENTWISE: dict[str, Sample] = {
     "huber": Sample(lambda d, x: special.huber(d, x), (P, 3 * X)),
     "wofz": Sample(lambda x, y: special.wofz(lax.complex(x, y)), (P, X)),
     "ndtri_exp": Sample(special.ndtri_exp, (-P,)),
+    "hyp0f1": Sample(lambda x: special.hyp0f1(0.7, x), (X,)),
+    "inv_boxcox": Sample(special.inv_boxcox, (X, P * 0.3)),
+    "inv_boxcox1p": Sample(special.inv_boxcox1p, (X, P * 0.3)),
+    "voigt_profile": Sample(special.voigt_profile, (X, 0.3 + P, P[:1])),
+    "wrightomega": Sample(special.wrightomega, (X,)),
+    "zetac": Sample(special.zetac, (1.5 + P,)),
+    **{
+        f.name: Sample(lambda x, f=f, extra=extra: [f(n, *extra, x) for n in (0, 1, 3)], (P,))
+        for f, *extra in (
+            (orthogonal.eval_legendre,),
+            (orthogonal.eval_chebyt,),
+            (orthogonal.eval_chebyu,),
+            (orthogonal.eval_laguerre,),
+            (orthogonal.eval_hermite,),
+            (orthogonal.eval_hermitenorm,),
+            (orthogonal.eval_gegenbauer, 1.5),
+            (orthogonal.eval_genlaguerre, 1.5),
+            (orthogonal.eval_jacobi, 1.5, 0.5),
+            (orthogonal.spherical_jn,),
+            (orthogonal.spherical_yn,),
+            (orthogonal.spherical_in,),
+            (orthogonal.spherical_kn,),
+        )
+    },
     "stdtr": Sample(incomplete.stdtr, (1 + P, X)),
     "stdtrit": Sample(incomplete.stdtrit, (1 + P, P[::-1])),
     "t_slope": Sample(incomplete._t_slope, (1 + P, X), 1),

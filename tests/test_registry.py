@@ -212,7 +212,7 @@ def operands_for(primitive: Elementwise, dtype: np.dtype) -> list[np.ndarray] | 
 
 
 #: Without those that are no functions of arbitrary operands to SciPy either; kernels call SciPy for them.
-OPAQUE = ("lambertw", "sph_harm_y")
+OPAQUE = ("hyp0f1", "lambertw", "sph_harm_y", *[n for n in ELEMENTWISE if n.startswith(("eval_", "spherical_"))])
 WITH_UFUNC = [n for n in ELEMENTWISE if registry[n].ufunc is not None and n not in ("integer_pow", *OPAQUE)]
 
 

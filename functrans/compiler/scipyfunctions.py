@@ -19,21 +19,28 @@ from scipy.special import cython_special
 #: Functions by their number of operands.
 _FUNCTIONS = {
     1: (
-        "cosm1", "dawsn", "ellipe", "ellipk", "erfcinv", "erfcx", "erfi", "exp1", "expi", "exprel", "gamma",
-        "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e", "j0", "j1", "k0", "k0e", "k1", "k1e", "log_ndtr",
-        "loggamma", "ndtri", "ndtri_exp", "psi", "rgamma", "spence", "y0", "y1",
+        "cosm1", "dawsn", "ellipe", "ellipk", "ellipkm1", "erfcinv", "erfcx", "erfi", "exp1", "expi", "exprel",
+        "gamma", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e", "j0", "j1", "k0", "k0e", "k1", "k1e",
+        "log_ndtr", "loggamma", "ndtri", "ndtri_exp", "psi", "rgamma", "spence", "y0", "y1", "zetac",
     ),
     2: (
-        "beta", "betaln", "binom", "boxcox", "boxcox1p", "expn", "gammainc", "gammaincc", "gammainccinv",
-        "gammaincinv", "huber", "iv", "ive", "jv", "kl_div", "kv", "kve", "owens_t", "poch", "pseudo_huber",
-        "stdtr", "stdtrit", "yv",
+        "beta", "betaln", "binom", "boxcox", "boxcox1p", "eval_chebyt", "eval_chebyu", "eval_hermite",
+        "eval_hermitenorm", "eval_laguerre", "eval_legendre", "expn", "gammainc", "gammaincc", "gammainccinv",
+        "gammaincinv", "huber", "inv_boxcox", "inv_boxcox1p", "iv", "ive", "jv", "kl_div", "kv",
+        "kve", "owens_t", "poch", "pseudo_huber", "stdtr", "stdtrit", "yv",
     ),
-    3: ("betainc", "betaincc", "betainccinv", "betaincinv", "hyp1f1"),
-    4: ("hyp2f1",),
+    3: (
+        "betainc", "betaincc", "betainccinv", "betaincinv", "eval_gegenbauer", "eval_genlaguerre", "hyp1f1",
+        "voigt_profile",
+    ),
+    4: ("eval_jacobi", "hyp2f1"),
 }  # fmt: skip
 
 #: Those whose first operand is a whole number, of 64 bits. (With a float there, `expn` warns of what it cuts off.)
-_WHOLE = ("expn",)
+_WHOLE = (
+    "eval_chebyt", "eval_chebyu", "eval_gegenbauer", "eval_genlaguerre", "eval_hermite", "eval_hermitenorm",
+    "eval_jacobi", "eval_laguerre", "eval_legendre", "expn",
+)  # fmt: skip
 
 
 def _address(name: str, arity: int) -> int:
@@ -43,7 +50,7 @@ def _address(name: str, arity: int) -> int:
     get_name, get_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    for prefix in ("", "__pyx_fuse_0", "__pyx_fuse_1", "__pyx_fuse_2"):
+    for prefix in ("", *(f"__pyx_fuse_{kind}" for kind in ("0", "1", "2", "0_1", "1_1", "2_1"))):
         capsule = cython_special.__pyx_capi__.get(prefix + name)
         if capsule is not None and get_name(capsule) == signature:
             return int(get_pointer(capsule, signature))

@@ -27,15 +27,18 @@ from functrans.lax.elementwise import (
     complex,
     conj,
     cos,
+    cosh,
     digamma,
     erf,
     exp,
+    imag,
     log,
     log1p,
     logistic,
     real,
     sign,
     sin,
+    sinh,
     sqrt,
     where,
     zero,
@@ -233,6 +236,30 @@ boxcox1p = row(
     lambda t, y, x, power: t * (1 + x) ** (power - 1),
     lambda t, y, x, power: t * (log1p(x) ** 2 * _exprel_slope(power * log1p(x))),
 )
+#: log(1 + u) against u / (1 + u), near u = 0: (u / (1 + u) - log(1 + u)) / u^2.
+_INVERSE_BOXCOX = [(-1) ** (n + 1) * (n + 1) / (n + 2) for n in range(24)]
+
+
+def _inverse_boxcox_slope(x: Any, power: Any) -> Any:
+    """The derivative by the power of the logarithm of `inv_boxcox`."""
+    u = power * x
+    near = abs(u) < 0.15
+    far = where(near, 1.0, u)
+    return x * x * where(near, _series(where(near, u, 0.0), _INVERSE_BOXCOX), (far / (1 + far) - log1p(far)) / far**2)
+
+
+inv_boxcox = row(
+    "inv_boxcox",
+    "scipy_inv_boxcox({0}, {1})",
+    lambda t, y, x, power: t * y / (1 + power * x),
+    lambda t, y, x, power: t * y * _inverse_boxcox_slope(x, power),
+)
+inv_boxcox1p = row(
+    "inv_boxcox1p",
+    "scipy_inv_boxcox1p({0}, {1})",
+    lambda t, y, x, power: t * (1 + y) / (1 + power * x),
+    lambda t, y, x, power: t * (1 + y) * _inverse_boxcox_slope(x, power),
+)
 huber = row(
     "huber",
     "scipy_huber({0}, {1})",
@@ -314,6 +341,22 @@ owens_t = row(
     lambda t, y, h, a: t * (exp(-0.5 * (h * h) * (1 + a * a)) / (2 * math.pi * (1 + a * a))),
 )
 wofz = row("wofz", "", lambda t, y, z: t * (2j / math.sqrt(math.pi) - 2 * z * y))
+
+
+def _voigt_slope(x: Any, sigma: Any, gamma: Any) -> tuple[Any, Any]:
+    """The argument of the Faddeeva function whose real part the profile is, and its derivative there, scaled."""
+    z = complex(x, gamma) / (sigma * math.sqrt(2))
+    slope = 2j / math.sqrt(math.pi) - 2 * z * wofz(z)
+    return z, slope / (sigma * math.sqrt(2 * math.pi))
+
+
+voigt_profile = row(
+    "voigt_profile",
+    "scipy_voigt_profile({0}, {1}, {2})",
+    lambda t, y, x, s, g: t * (real(_voigt_slope(x, s, g)[1]) / (s * math.sqrt(2))),
+    lambda t, y, x, s, g: -t * (y + real(math.prod(_voigt_slope(x, s, g)))) / s,
+    lambda t, y, x, s, g: -t * (imag(_voigt_slope(x, s, g)[1]) / (s * math.sqrt(2))),
+)
 fresnel_s = Special(
     "fresnel_s",
     OfSciPy("fresnel_s", 1, lambda special, x: special.fresnel(x)[0]),
@@ -443,6 +486,31 @@ cosine_integral = Special(
     lambda t, y, x: t * (cos(x) / x),
 )
 
+hyperbolic_sine_integral = Special(
+    "hyperbolic_sine_integral",
+    OfSciPy("hyperbolic_sine_integral", 1, lambda special, x: special.shichi(x)[0]),
+    "",
+    lambda t, y, x: t * _near(x, (1.0, 0.0, 1 / 6, 0.0, 1 / 120), lambda x: sinh(x) / x),
+)
+hyperbolic_cosine_integral = Special(
+    "hyperbolic_cosine_integral",
+    OfSciPy("hyperbolic_cosine_integral", 1, lambda special, x: special.shichi(x)[1]),
+    "",
+    lambda t, y, x: t * (cosh(x) / x),
+)
+
+# ---------------------------------------------------------------- Airy functions
+
+
+def _airy(name: str, place: int, derivative: Derivative) -> Special:
+    return Special(name, OfSciPy(name, 1, lambda special, x: special.airy(x)[place]), "", derivative)
+
+
+airy_ai = _airy("airy_ai", 0, lambda t, y, x: t * airy_ai_slope(x))
+airy_ai_slope = _airy("airy_ai_slope", 1, lambda t, y, x: t * (x * airy_ai(x)))
+airy_bi = _airy("airy_bi", 2, lambda t, y, x: t * airy_bi_slope(x))
+airy_bi_slope = _airy("airy_bi_slope", 3, lambda t, y, x: t * (x * airy_bi(x)))
+
 # ---------------------------------------------------------------- elliptic integrals
 
 #: Coefficients of K(m) 2 / pi: squares of (2n)! / (4^n n!^2).
@@ -470,8 +538,22 @@ ellipe = row(
         m, [c / (1 - 2 * n) for n, c in enumerate(_ELLIPTIC)], lambda m: (ellipe(m) - ellipk(m)) / (2 * m)
     ),
 )  # fmt: skip
+ellipkm1 = row(
+    "ellipkm1",
+    "scipy_ellipkm1({0})",
+    lambda t, y, p: -t * _elliptic_slope(
+        1 - p, _ELLIPTIC, lambda m: (ellipe(m) - (1 - m) * ellipkm1(1 - m)) / (2 * m * (1 - m))
+    ),
+)  # fmt: skip
 
 # ---------------------------------------------------------------- hypergeometric functions
+
+hyp0f1 = row(
+    "hyp0f1",
+    "",  # SciPy's function asks for the interpreter where it fails
+    unknown("the derivative of hyp0f1 by v"),
+    lambda t, y, v, x: t * (hyp0f1(v + 1, x) / v),
+)
 
 hyp1f1 = row(
     "hyp1f1",
@@ -526,7 +608,11 @@ riemann_zeta = Special(
     lambda t, y, x: _zeta_by_exponent(t, y, x, aval_of(x).dtype.type(1)),
 )
 
+zetac = row("zetac", "scipy_zetac({0})", lambda t, y, x: _zeta_by_exponent(t, y, x, aval_of(x).dtype.type(1)))
+
 # ---------------------------------------------------------------- complex functions
+
+wrightomega = row("wrightomega", "", lambda t, y, z: t * (y / (1 + y)))
 
 lambertw = Special(
     "lambertw",

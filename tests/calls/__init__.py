@@ -77,7 +77,7 @@ NAMESPACES = [
         "functrans.nn.initializers", {"JAX": "jax.nn.initializers"}, layers.INITIALIZERS, apart=("Initializer",)
     ),
     Namespace("functrans.random", {"JAX": "jax.random"}, random.RANDOM, random.PLAIN),
-    _scipy("special", special.SPECIAL),
+    _scipy("special", special.SPECIAL, special.PLAIN),
     _scipy("linalg", matrices.MATRICES, matrices.PLAIN),
     _scipy("sparse.linalg", scientific.SPARSE),
     _scipy("fft", scientific.FFT),

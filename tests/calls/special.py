@@ -20,11 +20,22 @@ ARGUMENTS: dict[str, tuple] = {
     "logit": (P,), "ellipe": (P,), "ellipk": (P,), "ndtri": (P,), "ndtri_exp": (-X,), "owens_t": (Z, X),
     "boxcox": (X, Z), "boxcox1p": (X, Z), "huber": (X, Z), "pseudo_huber": (X, Z), "comb": (X + 3, X),
     "perm": (X + 3, X), "stdtr": (X + 1, Z), "stdtrit": (X + 1, P), "erfinv": (P,), "erfcinv": (P,), "lambertw": (Z,),
-    **dict.fromkeys("cosm1 exprel wofz".split(), (Z,)),
+    **dict.fromkeys("cosm1 exprel wofz airy cbrt exp2 exp10 expm1 sinc shichi wrightomega".split(), (Z,)),
+    "log1p": (X,), "zetac": (X + 1.2,), "ellipkm1": (P,), "hyp0f1": (1.5, Z), "inv_boxcox": (X, P),
+    "inv_boxcox1p": (X, P), "voigt_profile": (Z, X, P),
+    **dict.fromkeys("eval_legendre eval_chebyt eval_chebyu eval_laguerre".split(), (4, Z / 4)),
+    **dict.fromkeys("eval_hermite eval_hermitenorm spherical_in".split(), (4, Z)),
+    **dict.fromkeys("spherical_jn spherical_yn spherical_kn".split(), (2, X)),
+    **dict.fromkeys("eval_gegenbauer eval_genlaguerre".split(), (4, 1.5, Z / 4)), "eval_jacobi": (4, 1.5, 0.5, Z / 4),
     **dict.fromkeys("dawsn erf erfc erfcx erfi expit fresnel gamma gammasgn i0 i0e i1 i1e j0 j1".split(), (Z,)),
     **dict.fromkeys("log_expit log_ndtr ndtr rgamma logsumexp softmax log_softmax gammaln factorial".split(), (Z,)),
     **dict.fromkeys("digamma psi entr exp1 expi k0 k0e k1 k1e loggamma sici spence y0 y1".split(), (X,)),
 }  # fmt: skip
+
+PLAIN = {
+    "nodes of quadratures, of whole numbers": "roots_chebyt roots_chebyu roots_gegenbauer roots_genlaguerre "
+    "roots_hermite roots_hermitenorm roots_jacobi roots_laguerre roots_legendre",
+}
 
 SPECIAL = {name: Call(getattr(special, name), args) for name, args in ARGUMENTS.items()}
 SPECIAL["bernoulli"] = Call(special.bernoulli, (4,))

@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.special
-from calls.special import ARGUMENTS, X, Z
+from calls.special import ARGUMENTS, PLAIN, X, Z
 from mpmath import mp
 
 import functrans as ft
@@ -16,12 +16,13 @@ from functrans import lax
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError
 from functrans.lax.incomplete import beta_density, gamma_density
-from functrans.lax.special import sine_integral
+from functrans.lax.special import hyperbolic_sine_integral, sine_integral
 from functrans.scipy import special
 from functrans.testing import check_grads, check_transforms
 
+ROOTS = [n for n in special.__all__ if n.startswith("roots_")]
 OLDER = {"sph_harm_y"} - {*dir(scipy.special)}  # which SciPy has had since 1.15
-NAMES = sorted({*special.__all__} - {"bernoulli", "bessel_jn"} - OLDER)
+NAMES = sorted({*special.__all__} - {"bernoulli", "bessel_jn"} - OLDER - {*ROOTS})
 UFUNCS = [n for n in NAMES if isinstance(getattr(scipy.special, n), np.ufunc)]
 
 
@@ -46,6 +47,7 @@ def results(value):
 
 def test_every_name_is_scipys():
     assert {*NAMES} == {*ARGUMENTS} - OLDER
+    assert {*ROOTS} == {*PLAIN["nodes of quadratures, of whole numbers"].split()}
     assert all(callable(getattr(scipy.special, name)) for name in {*special.__all__} - OLDER - {"bessel_jn"})
 
 
@@ -60,7 +62,7 @@ def test_eager_is_scipy_and_compiled_is_near(name, dtype):
     eager = results(getattr(special, name)(*args))
     compiled = results(ft.jit(over_arrays(name, getattr(special, name)))(*arrays))
     if dtype == np.float32 and name.startswith(
-        ("betainc", "stdtr")
+        ("betainc", "spherical", "stdtr")
     ):  # which SciPy computes in float32, with errors of many ulp
         exact = results(getattr(scipy.special, name)(*arguments(name)))
         np.testing.assert_allclose(compiled[0], exact[0], rtol=1e-5)
@@ -218,6 +220,15 @@ REMOVABLE = [
     (special.ellipk, mpmath.ellipk, 0.0),
     (special.ellipk, mpmath.ellipk, 0.11),
     (special.ellipe, mpmath.ellipe, -0.09),
+    (lambda p: special.inv_boxcox(0.7, p), lambda p: mpmath.power(1 + p * 0.7, 1 / p) if p else mpmath.exp(0.7), 1e-7),
+    (lambda p: special.inv_boxcox1p(0.7, p), lambda p: mpmath.power(1 + p * 0.7, 1 / p), 0.2),
+    (lambda p: special.inv_boxcox(0.7, p), lambda p: mpmath.power(1 + p * 0.7, 1 / p), 0.22),
+    (special.ellipkm1, lambda p: mpmath.ellipk(1 - p), 1.0),
+    (special.ellipkm1, lambda p: mpmath.ellipk(1 - p), 1e-3),
+    (hyperbolic_sine_integral, mpmath.shi, 0.0),
+    (lambda x: special.eval_legendre(5, x), lambda x: mpmath.legendre(5, x), 1.0),
+    (lambda x: special.eval_chebyu(4, x), lambda x: mpmath.chebyu(4, x), -1.0),
+    (lambda x: special.spherical_jn(2, x), lambda x: x**2 / 15 - x**4 / 210, 1e-3),
     (lambda p: special.boxcox(3.0, p), lambda p: (mpmath.power(3, p) - 1) / p, 1e-9),
     (special.log_expit, lambda x: -mpmath.log1p(mpmath.exp(-x)), 50.0),
 ]
@@ -229,6 +240,39 @@ def test_removable_singularities(function, exact, x):
         first, second = (float(mpmath.re(mpmath.diff(exact, mp.mpf(x), n))) for n in (1, 2))
     np.testing.assert_allclose(ft.grad(function)(x), first, rtol=1e-11, atol=1e-14)
     np.testing.assert_allclose(ft.grad(ft.grad(function))(x), second, rtol=1e-9, atol=1e-12)
+
+
+DEGREES = np.arange(7)[:, None]
+FAMILIES = {
+    **dict.fromkeys("eval_legendre eval_chebyt eval_chebyu eval_laguerre eval_hermite eval_hermitenorm".split(), ()),
+    **dict.fromkeys("spherical_jn spherical_yn spherical_in spherical_kn".split(), ()),
+    "eval_gegenbauer": (0.7,), "eval_genlaguerre": (1.3,), "eval_jacobi": (0.4, -0.3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_functions_of_a_degree(name):
+    """All degrees at once, compiled; SciPy's own derivatives where it has them."""
+    function, parameters, x = getattr(special, name), FAMILIES[name], np.array([0.1, 0.6, 0.95])
+    want = getattr(scipy.special, name)(DEGREES, *parameters, x)
+    np.testing.assert_allclose(ft.jit(lambda x: function(DEGREES, *parameters, x))(x), want, rtol=1e-13)
+    if name.startswith("spherical"):
+        slopes = ft.jit(lambda x: function(DEGREES, x, derivative=True))(x)
+        np.testing.assert_allclose(slopes, getattr(scipy.special, name)(DEGREES, x, derivative=True), rtol=1e-12)
+    with pytest.raises(ArgumentError, match=f"{name} of a traced array takes whole degrees"):
+        ft.jit(lambda n: function(n, *parameters, 0.5))(1.5)
+    with pytest.raises(DTypeError, match=f"{name} of a traced array takes real arguments"):
+        ft.jit(lambda x: function(2, *parameters, x))(x + 0j)
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_nodes(name):
+    parameters = {"roots_jacobi": (1.5, 0.5), "roots_gegenbauer": (1.5,), "roots_genlaguerre": (0.5,)}.get(name, ())
+    for got, want in zip(getattr(special, name)(5, *parameters), getattr(scipy.special, name)(5, *parameters)):
+        assert isinstance(got, ft.Array)
+        np.testing.assert_array_equal(got, want)
+    with pytest.raises(ArgumentError, match="takes plain numbers"):
+        ft.jit(lambda n: getattr(special, name)(n, *parameters))(5)
 
 
 def test_sums():

@@ -1,11 +1,11 @@
 """Special functions, as `scipy.special`: SciPy's own functions on plain arrays, and their traced forms.
 
 Results, dtypes and special values are SciPy's. Inside `jit` most are part of a kernel, which calls SciPy's C functions
-without Python or holds code of its own; complex arguments and a few rare functions (`fresnel`, `lambertw`, `sici`,
-`sph_harm_y`, `zeta` without `q`) are calls of SciPy between kernels. All have derivatives of any order in both modes,
-but by the order of a Bessel function, by the parameters of `hyp1f1` and `hyp2f1`, and third ones by the parameters of
-`gammainc`, `betainc` and `stdtr`: these raise an error that says so. `scipy.special.errstate` holds for plain arrays
-alone.
+without Python or holds code of its own; complex arguments and a few rare functions (`airy`, `fresnel`, `lambertw`,
+`sici`, `sph_harm_y`, `spherical_jn`, `zeta` without `q`, ...) are calls of SciPy between kernels. All have derivatives
+of any order in both modes, but by the order of a Bessel function, by the parameters of polynomials and of `hyp0f1`,
+`hyp1f1`, `hyp2f1`, and third ones by the parameters of `gammainc`, `betainc` and `stdtr`: these raise an error that
+says so. `scipy.special.errstate` holds for plain arrays alone.
 """
 
 from functrans.lax.elementwise import (
@@ -51,6 +51,7 @@ from functrans.lax.special import (
     dawsn,
     ellipe,
     ellipk,
+    ellipkm1,
     entr,
     erfcinv,
     erfcx,
@@ -62,8 +63,11 @@ from functrans.lax.special import (
     gamma,
     gammasgn,
     huber,
+    hyp0f1,
     hyp1f1,
     hyp2f1,
+    inv_boxcox,
+    inv_boxcox1p,
     iv,
     ive,
     jv,
@@ -83,36 +87,76 @@ from functrans.lax.special import (
     rel_entr,
     rgamma,
     spence,
+    voigt_profile,
     wofz,
+    wrightomega,
     xlog1py,
     xlogy,
     yv,
+    zetac,
 )
 from functrans.scipy.special.functions import (
+    airy,
     bernoulli,
     bessel_jn,
+    cbrt,
     comb,
+    exp2,
+    exp10,
+    expm1,
     factorial,
     fresnel,
     lambertw,
+    log1p,
     multigammaln,
     perm,
+    shichi,
     sici,
+    sinc,
     sph_harm_y,
     zeta,
+)
+from functrans.scipy.special.polynomials import (
+    eval_chebyt,
+    eval_chebyu,
+    eval_gegenbauer,
+    eval_genlaguerre,
+    eval_hermite,
+    eval_hermitenorm,
+    eval_jacobi,
+    eval_laguerre,
+    eval_legendre,
+    roots_chebyt,
+    roots_chebyu,
+    roots_gegenbauer,
+    roots_genlaguerre,
+    roots_hermite,
+    roots_hermitenorm,
+    roots_jacobi,
+    roots_laguerre,
+    roots_legendre,
+    spherical_in,
+    spherical_jn,
+    spherical_kn,
+    spherical_yn,
 )
 from functrans.scipy.special.sums import log_softmax, logsumexp, softmax
 
 __all__ = [
-    "bernoulli", "bessel_jn", "beta", "betainc", "betaincc", "betainccinv", "betaincinv", "betaln", "binom",
-    "boxcox", "boxcox1p", "comb", "cosm1", "dawsn", "digamma", "ellipe", "ellipk", "entr", "erf", "erfc", "erfcinv",
-    "erfcx", "erfi", "erfinv", "exp1", "expi", "expit", "expn", "exprel", "factorial", "fresnel", "gamma",
-    "gammainc", "gammaincc", "gammainccinv", "gammaincinv", "gammaln", "gammasgn", "huber", "hyp1f1", "hyp2f1",
-    "i0", "i0e", "i1", "i1e", "iv", "ive", "j0", "j1", "jn", "jv", "k0", "k0e", "k1", "k1e", "kl_div", "kv", "kve",
-    "lambertw", "log_expit", "log_ndtr", "log_softmax", "loggamma", "logit", "logsumexp", "multigammaln", "ndtr",
-    "ndtri", "ndtri_exp", "owens_t", "perm", "poch", "polygamma", "pseudo_huber", "psi", "rel_entr", "rgamma",
-    "sici", "softmax", "spence", "sph_harm_y", "stdtr", "stdtrit", "wofz", "xlog1py", "xlogy", "y0", "y1", "yv",
-    "zeta",
+    "airy", "bernoulli", "bessel_jn", "beta", "betainc", "betaincc", "betainccinv", "betaincinv", "betaln", "binom",
+    "boxcox", "boxcox1p", "cbrt", "comb", "cosm1", "dawsn", "digamma", "ellipe", "ellipk", "ellipkm1", "entr",
+    "erf", "erfc", "erfcinv", "erfcx", "erfi", "erfinv", "eval_chebyt", "eval_chebyu", "eval_gegenbauer",
+    "eval_genlaguerre", "eval_hermite", "eval_hermitenorm", "eval_jacobi", "eval_laguerre", "eval_legendre", "exp1",
+    "exp10", "exp2", "expi", "expit", "expm1", "expn", "exprel", "factorial", "fresnel", "gamma", "gammainc",
+    "gammaincc", "gammainccinv", "gammaincinv", "gammaln", "gammasgn", "huber", "hyp0f1", "hyp1f1", "hyp2f1", "i0",
+    "i0e", "i1", "i1e", "inv_boxcox", "inv_boxcox1p", "iv", "ive", "j0", "j1", "jn", "jv", "k0", "k0e", "k1", "k1e",
+    "kl_div", "kv", "kve", "lambertw", "log1p", "log_expit", "log_ndtr", "log_softmax", "loggamma", "logit",
+    "logsumexp", "multigammaln", "ndtr", "ndtri", "ndtri_exp", "owens_t", "perm", "poch", "polygamma",
+    "pseudo_huber", "psi", "rel_entr", "rgamma", "roots_chebyt", "roots_chebyu", "roots_gegenbauer",
+    "roots_genlaguerre", "roots_hermite", "roots_hermitenorm", "roots_jacobi", "roots_laguerre", "roots_legendre",
+    "shichi", "sici", "sinc", "softmax", "spence", "sph_harm_y", "spherical_in", "spherical_jn", "spherical_kn",
+    "spherical_yn", "stdtr", "stdtrit", "voigt_profile", "wofz", "wrightomega", "xlog1py", "xlogy", "y0", "y1",
+    "yv", "zeta", "zetac",
 ]  # fmt: skip
 
 psi = digamma

@@ -131,6 +131,64 @@ def sici(x: Any) -> tuple[Any, Any]:
 
 
 @implements("scipy.special")
+def shichi(x: Any) -> tuple[Any, Any]:
+    """The hyperbolic sine and cosine integral, as `scipy.special.shichi`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.special.shichi(1.0)
+    (Array(1.05725088), Array(0.83786694))
+    """
+    return rows.hyperbolic_sine_integral(x), rows.hyperbolic_cosine_integral(x)
+
+
+@implements("scipy.special")
+def airy(z: Any) -> tuple[Any, Any, Any, Any]:
+    """Airy's functions and their derivatives, `(Ai, Ai', Bi, Bi')`, as `scipy.special.airy`.
+
+    >>> import functrans as ft
+    >>> ft.grad(lambda x: ft.scipy.special.airy(x)[0])(1.0)
+    Array(-0.15914744)
+    """
+    return rows.airy_ai(z), rows.airy_ai_slope(z), rows.airy_bi(z), rows.airy_bi_slope(z)
+
+
+@implements("scipy.special")
+def cbrt(x: Any) -> Any:
+    """The cube root, as `scipy.special.cbrt`."""
+    return fnp.cbrt(x)
+
+
+@implements("scipy.special")
+def exp2(x: Any) -> Any:
+    """`2**x`, as `scipy.special.exp2`."""
+    return fnp.exp2(x)
+
+
+@implements("scipy.special")
+def exp10(x: Any) -> Any:
+    """`10**x`, as `scipy.special.exp10`."""
+    return fnp.power(10.0, x)
+
+
+@implements("scipy.special")
+def expm1(x: Any) -> Any:
+    """`exp(x) - 1`, precise near 0, as `scipy.special.expm1`."""
+    return fnp.expm1(x)
+
+
+@implements("scipy.special")
+def log1p(x: Any) -> Any:
+    """`log(1 + x)`, precise near 0, as `scipy.special.log1p`."""
+    return fnp.log1p(x)
+
+
+@implements("scipy.special")
+def sinc(x: Any) -> Any:
+    """`sin(pi x) / (pi x)`, as `scipy.special.sinc`."""
+    return fnp.sinc(x)
+
+
+@implements("scipy.special")
 def fresnel(z: Any) -> tuple[Any, Any]:
     """Fresnel's integrals of `sin(pi z^2 / 2)` and `cos(pi z^2 / 2)`, as `scipy.special.fresnel`.
 

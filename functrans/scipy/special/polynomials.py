@@ -1,0 +1,151 @@
+"""Orthogonal polynomials, the nodes of their quadratures, and spherical Bessel functions.
+
+In traced functions degrees are whole numbers and arguments are real. Derivatives are those by the argument, of any
+order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import functrans.numpy as fnp
+from functrans.core.avals import aval_of
+from functrans.errors import ArgumentError, DTypeError
+from functrans.lax import orthogonal as rows
+from functrans.lax.elementwise import as_operand, promote
+from functrans.numpy.dispatch import known
+from functrans.scipy.dispatch import implements
+
+
+def _operands(name: str, n: Any, *rest: Any) -> tuple[Any, ...]:
+    n = as_operand(name, n)
+    if aval_of(n).dtype.kind not in "iub":
+        value = known(n)
+        if value is None or value.dtype.kind != "f" or np.any(value != np.floor(value)):
+            raise ArgumentError(f"{name} of a traced array takes whole degrees n, got {aval_of(n)}")
+        n = value.astype(np.int64)
+    operands = [as_operand(name, x) for x in rest]
+    for x in operands:
+        if aval_of(x).dtype.kind == "c":
+            raise DTypeError(f"{name} of a traced array takes real arguments, got {aval_of(x)}")
+    return n, *operands
+
+
+@implements("scipy.special")
+def eval_legendre(n: Any, x: Any) -> Any:
+    """Legendre's polynomial of degree `n` at `x`, as `scipy.special.eval_legendre`.
+
+    >>> import functrans as ft
+    >>> ft.grad(ft.scipy.special.eval_legendre, 1)(2, 0.5)
+    Array(1.5)
+    """
+    return rows.eval_legendre(*_operands("eval_legendre", n, x))
+
+
+@implements("scipy.special")
+def eval_chebyt(n: Any, x: Any) -> Any:
+    """Chebyshev's polynomial of the first kind, `cos(n arccos(x))`, as `scipy.special.eval_chebyt`."""
+    return rows.eval_chebyt(*_operands("eval_chebyt", n, x))
+
+
+@implements("scipy.special")
+def eval_chebyu(n: Any, x: Any) -> Any:
+    """Chebyshev's polynomial of the second kind, as `scipy.special.eval_chebyu`."""
+    return rows.eval_chebyu(*_operands("eval_chebyu", n, x))
+
+
+@implements("scipy.special")
+def eval_gegenbauer(n: Any, alpha: Any, x: Any) -> Any:
+    """Gegenbauer's polynomial of parameter `alpha`, as `scipy.special.eval_gegenbauer`."""
+    return rows.eval_gegenbauer(*_operands("eval_gegenbauer", n, alpha, x))
+
+
+@implements("scipy.special")
+def eval_jacobi(n: Any, alpha: Any, beta: Any, x: Any) -> Any:
+    """Jacobi's polynomial of parameters `alpha` and `beta`, as `scipy.special.eval_jacobi`."""
+    return rows.eval_jacobi(*_operands("eval_jacobi", n, alpha, beta, x))
+
+
+@implements("scipy.special")
+def eval_laguerre(n: Any, x: Any) -> Any:
+    """Laguerre's polynomial, as `scipy.special.eval_laguerre`."""
+    return rows.eval_laguerre(*_operands("eval_laguerre", n, x))
+
+
+@implements("scipy.special")
+def eval_genlaguerre(n: Any, alpha: Any, x: Any) -> Any:
+    """The generalized Laguerre polynomial, as `scipy.special.eval_genlaguerre`."""
+    return rows.eval_genlaguerre(*_operands("eval_genlaguerre", n, alpha, x))
+
+
+@implements("scipy.special")
+def eval_hermite(n: Any, x: Any) -> Any:
+    """Hermite's polynomial of the weight `exp(-x^2)`, as `scipy.special.eval_hermite`."""
+    return rows.eval_hermite(*_operands("eval_hermite", n, x))
+
+
+@implements("scipy.special")
+def eval_hermitenorm(n: Any, x: Any) -> Any:
+    """Hermite's polynomial of the weight `exp(-x^2 / 2)`, as `scipy.special.eval_hermitenorm`."""
+    return rows.eval_hermitenorm(*_operands("eval_hermitenorm", n, x))
+
+
+def _spherical(name: str, row: Any, n: Any, z: Any, derivative: bool) -> Any:
+    n, z = _operands(name, n, z)
+    if not derivative:
+        return row(n, z)
+    n, z = promote(name, row.ufunc, (n, z))
+    return row.derivatives[1](fnp.ones_like(z), None, n, z)
+
+
+@implements("scipy.special")
+def spherical_jn(n: Any, z: Any, derivative: bool = False) -> Any:
+    """The spherical Bessel function of the first kind, as `scipy.special.spherical_jn`.
+
+    >>> import functrans as ft
+    >>> ft.grad(ft.scipy.special.spherical_jn, 1)(1, 0.0)
+    Array(0.33333333)
+    """
+    return _spherical("spherical_jn", rows.spherical_jn, n, z, derivative)
+
+
+@implements("scipy.special")
+def spherical_yn(n: Any, z: Any, derivative: bool = False) -> Any:
+    """The spherical Bessel function of the second kind, as `scipy.special.spherical_yn`."""
+    return _spherical("spherical_yn", rows.spherical_yn, n, z, derivative)
+
+
+@implements("scipy.special")
+def spherical_in(n: Any, z: Any, derivative: bool = False) -> Any:
+    """The modified spherical Bessel function of the first kind, as `scipy.special.spherical_in`."""
+    return _spherical("spherical_in", rows.spherical_in, n, z, derivative)
+
+
+@implements("scipy.special")
+def spherical_kn(n: Any, z: Any, derivative: bool = False) -> Any:
+    """The modified spherical Bessel function of the second kind, as `scipy.special.spherical_kn`."""
+    return _spherical("spherical_kn", rows.spherical_kn, n, z, derivative)
+
+
+def _roots(name: str, what: str) -> Any:
+    """A function of plain numbers alone: SciPy's."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        raise ArgumentError(f"{name} takes plain numbers, not traced arrays: how many nodes there are is static")
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Nodes and weights of {what} quadrature with `n` points, as `scipy.special.{name}`."
+    return implements("scipy.special")(function)
+
+
+roots_legendre = _roots("roots_legendre", "Gauss-Legendre")
+roots_chebyt = _roots("roots_chebyt", "Gauss-Chebyshev (first kind)")
+roots_chebyu = _roots("roots_chebyu", "Gauss-Chebyshev (second kind)")
+roots_gegenbauer = _roots("roots_gegenbauer", "Gauss-Gegenbauer")
+roots_jacobi = _roots("roots_jacobi", "Gauss-Jacobi")
+roots_laguerre = _roots("roots_laguerre", "Gauss-Laguerre")
+roots_genlaguerre = _roots("roots_genlaguerre", "generalized Gauss-Laguerre")
+roots_hermite = _roots("roots_hermite", "Gauss-Hermite")
+roots_hermitenorm = _roots("roots_hermitenorm", "Gauss-Hermite (weight `exp(-x^2 / 2)`)")
