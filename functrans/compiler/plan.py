@@ -28,6 +28,9 @@ UPDATES = frozenset({"scatter", "scatter_add", "scatter_mul", "scatter_max", "sc
     "dot_general_add"
 }
 
+#: Equations without a loop form whose result can take the memory of an operand, and the number of that.
+IN_PLACE = {**dict.fromkeys(UPDATES, 0), "cholesky": 0, "triangular_solve": 1}
+
 #: From so many bytes on a kernel's result takes the memory of an operand: the kernel is another one then.
 WORTH_REPLACING = 4096
 
@@ -732,6 +735,7 @@ class Block:
         pairs: Iterable[tuple[Var, Atom]] = ()
         if isinstance(step, Kernel):
             pairs = (pair for pair in step.replaces if nbytes(pair[0].aval) >= WORTH_REPLACING)
-        elif step.eqn.primitive.name in UPDATES:
-            pairs = ((step.eqn.outvars[0], step.eqn.inputs[0]),)
+        elif step.eqn.primitive.name in IN_PLACE:
+            out, operand = step.eqn.outvars[0], step.eqn.inputs[IN_PLACE[step.eqn.primitive.name]]
+            pairs = ((out, operand),) if out.aval.size == operand.aval.size else ()
         return [(out, operand) for out, operand in pairs if self.is_last_read(operand, number)]
