@@ -17,7 +17,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans.api import make_jaxpr, stop_gradient
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, is_inexact
 from functrans.core.jaxpr import Eqn, Jaxpr, Literal, Var, evaluate, jaxpr_has_effect
 from functrans.core.primitive import muted, zeros
 from functrans.core.pytree import flatten, register_pytree_node, unflatten
@@ -270,7 +270,7 @@ class _Checked:
         out = eqn.primitive.bind(*args, **eqn.params)
         outs = out if eqn.primitive.multiple_results else [out]
         for o in outs:
-            if "nan" in self.errors and aval_of(o).dtype.kind in "fc" and eqn.primitive.name != "constant":
+            if "nan" in self.errors and is_inexact(aval_of(o).dtype) and eqn.primitive.name != "constant":
                 self.add(fnp.any(fnp.isnan(o)), self.site(eqn, "nan among the results"), [])
         return outs
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 import functrans.numpy as fnp
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.scipy.special import xlogy
@@ -280,11 +280,11 @@ def log_loss(y_true: Any, y_prob: Any, *, weights: Any = None) -> Any:
     _samples(name, true)
     if not isinstance(p, Tracer) and not ((p >= 0) & (p <= 1)).all():
         raise ArgumentError(f"{name} takes probabilities between 0 and 1, got {p[~((p >= 0) & (p <= 1))][0]}")
-    p = p if aval_of(p).dtype.kind == "f" else p.astype(np.float64)
+    p = p if kind_of(aval_of(p).dtype) == "f" else p.astype(np.float64)
     if aval_of(p).ndim == 1:
         p = fnp.stack([1 - p, p], 1)
     true = _labels(name, "y_true", true, aval_of(p).shape[1])
-    eps = float(np.finfo(aval_of(p).dtype).eps)
+    eps = float(float_info(aval_of(p).dtype).eps)
     chosen = fnp.clip(fnp.take_along_axis(p, true[:, None], 1)[:, 0], eps, 1 - eps)
     return _mean(name, -xlogy(1.0, chosen.astype(np.float64)), weights)
 
@@ -382,7 +382,7 @@ def _weights(name: str, weights: Any, count: int) -> Any:
         raise ShapeError(
             f"{name}: weights have a number for each of {count} samples, got shape {aval_of(weights).shape}"
         )
-    return weights if aval_of(weights).dtype.kind in "fi" else weights.astype(np.int64)
+    return weights if kind_of(aval_of(weights).dtype) in "fi" else weights.astype(np.int64)
 
 
 def _mean(name: str, values: Any, weights: Any) -> Any:

@@ -18,7 +18,7 @@ from functrans.api.flattening import (
     with_arguments,
 )
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, float0, kind_of, tangent_dtype
+from functrans.core.avals import ShapedArray, aval_of, float0, is_inexact, kind_of, tangent_dtype
 from functrans.core.primitive import Axis, zeros
 from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.trace import Tracer, stage
@@ -322,7 +322,7 @@ def _pushforward(
         raise error or ArgumentError(f"tangents of the linearized {name} have another structure than its arguments")
     checked = [_check_tangent(f"the linearized {name}", a, t) for a, t in zip(avals, directions)]
     lin = forward.LinearFunction(jaxpr, consts, [], nonzero_outs)
-    outs = lin(*(t for t, a in zip(checked, avals) if kind_of(a.dtype) in "fc"))
+    outs = lin(*(t for t, a in zip(checked, avals) if is_inexact(a.dtype)))
     return unflatten(out_tree, [_as_tangent(t, _Typed(a)) for t, a in zip(outs, out_avals)])
 
 
@@ -532,7 +532,7 @@ def jacrev(fun: Fun, argnums: int | Sequence[int] = 0, has_aux: bool = False, ho
                 raise DTypeError(
                     f"jacrev of {name_of(fun)}, which returned {a}; say holomorphic=True if it is holomorphic"
                 )
-            if kind_of(a.dtype) not in "fc":
+            if not is_inexact(a.dtype):
                 raise IntegerGradError(f"jacrev of {name_of(fun)}, which returned {a}: integers have no derivative")
 
         def pull(*cts: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.avals import bfloat16
+from functrans.core.avals import SMALL_FLOATS, bfloat16
 from functrans.core.trace import Tracer
 
 
@@ -32,7 +32,7 @@ class Array(np.ndarray, metaclass=_ArrayType):
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         if self.dtype.kind == "V" and context is not None:
-            array = in_bfloat16(context[0], context[1][: context[0].nin], array)
+            array = in_small_floats(context[0], context[1][: context[0].nin], array)
         return array if type(array) is Array else array.view(Array)
 
     def __hash__(self) -> int:  # type: ignore[override]
@@ -58,24 +58,25 @@ class Array(np.ndarray, metaclass=_ArrayType):
         return False
 
 
-def in_bfloat16(function: Any, args: Sequence[Any], out: Any) -> Any:
-    """What a function gave in a larger float, in bfloat16 if all arrays among its operands are of that.
+def in_small_floats(function: Any, args: Sequence[Any], out: Any) -> Any:
+    """What a function gave in a larger float, in the small float of which all arrays among its operands are.
 
-    ml_dtypes has NumPy take Python's floats beside them for float32, where they are weak beside arrays of other
-    dtypes; and functions that have no loop for bfloat16 give float32 or float64.
+    Functions of SciPy's have no loops for small floats, they give float32 or float64. ml_dtypes has NumPy take Python's
+    floats beside bfloat16 for float32, where they are weak beside arrays of other dtypes.
     """
-    for a in args:
-        if isinstance(a, (np.ndarray, np.generic)) and a.dtype.kind == "V":
-            break
-    else:
-        return out  # nearly always
     if out.dtype.char not in "fd":
         return out
-    if {a.dtype for a in args if isinstance(a, (np.ndarray, np.generic))} != {bfloat16}:
+    own = None
+    for a in args[:1] if function is np.ldexp else args:  # its exponents are integers
+        if isinstance(a, (np.ndarray, np.generic)):
+            if a.dtype.itemsize != 2 or a.dtype not in SMALL_FLOATS or own not in (None, a.dtype):
+                return out  # nearly always
+            own = a.dtype
+    if own is None:
         return out
-    if any(type(a) is float for a in args):
+    if own == bfloat16 and any(type(a) is float for a in args):
         out = function(*[bfloat16.type(a) if type(a) in (int, float) else a for a in args])
-    return np.asarray(out).astype(bfloat16)
+    return wrap(np.asarray(out).astype(own))
 
 
 def wrap(value: Any) -> Any:

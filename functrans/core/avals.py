@@ -37,6 +37,26 @@ def kind_of(dtype: np.dtype) -> str:
     return "f" if kind == "V" and dtype == bfloat16 else kind
 
 
+def is_inexact(dtype: np.dtype) -> bool:
+    """Whether it is a dtype of floats or complex numbers."""
+    return kind_of(dtype) in "fc"
+
+
+def inexact_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype in which functions of real or complex numbers compute: itself if inexact, float64 otherwise."""
+    return dtype if kind_of(dtype) in "fc" else np.dtype(np.float64)
+
+
+def real_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype of the real parts."""
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+
+
+def float_info(dtype: np.dtype) -> Any:
+    """`numpy.finfo`, also of bfloat16."""
+    return importlib.import_module("ml_dtypes").finfo(dtype) if dtype == bfloat16 else np.finfo(dtype)
+
+
 #: The dtype of tangents of integers and booleans: the trivial vector space, as in JAX.
 float0 = np.dtype([("float0", np.void, 0)])
 
@@ -174,4 +194,4 @@ def is_array_like(value: Any) -> bool:
 
 def tangent_dtype(dtype: np.dtype) -> np.dtype:
     """The dtype of tangents of arrays of `dtype`: itself if inexact, `float0` otherwise."""
-    return dtype if kind_of(dtype) in "fc" else float0
+    return dtype if is_inexact(dtype) else float0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from functrans import config
+from functrans.core.avals import is_inexact
 from functrans.core.source import current_source
 from functrans.errors import NonFiniteError
 
@@ -21,7 +22,7 @@ _TESTS: dict[str, Callable[[Any], Any]] = {"nan": np.isnan, "inf": np.isinf}
 def bad_value(values: Sequence[Any]) -> str | None:
     """Which of the values looked for is among these arrays, `nan` or `inf`, if one is."""
     for value in values:
-        if isinstance(value, (np.ndarray, np.generic, float, complex)) and np.asarray(value).dtype.kind in "fc":
+        if isinstance(value, (np.ndarray, np.generic, float, complex)) and is_inexact(np.asarray(value).dtype):
             for name in sorted(config.watched):
                 if np.any(_TESTS[name](value)):
                     return name

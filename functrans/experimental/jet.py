@@ -8,7 +8,7 @@ from typing import Any
 
 from functrans.api.flattening import check_leaf, name_of
 from functrans.core.array import wrap
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, is_inexact
 from functrans.core.primitive import zeros
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer
@@ -109,7 +109,7 @@ def _coefficients(position: int, primal: Any, terms: Sequence[Any]) -> list[list
                 )
             row.append(convert_element_type(part, aval.dtype))
     for leaf in leaves:
-        if terms and aval_of(leaf).dtype.kind not in "fc":
+        if terms and not is_inexact(aval_of(leaf).dtype):
             raise DTypeError(
                 f"jet: argument {position} is {aval_of(leaf)}; series are of real or complex numbers: convert it, or "
                 "close over it"

@@ -18,7 +18,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans.api import stop_gradient
 from functrans.api.differentiation import vjp
-from functrans.core.avals import aval_of, is_array_like
+from functrans.core.avals import aval_of, is_array_like, is_inexact, kind_of
 from functrans.core.jaxpr import Jaxpr, evaluate
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer
@@ -127,13 +127,13 @@ def _times(t: Any) -> Any:
     t = fnp.asarray(t)
     if t.ndim != 1 or not len(t):
         raise ShapeError(f"odeint takes the times as a vector, got t of shape {t.shape}")
-    if t.dtype.kind not in "fiu":
+    if kind_of(t.dtype) not in "fiu":
         raise DTypeError(f"odeint takes real numbers as times, got t of dtype {t.dtype}")
     if not isinstance(t, Tracer):
         steps = np.diff(t)
         if not (np.all(steps > 0) or np.all(steps < 0)):
             raise ArgumentError("odeint: the times t must increase from each to the next, or decrease")
-    return t if t.dtype.kind == "f" else convert_element_type(t, np.float64)
+    return t if kind_of(t.dtype) == "f" else convert_element_type(t, np.float64)
 
 
 # ---------------------------------------------------------------- the equation
@@ -291,7 +291,7 @@ def _backward(problem: _Problem, residuals: Any, cts: Any) -> Any:
     """
     ys, ts, consts, args = residuals
     everything = [*consts, *args]
-    live = [aval_of(x).dtype.kind in "fc" for x in everything]
+    live = [is_inexact(aval_of(x).dtype) for x in everything]
 
     def f(y: Any, t: Any, *floats: Any) -> Any:
         rest = iter(floats)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.avals import aval_of, is_array_like
+from functrans.core.avals import aval_of, is_array_like, is_inexact
 from functrans.core.placement import refuse_placement
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
@@ -223,7 +223,7 @@ def stop_gradient(x: Any) -> Any:
     """
     leaves, tree = flatten(x)
     return unflatten(
-        tree, [stop_gradient_p.bind(v) if is_array_like(v) and aval_of(v).dtype.kind in "fc" else v for v in leaves]
+        tree, [stop_gradient_p.bind(v) if is_array_like(v) and is_inexact(aval_of(v).dtype) else v for v in leaves]
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, float_info, kind_of
 from functrans.core.primitive import Primitive
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew, options
@@ -36,7 +36,7 @@ def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZER
     Array([ 0.,  2., -2.])
     """
     x = ew.as_operand("round", x)
-    if aval_of(x).dtype.kind != "f":
+    if kind_of(aval_of(x).dtype) != "f":
         raise DTypeError(f"lax.round takes floats, got {aval_of(x)}")
     if RoundingMethod(rounding_method) is RoundingMethod.TO_NEAREST_EVEN:
         return ew.rint(x)
@@ -74,7 +74,7 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
     """
     operand = ew.as_operand("reduce_precision", operand)
     dtype = aval_of(operand).dtype
-    if dtype.kind != "f":
+    if kind_of(dtype) != "f":
         raise DTypeError(f"reduce_precision takes floats, got {aval_of(operand)}")
     if exponent_bits < 1 or mantissa_bits < 0:
         raise ArgumentError(
@@ -86,7 +86,7 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
 def _reduce_precision(x: Any, *, exponent_bits: int, mantissa_bits: int) -> Any:
     """Round to nearest even by an addition to the bits, which carries into the exponent."""
     dtype = aval_of(x).dtype
-    info = np.finfo(dtype)
+    info = float_info(dtype)
     unsigned = np.dtype(f"u{dtype.itemsize}").type
     bits = bitcast_convert_type(x, unsigned)
     drop = info.nmant - mantissa_bits

@@ -9,7 +9,7 @@ import numpy as np
 
 from functrans.compiler.cost import jaxpr_cost
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, is_inexact, kind_of
 from functrans.core.jaxpr import Jaxpr, axis_names, evaluate, jaxpr_has_effect
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.pytree import PyTreeDef, flatten, key_paths, keystr, structure_error, unflatten
@@ -53,7 +53,7 @@ def cond(
         raise ShapeError(
             f"cond takes a scalar predicate, got {aval}; use functrans.numpy.where for a choice of elements, or vmap"
         )
-    if aval.dtype.kind not in "biuf":
+    if kind_of(aval.dtype) not in "biuf":
         raise DTypeError(f"cond takes a boolean or a number as predicate, got {aval}")
     if not callable(true_fun) or not callable(false_fun):
         raise ArgumentError(
@@ -215,7 +215,7 @@ def _harmless(aval: ShapedArray) -> Any:
 
     Residuals are divisors often; where one were zero, a derivative of what is not selected would be NaN.
     """
-    if aval.dtype.kind not in "fc":
+    if not is_inexact(aval.dtype):
         return zeros(aval)
     return broadcast_in_dim(aval.dtype.type(1), aval.shape, ())
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, kind_of
+from functrans.core.avals import ShapedArray, aval_of, inexact_dtype, is_inexact
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError
@@ -34,14 +34,22 @@ def convert_element_type(operand: Any, new_dtype: Any, weak: bool = False) -> An
     return convert_p.bind(operand, new_dtype=new_dtype, weak_type=weak)
 
 
+def as_inexact(operand: Any, dtype: Any = None) -> Any:
+    """`operand` as floats or complex numbers: of a given dtype, else of its own, or of float64 if it holds others."""
+    aval = aval_of(operand)
+    if dtype is None and is_inexact(aval.dtype) and not aval.weak:
+        return operand
+    return convert_element_type(operand, inexact_dtype(aval.dtype) if dtype is None else dtype)
+
+
 def _convert_plain(value: Any, dtype: np.dtype, weak: bool) -> Any:
     if isinstance(value, (bool, int, float, complex)):
         if weak and aval_of(value).dtype == dtype:
             return value
         if isinstance(value, int) and dtype.kind in "iu":
             return dtype.type(value)  # raises OverflowError, as NumPy does
-        value = np.asarray(value)
-        return value.astype(dtype)[()]
+        value = np.asarray(value).astype(dtype)
+        return wrap(value) if dtype.kind == "V" else value[()]  # scalars of ml_dtypes make float32 of Python's floats
     with np.errstate(invalid="ignore"):
         return wrap(_real_if_needed(np.asarray(value), dtype).astype(dtype))
 
@@ -57,7 +65,7 @@ def _convert_impl(x: Any, *, new_dtype: np.dtype, weak_type: bool) -> Any:
 
 def _convert_jvp(p: Any, t: Any, *, new_dtype: np.dtype, weak_type: bool) -> Any:
     out = convert_p.bind(p[0], new_dtype=new_dtype, weak_type=weak_type)
-    if kind_of(new_dtype) not in "fc":
+    if not is_inexact(new_dtype):
         return out, None
     return out, convert_element_type(t[0], new_dtype)
 

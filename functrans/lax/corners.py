@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from functrans.core.avals import kind_of
+
 
 def floor_divide(x1: Any, x2: Any) -> Any:
     """`numpy.floor_divide`, but `floor(x1 / x2)` where one of two floats is infinite.
@@ -35,7 +37,7 @@ def _infinite(x: Any) -> Any:
     if type(x) is float:
         return math.isinf(x)
     x = np.asarray(x)
-    return np.isinf(x) if x.dtype.kind == "f" else np.False_
+    return np.isinf(x) if kind_of(x.dtype) == "f" else np.False_
 
 
 def power(x1: Any, x2: Any) -> Any:
@@ -44,7 +46,7 @@ def power(x1: Any, x2: Any) -> Any:
         return np.power(x1, x2)
     with np.errstate(invalid="ignore") if np.any(np.equal(x1, -np.inf)) else nullcontext():
         out = np.power(x1, x2)
-    if out.dtype.kind != "f":
+    if kind_of(out.dtype) != "f":
         return out
     corner = np.equal(x2, 0.5) & (np.equal(x1, -np.inf) | np.equal(x1, 0))
     return np.where(corner, np.abs(x1), out).astype(out.dtype, copy=False)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from functrans.core.avals import ShapedArray, aval_of, float0, kind_of, tangent_dtype
+from functrans.core.avals import ShapedArray, aval_of, float0, is_inexact, tangent_dtype
 from functrans.core.jaxpr import Jaxpr, convert_constvars, evaluate
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.pytree import flatten, unflatten
@@ -478,7 +478,7 @@ def _cotangents(name: str, found: Any, tree: Any, avals: Sequence[ShapedArray]) 
             )
         for place, c in zip(places, _no_symbols(cts)):
             aval = avals[place]
-            if c is not None and kind_of(aval.dtype) in "fc":
+            if c is not None and is_inexact(aval.dtype):
                 if aval_of(c).shape != aval.shape:
                     raise ShapeError(
                         f"the backward rule of {name} returned a cotangent {aval_of(c)} for argument {number}, "

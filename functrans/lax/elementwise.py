@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from functrans import config
-from functrans.core.array import Array, in_bfloat16, wrap
-from functrans.core.avals import ShapedArray, aval_of, bfloat16, is_array_like, kind_of
+from functrans.core.array import Array, in_small_floats, wrap
+from functrans.core.avals import SMALL_FLOATS, ShapedArray, aval_of, bfloat16, is_array_like, is_inexact, kind_of
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import StagedTracer, StagingTrace, Tracer
 from functrans.core.watching import check_results
@@ -114,8 +114,9 @@ class Elementwise(Primitive):
             avals = map(aval_of, promote(self.name, ufunc, args, **kwargs))  # raises what tracing would say
             self._abstract_eval(*avals)
             raise
-        out = wrap(in_bfloat16(self._corrected or ufunc, args, out))
-        if out.dtype.kind not in "biufcV":
+        if kwargs.get("dtype") is None:
+            out = in_small_floats(self._corrected or ufunc, args, out)
+        if kind_of(out.dtype) not in "biufc":
             raise DTypeError(f"{self.name} takes numbers and booleans, got operands that give {out.dtype}")
         if config.watched:
             check_results(self.name, args, [out])
@@ -126,12 +127,7 @@ class Elementwise(Primitive):
     def _evaluate(self, *args: Any) -> Any:
         function = self._corrected or self.ufunc
         out = function(*args)
-        if type(out) is not Array:
-            out = wrap(out)
-        for a in args:
-            if isinstance(a, (np.ndarray, np.generic)) and a.dtype.kind == "V":
-                return wrap(in_bfloat16(function, args, out))
-        return out
+        return in_small_floats(function, args, out if type(out) is Array else wrap(out))
 
     def _abstract_eval(self, *avals: ShapedArray) -> ShapedArray:
         dtypes = tuple(a.dtype for a in avals)
@@ -193,8 +189,8 @@ class Elementwise(Primitive):
 
     def termwise(self, k: int, y: Series, *operands: Series) -> Any:
         """The `taylor` rule of rows that are linear in all their real and complex operands."""
-        terms = [x[k] if x[0] is not None and kind_of(aval_of(x[0]).dtype) in "fc" else x[0] for x in operands]
-        live = [t is not None and kind_of(aval_of(t).dtype) in "fc" for t in terms]
+        terms = [x[k] if x[0] is not None and is_inexact(aval_of(x[0]).dtype) else x[0] for x in operands]
+        live = [t is not None and is_inexact(aval_of(t).dtype) for t in terms]
         if not builtins.any(live):
             return None
         if self is add and not builtins.all(live):
@@ -240,6 +236,9 @@ def broadcast_shapes(what: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int,
         ) from None
 
 
+_SMALL = {*SMALL_FLOATS}
+
+
 @cache
 def loop_dtypes(
     name: str, ufunc: Any, types: tuple[Any, ...], out: Any = None, casting: Any = None
@@ -249,7 +248,7 @@ def loop_dtypes(
     `out` is a dtype that the results must have, `casting` says what may be done to the operands for it.
     """
     if bfloat16 in types:  # ml_dtypes takes Python's floats for float32: here they are weak, as everywhere
-        types = tuple(bfloat16 if t is int or t is float else t for t in types)
+        types = tuple(bfloat16 if t is float or (t is int and ufunc is not np.ldexp) else t for t in types)
     chosen: dict[str, Any] = {} if casting is None else {"casting": casting}
     if out is not None:
         chosen["signature"] = (*[None] * ufunc.nin, *[np.dtype(out)] * ufunc.nout)
@@ -263,8 +262,10 @@ def loop_dtypes(
                 f"operands of type ({given}) by the casting rule {casting or 'same_kind'!r}; convert them by astype"
             ) from None
         raise DTypeError(f"{name} is not defined for operands of type ({given})") from None
-    if types and all(t == bfloat16 for t in types) and all(d in (np.float32, np.float64) for d in loop):
-        return (bfloat16,) * len(loop)  # a function without a loop of its own for it: computed in float32, rounded
+    own = {t for t in (types[:1] if ufunc is np.ldexp else types) if t is not int and t is not float}
+    if out is None and len(own) == 1 and own <= _SMALL:  # without a loop of its own for it: in float32, rounded
+        (small,) = own
+        loop = tuple(small if d in (np.float32, np.float64) else d for d in loop)
     return tuple(np.dtype(d) for d in loop)
 
 
@@ -550,7 +551,7 @@ class _IntegerPow(Elementwise):
         return wrap(in_bfloat16(np.power, (x, y), out))
 
     def _abstract_eval(self, x: ShapedArray, *, y: int) -> ShapedArray:  # type: ignore[override]
-        if y < 0 and kind_of(x.dtype) not in "fc":
+        if y < 0 and not is_inexact(x.dtype):
             raise DTypeError("integers to negative integer powers are not allowed; convert the base to float")
         return x
 
@@ -812,7 +813,7 @@ def _part_dtype(x: np.dtype) -> np.dtype:
 
 
 def _complex_dtype(re: np.dtype, im: np.dtype) -> np.dtype:
-    if re != im or re.kind != "f" or re.itemsize < 4:
+    if re != im or kind_of(re) != "f" or re.itemsize < 4:
         raise DTypeError(f"complex takes two float32 or two float64 operands, got {re} and {im}")
     return np.dtype(f"c{re.itemsize * 2}")
 
@@ -908,7 +909,7 @@ select_n.taylor = select_n.termwise
 def where(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition` is true, `y` elsewhere, with NumPy's promotion and broadcasting."""
     if not any(isinstance(a, Tracer) for a in (condition, x, y)):
-        return wrap(in_bfloat16(lambda x, y: np.where(condition, x, y), (x, y), np.where(condition, x, y)))
+        return wrap(in_small_floats(lambda x, y: np.where(condition, x, y), (x, y), np.where(condition, x, y)))
     condition, x, y = (as_operand("where", a) for a in (condition, x, y))
     if aval_of(condition).dtype.kind != "b":
         condition = ne(condition, 0)

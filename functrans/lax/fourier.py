@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, is_inexact
 from functrans.core.primitive import Axis, Primitive
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
@@ -156,7 +156,7 @@ def transform(
         raise ArgumentError(f'norm is "backward", "ortho" or "forward", got {norm!r}')
     if fft_type is FftType.RFFT and aval.dtype.kind == "c":
         raise DTypeError(f"the transform of real arrays (rfft, ihfft) takes no {aval.dtype}; use fft")
-    dtype = np.result_type(aval.dtype, np.float32) if aval.dtype.kind in "fc" else np.dtype(np.float64)
+    dtype = np.result_type(aval.dtype, np.float32) if is_inexact(aval.dtype) else np.dtype(np.float64)
     if fft_type is not FftType.RFFT:
         dtype = np.result_type(dtype, np.complex64)
     if axes is None:

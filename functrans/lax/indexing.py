@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, kind_of
+from functrans.core.avals import ShapedArray, aval_of, is_inexact
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import ArgumentError, AxisError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.lax import elementwise as ew
@@ -105,7 +105,7 @@ def _fill(dtype: np.dtype, fill_value: Any) -> Any:
     if dtype.kind in "iu":
         bounds = np.iinfo(dtype)
         return dtype.type(bounds.min if dtype.kind == "i" else bounds.max)
-    return dtype.type(np.nan) if kind_of(dtype) in "fc" else dtype.type(True)
+    return dtype.type(np.nan) if is_inexact(dtype) else dtype.type(True)
 
 
 def _gather_abstract(x: ShapedArray, *indices: ShapedArray, axes: Axes, mode: str, fill_value: Any) -> ShapedArray:

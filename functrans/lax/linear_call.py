@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, is_inexact
 from functrans.core.jaxpr import Jaxpr, evaluate
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.pytree import flatten, structure_error, unflatten
@@ -155,7 +155,7 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callab
     leaves, tree = flatten(example_args)
     what = f"the function of closure_convert, {function_name(fun)},"
     jaxpr, consts, out_tree = stage_function(fun, [aval_of(x) for x in leaves], tree, what)
-    hoisted = [isinstance(c, Tracer) and c.aval.dtype.kind in "fc" for c in consts]
+    hoisted = [isinstance(c, Tracer) and is_inexact(c.aval.dtype) for c in consts]
     captured = [c for c, h in zip(consts, hoisted) if h]
 
     @api_boundary

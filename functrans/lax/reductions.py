@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, bfloat16, kind_of
+from functrans.core.avals import ShapedArray, aval_of, bfloat16, is_inexact, kind_of
 from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import AxisError, DTypeError, ShapeError
@@ -89,13 +89,13 @@ def _reduction(name: str, ufunc: Any, combine: str, identity: Any, kinds: str, j
 def _lowest(dtype: np.dtype) -> Any:
     if dtype.kind == "b":
         return np.False_
-    return dtype.type(-np.inf) if kind_of(dtype) in "fc" else np.iinfo(dtype).min
+    return dtype.type(-np.inf) if is_inexact(dtype) else np.iinfo(dtype).min
 
 
 def _highest(dtype: np.dtype) -> Any:
     if dtype.kind == "b":
         return np.True_
-    return dtype.type(np.inf) if kind_of(dtype) in "fc" else np.iinfo(dtype).max
+    return dtype.type(np.inf) if is_inexact(dtype) else np.iinfo(dtype).max
 
 
 def _extremum_jvp(primitive: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, bfloat16
 from functrans.core.primitive import Axis, Primitive
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import broadcasted_iota
@@ -21,12 +21,10 @@ def _impl(*operands: Any, dimension: int, num_keys: int, is_stable: bool) -> lis
     arrays = [np.asarray(x) for x in operands]
     _abstract(*map(aval_of, arrays), dimension=dimension, num_keys=num_keys, is_stable=is_stable)
     kind: Any = "stable" if is_stable else None
+    keys = [x.astype(np.float32) if x.dtype == bfloat16 else x for x in arrays[:num_keys]]  # it leaves NaN anywhere
     if len(arrays) == 1:
-        return [wrap(np.sort(arrays[0], dimension, kind=kind))]
-    if num_keys == 1:
-        order = np.argsort(arrays[0], dimension, kind=kind)
-    else:
-        order = np.lexsort(arrays[:num_keys][::-1], dimension)
+        return [wrap(np.sort(keys[0], dimension, kind=kind).astype(arrays[0].dtype, copy=False))]
+    order = np.argsort(keys[0], dimension, kind=kind) if num_keys == 1 else np.lexsort(keys[::-1], dimension)
     return [wrap(np.take_along_axis(x, order, dimension)) for x in arrays]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, is_inexact
 from functrans.errors import ArgumentError
 from functrans.lax.conversion import stop_gradient_p
 from functrans.scipy import special
@@ -252,7 +252,7 @@ def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Any:
 
 def _below_maximum(x: Any, axis: Any, where: Any) -> Any:
     x = fnp.asarray(x)
-    x = x if kind_of(x.dtype) in "fc" else x.astype(np.float64)
+    x = x if is_inexact(x.dtype) else x.astype(np.float64)
     if where is not None:
         x = fnp.where(where, x, -np.inf)
     return x - stop_gradient_p.bind(fnp.max(x, axis=axis, keepdims=True))

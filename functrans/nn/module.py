@@ -19,7 +19,7 @@ import numpy as np
 from functrans.api.differentiation import value_and_grad
 from functrans.api.flattening import name_of
 from functrans.core.array import Array
-from functrans.core.avals import ShapeDtypeStruct, aval_of, is_array_like, kind_of
+from functrans.core.avals import ShapeDtypeStruct, aval_of, is_array_like, is_inexact
 from functrans.core.pytree import GetAttrKey, broadcast_prefix, flatten, register_keyed, unflatten
 from functrans.errors import ArgumentError, FrozenModuleError, StaticArgumentError
 from functrans.tree import static
@@ -347,7 +347,7 @@ def is_inexact_array(x: Any) -> bool:
     >>> ft.nn.is_inexact_array(np.ones(2)), ft.nn.is_inexact_array(np.arange(2))
     (True, False)
     """
-    return is_array(x) and kind_of(aval_of(x).dtype) in "fc"
+    return is_array(x) and is_inexact(aval_of(x).dtype)
 
 
 def _chosen(tree: Any, filter_spec: Any) -> tuple[list[Any], Any, list[bool]]:

@@ -11,7 +11,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import stop_gradient
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, float_info, kind_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.elementwise import as_operand
@@ -299,7 +299,7 @@ class RMSNorm(Module):
     def __call__(self, x: Any) -> Any:
         """An array of the shape of `x`, `(..., *normalized_shape)`."""
         x, axes = _last_axes("RMSNorm", x, self.normalized_shape)
-        eps = float(np.finfo(aval_of(x).dtype).eps) if self.eps is None else self.eps
+        eps = float(float_info(aval_of(x).dtype).eps) if self.eps is None else self.eps
         y = x / fnp.sqrt(fnp.mean(fnp.square(x), axes, keepdims=True) + eps)
         return _affine(y, self.weight, None, self.normalized_shape)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, is_inexact
 from functrans.errors import DTypeError, ShapeError
 from functrans.lax.elementwise import as_operand
 
@@ -79,7 +79,7 @@ def avg_pool(
     """
     inputs = as_operand("avg_pool", inputs)
     dtype = aval_of(inputs).dtype
-    if kind_of(dtype) not in "fc":
+    if not is_inexact(dtype):
         raise DTypeError(f"avg_pool: means of {dtype} are not of that dtype; convert the images to floats")
     total = _pool("avg_pool", lax.reduce_window_sum, inputs, window_shape, strides, padding)
     if count_include_pad:

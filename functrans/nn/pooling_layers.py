@@ -13,7 +13,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, is_inexact
 from functrans.errors import ArgumentError, DTypeError
 from functrans.nn.module import Module, static
 from functrans.nn.spatial import Ints, Pads, check_reach, checked_format, each_axis, images, pads, resolved
@@ -141,7 +141,7 @@ class _AvgPool(_Pool):
 
 def _floating(name: str, x: Any) -> np.dtype:
     dtype = aval_of(x).dtype
-    if kind_of(dtype) not in "fc":
+    if not is_inexact(dtype):
         raise DTypeError(f"{name}: means of {dtype} are not of that dtype; convert the input to floats")
     return dtype
 

@@ -12,13 +12,23 @@ import numpy as np
 
 from functrans import lax
 from functrans.core.array import wrap
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, bfloat16, inexact_dtype, is_inexact
 from functrans.core.placement import refuse_placement
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
-from functrans.lax.elementwise import as_operand, from_outside
-from functrans.numpy.dispatch import creates, dtype_of, implements, on_cpu, operand, shape_of, wrap_result
+from functrans.lax.elementwise import as_operand, common_dtype, from_outside
+from functrans.numpy.dispatch import (
+    creates,
+    dtype_of,
+    has_tracer,
+    holds_bfloat16,
+    implements,
+    on_cpu,
+    operand,
+    shape_of,
+    wrap_result,
+)
 
 
 @creates(np.zeros)
@@ -116,12 +126,13 @@ def linspace(
 ) -> Any:  # fmt: skip
     on_cpu(device)
     num = operator.index(num)
-    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
+    if not has_tracer((start, stop)) and not holds_bfloat16((start, stop)):
         out = np.linspace(start, stop, num, endpoint, True, dtype, axis)  # type: ignore[call-overload]
         return (wrap(out[0]), wrap(out[1])) if retstep else wrap(out[0])
     start, stop = operand("linspace", start), operand("linspace", stop)
     divisor = num - 1 if endpoint else num
-    kind = np.result_type(dtype_of(start), dtype_of(stop), np.float64 if _inexact(start, stop) is None else np.float16)
+    own = common_dtype(*[inexact_dtype(dtype_of(v)) for v in (start, stop)])
+    kind = np.dtype(np.float32) if own == bfloat16 else own  # which counts to 256 only
     start, stop = lax.convert_element_type(start, kind), lax.convert_element_type(stop, kind)
     difference = stop - start
     shape = shape_of(difference)
@@ -132,19 +143,14 @@ def linspace(
     if endpoint and num > 1:
         last = lax.reshape(lax.eq(lax.iota(np.int64, num), num - 1), (num, *[1] * len(shape)))
         out = lax.select(last, stop, out)
-    if dtype is not None:
-        if np.dtype(dtype).kind in "iu":
-            out = lax.floor(out)
-        out = lax.convert_element_type(out, dtype)
+    if dtype is not None and np.dtype(dtype).kind in "iu":
+        out = lax.floor(out)
+    out, step = lax.convert_element_type(out, own if dtype is None else dtype), lax.convert_element_type(step, own)
     if axis != 0:
         from functrans.numpy.manipulation import moveaxis
 
         out = moveaxis(out, 0, axis)
     return (out, step) if retstep else out
-
-
-def _inexact(*values: Any) -> Any:
-    return True if any(kind_of(dtype_of(v)) in "fc" for v in values) else None
 
 
 @creates(np.logspace)
@@ -157,7 +163,7 @@ def logspace(
 
 @creates(np.geomspace)
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
-    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
+    if not has_tracer((start, stop)) and not holds_bfloat16((start, stop)):
         return wrap(np.geomspace(start, stop, num, endpoint, dtype, axis))
     start, stop = operand("geomspace", start), operand("geomspace", stop)
     sign = lax.sign(start + stop * 0)
@@ -241,7 +247,7 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
         raise ShapeError(f"vander takes a vector, got an array of shape {shape_of(x)}")
     n = shape_of(x)[0] if N is None else operator.index(N)
     powers = np.arange(n) if increasing else np.arange(n - 1, -1, -1)
-    return lax.reshape(x, (shape_of(x)[0], 1)) ** powers.astype(np.result_type(dtype_of(x), np.int64))
+    return lax.reshape(x, (shape_of(x)[0], 1)) ** powers.astype(common_dtype(dtype_of(x), np.int64))
 
 
 @implements(np.meshgrid)
@@ -367,7 +373,7 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = 
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     """`asarray`, and an error for NaN and infinities, as `numpy.asarray_chkfinite`; those of traced arrays pass."""
     out = asarray(a, dtype)
-    if not isinstance(out, Tracer) and out.dtype.kind in "fc" and not np.isfinite(out).all():
+    if not isinstance(out, Tracer) and is_inexact(out.dtype) and not np.isfinite(out).all():
         raise ArgumentError("asarray_chkfinite: array must not contain infs or NaNs")
     return out
 

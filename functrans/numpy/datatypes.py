@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 
 from functrans import lax
 from functrans.core.array import wrap
-from functrans.core.avals import ShapeDtypeStruct, aval_of, bfloat16, kind_of
+from functrans.core.avals import ShapeDtypeStruct, aval_of, bfloat16, float_info, is_inexact
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError
 from functrans.lax.elementwise import common_dtype, weak_type
@@ -45,9 +44,9 @@ class finfo:
 
     def __init__(self, dtype: Any):
         dtype = _dtype(dtype)
-        if kind_of(dtype) not in "fc":
+        if not is_inexact(dtype):
             raise DTypeError(f"finfo takes floating-point dtypes, got {dtype}; use iinfo for integers")
-        self._info: Any = np.finfo(dtype) if dtype.kind in "fc" else importlib.import_module("ml_dtypes").finfo(dtype)
+        self._info: Any = float_info(dtype)
         self.bits, self.dtype = int(self._info.bits), np.dtype(self._info.dtype)
         for name in ("eps", "max", "min", "smallest_normal"):
             setattr(self, name, float(getattr(self._info, name)))

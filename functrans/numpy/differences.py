@@ -12,10 +12,12 @@ from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.contraction import matmul
+from functrans.lax.conversion import as_inexact
+from functrans.lax.elementwise import common_dtype
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axes, normalize_axis, operand, shape_of
 from functrans.numpy.indexing import diagonal
 from functrans.numpy.manipulation import atleast_2d, broadcast_to, concatenate, moveaxis, ravel
-from functrans.numpy.reductions import _inexact, average, mean, sum
+from functrans.numpy.reductions import average, mean, sum
 
 
 @implements(np.diff)
@@ -69,7 +71,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     axes = normalize_axes(axis, len(shape))
     if dtype_of(f).kind == "b":
         raise DTypeError("gradient takes numbers, got bool")
-    f = _inexact(f, None)
+    f = as_inexact(f)
     steps = [operand("gradient", h) for h in varargs] or [operand("gradient", 1.0)]
     steps = steps * len(axes) if len(steps) == 1 and not shape_of(steps[0]) else steps
     if len(steps) != len(axes):
@@ -117,7 +119,7 @@ def _slopes(f: Any, axis: int, h: Any, edge_order: int) -> Any:
 
 @implements(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    y = moveaxis(_inexact(operand("trapezoid", y), None), axis, -1)
+    y = moveaxis(as_inexact(operand("trapezoid", y)), axis, -1)
     if x is not None:
         x = operand("trapezoid", x)
         dx = diff(x) if len(shape_of(x)) == 1 else diff(moveaxis(x, axis, -1))
@@ -136,7 +138,7 @@ def cov(
         raise ArgumentError(f"cov: ddof must be an integer, got {ddof}")
     x, other = _rows("cov", m, rowvar), None if y is None else _rows("cov", y, rowvar)
     if dtype is None:
-        dtype = np.result_type(dtype_of(x), np.float64, *([] if other is None else [dtype_of(other)]))
+        dtype = common_dtype(dtype_of(x), np.float64, *([] if other is None else [dtype_of(other)]))
     x = lax.convert_element_type(x, dtype)
     if not shape_of(x)[0]:
         return lax.full((0, 0), 0.0)

@@ -63,8 +63,9 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
                 refuse_placement(numpy_function.__name__, out_sharding=kwargs.pop("out_sharding"))
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):
                 return form(*args, **kwargs)
-            if holds_bfloat16(args):  # NumPy would sum and mix them in their own precision
-                return form(*args, **kwargs)
+            # NumPy would sum and mix numbers of bfloat16 in their own precision
+            if holds_bfloat16(args) or (kwargs and holds_bfloat16(kwargs.values())):
+                return form(*as_ours(args), **{k: as_ours(v) for k, v in kwargs.items()})
             try:
                 out = wrap_result(plain(*[_plain(a) for a in args], **kwargs))
             except Exception as error:
@@ -104,13 +105,19 @@ def checked(name: str, traced: Callable[..., Any]) -> Callable[..., Any]:
 def holds_bfloat16(values: Any) -> bool:
     """Whether an array of bfloat16 is among the arguments, or in a list or tuple among them."""
     for v in values:
-        if (
-            (v.dtype.kind == "V")
-            if isinstance(v, (np.ndarray, np.generic))
-            else isinstance(v, (list, tuple)) and (holds_bfloat16(v))
-        ):
+        if isinstance(v, (np.ndarray, np.generic)):
+            if v.dtype.kind == "V":
+                return True
+        elif isinstance(v, (list, tuple)) and holds_bfloat16(v):
             return True
     return False
+
+
+def as_ours(value: Any) -> Any:
+    """Arrays of bfloat16, also in lists and tuples, as `Array`s, whose operators leave them in bfloat16."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return wrap(value) if value.dtype.kind == "V" else value
+    return type(value)(map(as_ours, value)) if type(value) in (list, tuple) else value
 
 
 def _plain(value: Any) -> Any:
@@ -132,8 +139,9 @@ def creates(numpy_function: Any) -> Callable[[F], F]:
                 refuse_placement(numpy_function.__name__, out_sharding=kwargs.pop("out_sharding"))
             if kwargs and "device" in kwargs:
                 on_cpu(kwargs.pop("device"))
-            if current_staging() is not None or has_tracer(args) or has_tracer(kwargs.values()):
-                return form(*args, **kwargs)
+            given = (*args, *kwargs.values())
+            if current_staging() is not None or has_tracer(given) or holds_bfloat16(given):
+                return form(*as_ours(args), **{k: as_ours(v) for k, v in kwargs.items()})
             try:
                 return wrap_result(numpy_function(*args, **kwargs))
             except Exception as error:

@@ -1,7 +1,7 @@
 """Discrete Fourier transforms (NumPy's reference: numpy.fft), over the one primitive of `lax.fft`.
 
 Traced arrays have NumPy's results and dtypes, with two exceptions: each axis can be named once only, and the scale of
-a float16 array is not itself rounded to float16.
+an array of float16 is not itself rounded to float16.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
+from functrans.core.avals import SMALL_FLOATS
 from functrans.errors import ArgumentError, AxisError, ShapeError
 from functrans.lax.fourier import FftType, transform
 from functrans.numpy import manipulation
@@ -62,7 +63,7 @@ def _fitted(a: Any, sizes: Sequence[int], axes: Sequence[int]) -> Any:
 
 def _transformed(name: str, a: Any, kind: FftType, s: Any, axes: Any, norm: Any) -> Any:
     a = operand(name, a)
-    half = dtype_of(a) == np.float16
+    own = dtype_of(a)
     real = kind in (FftType.RFFT, FftType.IRFFT)
     lengths, axes = _sizes(name, a, s, axes, kind is FftType.IRFFT)
     if not axes:
@@ -73,7 +74,9 @@ def _transformed(name: str, a: Any, kind: FftType, s: Any, axes: Any, norm: Any)
         raise ArgumentError(f"{name} of a traced array takes each axis once, got {tuple(axes)}")
     sizes = [*lengths[:-1], lengths[-1] // 2 + 1] if kind is FftType.IRFFT else lengths
     out = transform(_fitted(a, sizes, axes), kind, tuple(lengths), tuple(axes), norm)
-    return lax.convert_element_type(out, np.float16) if half and kind is FftType.IRFFT else out
+    return (
+        lax.convert_element_type(out, own) if own in SMALL_FLOATS and kind is FftType.IRFFT and len(axes) == 1 else out
+    )
 
 
 def _swapped(norm: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, inexact_dtype
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.elementwise import to_common_dtype
 from functrans.numpy.creation import linspace
@@ -55,7 +55,7 @@ def _edges(name: str, x: Any, bins: Any, bounds: Any) -> Any:
     else:
         low, high = (min(x), max(x)) if aval_of(x).size else (0.0, 1.0)
     dtype = result_type(low, high, x) if name == "histogram" else result_type(low, high, 1.0)
-    dtype = dtype if dtype.kind == "f" else np.result_type(dtype, np.float64)
+    dtype = inexact_dtype(dtype)
     low, high = (lax.convert_element_type(operand(name, v), dtype) for v in (low, high))
     flat = lax.eq(low, high)
     return linspace(where(flat, low - 0.5, low), where(flat, high + 0.5, high), n + 1)
@@ -81,7 +81,7 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     blank = lax.full((n,), 0, dtype_of(updates))
     counts = lax.scatter("add", blank, updates, [where(place < 0, n, place)], [0], mode="drop")
     if density:
-        return counts / diff(edges) / sum(counts), edges
+        return counts / lax.convert_element_type(diff(edges), np.float64) / sum(counts), edges
     return counts, edges
 
 

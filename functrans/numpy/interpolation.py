@@ -11,6 +11,7 @@ from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
+from functrans.numpy.datatypes import result_type
 from functrans.numpy.differences import diff
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axis, operand, shape_of
 from functrans.numpy.manipulation import concatenate
@@ -79,7 +80,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     p = operand("unwrap", p)
     axis = normalize_axis(axis, len(shape_of(p)))
     jumps = diff(p, axis=axis)
-    dtype = np.result_type(dtype_of(jumps), period)
+    dtype = result_type(jumps, period)
     p, jumps = (lax.convert_element_type(v, dtype) for v in (p, jumps))
     if dtype.kind == "i":
         half, odd = divmod(period, 2)

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import elementwise as ew, linalg as prim
 from functrans.lax.contraction import matmul as _matmul
+from functrans.lax.conversion import as_inexact
 from functrans.lax.custom import custom_jvp
+from functrans.lax.elementwise import common_dtype
 from functrans.lax.linalg.matrices import check_dtype, check_square, mT, symmetrize
 from functrans.numpy import creation, indexing, manipulation, products, reductions as red, sorting, ufuncs
 from functrans.numpy.dispatch import (
@@ -75,17 +77,15 @@ class SlogdetResult(NamedTuple):
 
 
 def _float(name: str, a: Any) -> Any:
-    """A matrix of the dtype in which NumPy computes: integers become float64; primitives refuse float16."""
-    a = operand(name, a)
-    dtype = dtype_of(a)
-    return lax.convert_element_type(a, np.float64 if dtype.kind in "biu" else dtype)
+    """A matrix of a dtype in which LAPACK computes."""
+    a = as_inexact(operand(name, a))
+    check_dtype(name, aval_of(a))
+    return a
 
 
 def _pair(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     a, b = _float(name, a), _float(name, b)
-    for x in (a, b):
-        check_dtype(name, aval_of(x))
-    dtype = np.result_type(dtype_of(a), dtype_of(b))
+    dtype = common_dtype(dtype_of(a), dtype_of(b))
     return lax.convert_element_type(a, dtype), lax.convert_element_type(b, dtype)
 
 
@@ -262,7 +262,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _UNS
 def _relative(a: Any, rtol: Any) -> Any:
     """A tolerance relative to the largest singular value, one for each matrix."""
     if rtol is None:
-        rtol = max(shape_of(a)[-2:]) * np.finfo(dtype_of(a)).eps
+        rtol = max(shape_of(a)[-2:]) * float_info(dtype_of(a)).eps
     return lax.expand_dims(lax.convert_element_type(operand("rtol", rtol), np.float64), (-1,))
 
 
@@ -333,7 +333,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
 
 
 def _default(a: Any, s: Any) -> Any:
-    return max(shape_of(a)[-2:]) * np.finfo(dtype_of(s)).eps
+    return max(shape_of(a)[-2:]) * float_info(dtype_of(s)).eps
 
 
 @implements(np.linalg.matrix_power)
@@ -428,8 +428,7 @@ def _ordered_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def _normed(name: str, x: Any) -> Any:
-    x = operand(name, x)
-    return x if dtype_of(x).kind in "fc" else lax.convert_element_type(x, np.float64)
+    return as_inexact(operand(name, x))
 
 
 def _squares(x: Any, axes: Any, keepdims: bool) -> Any:

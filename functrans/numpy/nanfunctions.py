@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
+from functrans.core.avals import is_inexact
 from functrans.errors import ArgumentError
 from functrans.lax import elementwise as ew
+from functrans.lax.conversion import as_inexact
 from functrans.numpy.dispatch import dtype_of, implements, operand, unsupported
-from functrans.numpy.reductions import _inexact, all, argmax, argmin, cumprod, cumsum, max, mean, min, prod, sum, var
+from functrans.numpy.reductions import all, argmax, argmin, cumprod, cumsum, max, mean, min, prod, sum, var
 from functrans.numpy.ufuncs import where as _where
 
 
 def _without_nan(a: Any, neutral: Any) -> Any:
-    return _where(lax.ne(a, a), dtype_of(a).type(neutral), a) if dtype_of(a).kind in "fc" else a
+    return _where(lax.ne(a, a), dtype_of(a).type(neutral), a) if is_inexact(dtype_of(a)) else a
 
 
 def _present(a: Any, where: Any) -> Any:
@@ -48,7 +50,7 @@ def _nan_extremum(name: str, reduce: Any, neutral: float) -> Any:
         a = operand(name, a)
         if where is not None and where is not True and initial is None:
             raise ArgumentError(f"{name} with where= needs initial=, the value of an empty selection")
-        if dtype_of(a).kind not in "fc":
+        if not is_inexact(dtype_of(a)):
             return reduce(a, axis, keepdims=keepdims, initial=initial, where=where)
         missing = lax.ne(a, a)
         neutral_value = dtype_of(a).type(complex(neutral, neutral) if dtype_of(a).kind == "c" else neutral)
@@ -84,7 +86,7 @@ def nanmean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
 ) -> Any:
     unsupported("nanmean", out=out)
-    a = _inexact(operand("nanmean", a), dtype)
+    a = as_inexact(operand("nanmean", a), dtype)
     return mean(_without_nan(a, 0), axis, keepdims=keepdims, where=_present(a, where))
 
 
@@ -94,7 +96,7 @@ def nanvar(
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
     unsupported("nanvar", out=out)
-    a = _inexact(operand("nanvar", a), dtype)
+    a = as_inexact(operand("nanvar", a), dtype)
     there = _present(a, where)
     ddof = ddof if correction is None else correction
     value = var(_without_nan(a, 0), axis, ddof=ddof, keepdims=keepdims, where=there, mean=mean)

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
+from functrans.core.avals import SMALL_FLOATS, float_info
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError, ShapeError
+from functrans.lax.conversion import as_inexact
 from functrans.lax.elementwise import to_common_dtype
 from functrans.numpy import linalg
 from functrans.numpy.creation import diag, vander
@@ -38,10 +40,6 @@ def _trimmed(p: Any, trim: bool) -> Any:
     return trim_zeros(p, "f")
 
 
-def _inexact(p: Any) -> Any:
-    return p if dtype_of(p).kind in "fc" else lax.convert_element_type(p, np.float64)
-
-
 @implements(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
     """Complex roots give complex coefficients; NumPy drops the imaginary parts where roots come in conjugate pairs."""
@@ -51,7 +49,7 @@ def poly(seq_of_zeros: Any) -> Any:
         zeros = linalg.eigvals(zeros)
     elif len(shape) != 1:
         raise ShapeError(f"poly takes a vector of roots or a square matrix, got shape {shape}")
-    zeros = lax.convert_element_type(zeros, np.float64) if dtype_of(zeros) == np.float16 else _inexact(zeros)
+    zeros = as_inexact(zeros, np.float64 if dtype_of(zeros) in SMALL_FLOATS else None)
     if not shape[0]:
         return lax.full((), 1.0)
     out = lax.full((1,), 1, dtype_of(zeros))
@@ -68,7 +66,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
     Args:
         strip_zeros: whether leading and trailing zeros are dropped, which a traced function cannot do; as in JAX.
     """
-    p = _inexact(_vector("roots", p))
+    p = as_inexact(_vector("roots", p))
     n = shape_of(p)[0]
     values = known(p) if strip_zeros else None
     if values is not None and values.size:
@@ -113,7 +111,7 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
 @implements(np.polydiv, "trim_leading_zeros")
 def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> Any:
     """The remainder has the length of `u`; NumPy drops its leading zeros."""
-    u, v = to_common_dtype("polydiv", [_inexact(_vector("polydiv", x)) for x in (u, v)])
+    u, v = to_common_dtype("polydiv", [as_inexact(_vector("polydiv", x)) for x in (u, v)])
     n, m = shape_of(u)[0], shape_of(v)[0]
     if not n or not m:
         raise ShapeError("polydiv: a polynomial without coefficients")
@@ -182,7 +180,7 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: 
     if len(shape_of(y)) not in (1, 2) or shape_of(y)[0] != shape_of(x)[0]:
         raise DTypeError(f"polyfit: y of shape {shape_of(y)} does not fit {shape_of(x)[0]} points")
     n = shape_of(x)[0]
-    rcond = n * np.finfo(dtype_of(x)).eps if rcond is None else rcond
+    rcond = n * float_info(dtype_of(x)).eps if rcond is None else rcond
     left, right = vander(x, order), y
     if w is not None:
         w = lax.mul(operand("polyfit", w), 1.0)

@@ -13,7 +13,7 @@ from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, AxisError, DTypeError, KeywordError, ShapeError
 from functrans.lax import contraction, elementwise as ew, options
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.elementwise import common_dtype, to_common_dtype
 from functrans.numpy.dispatch import (
     explained,
     has_tracer,
@@ -243,7 +243,7 @@ def vecdot(x1: Any, x2: Any, /) -> Any:
         raise ShapeError("vecdot takes vectors, got a scalar")
     if shape_of(a)[-1] != shape_of(b)[-1]:
         raise ShapeError(f"vecdot: vectors of {shape_of(a)[-1]} and {shape_of(b)[-1]} elements")
-    return sum(lax.conj(a) * b, axis=-1, dtype=np.result_type(aval_of(a).dtype, aval_of(b).dtype))
+    return sum(lax.conj(a) * b, axis=-1, dtype=common_dtype(aval_of(a).dtype, aval_of(b).dtype))
 
 
 @_product(getattr(np, "matvec", None), (2, 1, 1))

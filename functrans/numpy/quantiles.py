@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, bfloat16, inexact_dtype, is_inexact
 from functrans.errors import ArgumentError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.lax import elementwise as ew
+from functrans.lax.elementwise import common_dtype
 from functrans.lax.indexing import take_along
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axes, operand, shape_of, unsupported
 from functrans.numpy.manipulation import broadcast_to
@@ -77,7 +78,7 @@ class _Slices:
         self.rest = tuple(self.shape[i] for i in self.kept)
         self.x = self.in_front(self.a)
         self.total = shape_of(self.x)[0]
-        self.ignore_nan = ignore_nan and dtype_of(self.a).kind in "fc"
+        self.ignore_nan = ignore_nan and is_inexact(dtype_of(self.a))
 
     def in_front(self, a: Any) -> Any:
         """The axes of the quantiles as one axis, in front of the others."""
@@ -91,7 +92,7 @@ class _Slices:
         if self.ignore_nan:
             n = lax.reduce_sum(lax.convert_element_type(lax.eq(sorted_, sorted_), np.int64), (0,))
             return n, lax.eq(n, 0)
-        return self.total, lax.ne(sorted_[-1], sorted_[-1]) if dtype_of(sorted_).kind in "fc" else None
+        return self.total, lax.ne(sorted_[-1], sorted_[-1]) if is_inexact(dtype_of(sorted_)) else None
 
     def read(self, sorted_: Any, place: Any, n: Any) -> Any:
         """The elements at places of shape `(Q, ...)`, the last for places beyond the end."""
@@ -116,9 +117,9 @@ def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any,
     if dtype_of(q).kind == "c":
         raise DTypeError(f"{name}: q must be real, got {aval_of(q)}")
     own = dtype_of(slices.a)
-    q = lax.convert_element_type(
-        q, own if aval_of(q).weak and own.kind == "f" else dtype_of(q) if dtype_of(q).kind == "f" else np.float64
-    )
+    counted = inexact_dtype(own if aval_of(q).weak else dtype_of(q))
+    out_dtype = common_dtype(inexact_dtype(own), counted)
+    q = lax.convert_element_type(q, np.float32 if counted == bfloat16 else counted)  # bfloat16 counts to 256 only
     if len(shape_of(q)) > 1:
         raise ShapeError(f"{name}: q must be a scalar or a vector, got shape {shape_of(q)}")
     values = known(q)
@@ -133,7 +134,7 @@ def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any,
     if not slices.total and not ignore_nan:
         raise IndexOutOfBoundsError(f"{name} of no elements: the array has shape {slices.shape}")
     if not slices.total:
-        nothing = lax.full((aval_of(q).size, *slices.rest), np.nan, own if own.kind == "f" else np.float64)
+        nothing = lax.full((aval_of(q).size, *slices.rest), np.nan, inexact_dtype(own))
         return slices.finish(nothing, None, q_shape, keepdims)
     x = lax.sort(slices.x, 0)
     n, bad = slices.count(x)
@@ -148,6 +149,7 @@ def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any,
     upper = slices.read(x, where(place < 0, 0.0, low + 1), n)
     step = upper - lower
     value = where(share >= 0.5, upper - step * (1 - share), lower + step * share)
+    value = lax.convert_element_type(value, out_dtype) if counted == bfloat16 else value
     return slices.finish(value, bad, q_shape, keepdims)
 
 
@@ -182,7 +184,7 @@ def _middle(name: str, a: Any, axis: Any, keepdims: Any, ignore_nan: bool) -> An
     """The mean of the two elements in the middle, or the one."""
     slices = _Slices(name, a, axis, ignore_nan)
     own = dtype_of(slices.a)
-    wide = own if own.kind in "fc" else np.dtype(np.float64)
+    wide = inexact_dtype(own)
     if not slices.total:
         return slices.finish(lax.full((1, *slices.rest), np.nan, wide), None, (), keepdims)
     x = lax.sort(slices.x, 0)
@@ -196,8 +198,8 @@ def _middle(name: str, a: Any, axis: Any, keepdims: Any, ignore_nan: bool) -> An
 
 def _scaled(name: str, a: Any, q: Any) -> Any:
     """Percentages as shares, divided in the dtype that NumPy divides in."""
-    q, kind = operand(name, q), dtype_of(operand(name, a)).kind
-    return q / (dtype_of(operand(name, a)).type(100) if kind == "f" and not aval_of(q).weak else 100)
+    q, own = operand(name, q), dtype_of(operand(name, a))
+    return q / (own.type(100) if own.kind == "f" and not aval_of(q).weak else 100)
 
 
 @implements(np.quantile)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import SMALL_FLOATS, kind_of
+from functrans.core.avals import SMALL_FLOATS, inexact_dtype
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew, reductions as red
 from functrans.lax.broadcasting import reduce_sum_p
+from functrans.lax.conversion import as_inexact
 from functrans.numpy.dispatch import (
     dtype_of,
     implements,
@@ -153,12 +154,6 @@ argmin = implements(np.argmin)(_arg("argmin", lax.argmin))
 # ---------------------------------------------------------------- means and variances
 
 
-def _inexact(a: Any, dtype: Any) -> Any:
-    own = dtype_of(a)
-    wanted = np.dtype(dtype) if dtype is not None else own if kind_of(own) in "fc" else np.dtype(np.float64)
-    return lax.convert_element_type(a, wanted)
-
-
 def _only_where(where: Any) -> dict[str, Any]:
     """`where` as NumPy takes it: not at all if it is `None`."""
     return {} if where is None else {"where": where}
@@ -179,7 +174,7 @@ def mean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
 ) -> Any:
     unsupported("mean", out=out)
-    a = _inexact(operand("mean", a), dtype)
+    a = as_inexact(operand("mean", a), dtype)
     own = dtype_of(a)
     if own in SMALL_FLOATS:  # NumPy sums halves as float32
         return lax.convert_element_type(
@@ -194,7 +189,7 @@ def var(
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
     unsupported("var", out=out)
-    a = _inexact(operand("var", a), dtype)
+    a = as_inexact(operand("var", a), dtype)
     own = dtype_of(a)
     if correction is not None and ddof:
         raise ArgumentError("var: ddof and correction cannot be given together")
@@ -240,7 +235,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
             raise ShapeError(f"average: weights of shape {shape_of(weights)} for axes {axes} of shape {shape}")
         order = sorted(range(len(axes)), key=lambda i: axes[i])
         weights = lax.broadcast_in_dim(lax.transpose(weights, order), shape, sorted(axes))
-    dtype = np.result_type(dtype_of(a), dtype_of(weights), np.float64 if dtype_of(a).kind in "biu" else dtype_of(a))
+    dtype = ew.common_dtype(inexact_dtype(dtype_of(a)), dtype_of(weights))
     weights = lax.convert_element_type(weights, dtype)
     total = sum(weights, axis, keepdims=keepdims)
     out = sum(lax.convert_element_type(a, dtype) * weights, axis, keepdims=keepdims) / total

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.lax.subscript import IndexUpdate
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axis, operand, shape_of
@@ -266,7 +266,7 @@ def _pad_statistic(mode: str, array: Any, axis: int, widths: tuple[int, int], le
         length = n if length is None else min(length, n)
         part = _cut(array, axis, 0, length) if k == 0 else _cut(array, axis, n - length, n)
         value = reduce(part, axis=axis, keepdims=True)
-        value = ufuncs.round(value) if own.kind in "iu" and dtype_of(value).kind == "f" else value
+        value = ufuncs.round(value) if own.kind in "iu" and kind_of(dtype_of(value)) == "f" else value
         value = lax.convert_element_type(value, own)
         ends.append(broadcast_to(value, (*shape[:axis], width, *shape[axis + 1 :])))
     return lax.concatenate([ends[0], array, ends[1]], axis)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, bfloat16, is_inexact
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError
 from functrans.lax.elementwise import to_common_dtype
@@ -84,7 +84,7 @@ def _differ(keys: list[Any], total: int, equal_nan: bool) -> Any:
     for x in keys:
         a, b = x[1:], x[:-1]
         differ = lax.ne(a, b)
-        if equal_nan and dtype_of(x).kind in "fc":
+        if equal_nan and is_inexact(dtype_of(x)):
             differ = differ & ~(lax.ne(a, a) & lax.ne(b, b))
         out = out | differ
     return out
@@ -95,6 +95,7 @@ def _count(name: str, ar: Any, axis: Any, equal_nan: bool) -> int:
     values = known(ar)
     if values is None:
         return sized(name, ar, None)
+    values = values.astype(np.float32) if values.dtype == bfloat16 else values  # of which NumPy leaves NaN anywhere
     return np.unique(values, axis=axis, equal_nan=equal_nan).shape[axis or 0]
 
 
@@ -112,7 +113,7 @@ class _Merged:
         second = lax.iota(np.int64, self.total) >= self.sizes[0]
         self.x, second, self.order = lax.sort((x, second, lax.iota(np.int64, self.total)), 0, num_keys=2)
         new = lax.ne(self.x[1:], self.x[:-1])
-        if dtype_of(x).kind in "fc":
+        if is_inexact(dtype_of(x)):
             nan = lax.ne(self.x, self.x)
             new = new & ~(nan[1:] & nan[:-1] & lax.eq(second[1:], second[:-1]))
         self.new = concatenate([lax.full((min(self.total, 1),), True), new])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, bfloat16, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
@@ -150,6 +150,8 @@ def _less(x: Any, y: Any) -> Any:
         return out
     if kind_of(dtype_of(x)) != "f":
         return x < y
+    if dtype_of(x) == bfloat16:  # whose comparisons warn of NaN
+        x, y = (lax.convert_element_type(v, np.float32) for v in (x, y))
     return (x < y) | (lax.ne(y, y) & lax.eq(x, x))
 
 

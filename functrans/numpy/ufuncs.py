@@ -15,11 +15,21 @@ import numpy as np
 
 from functrans import lax
 from functrans.core.array import wrap
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, float_info, is_inexact, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew, options
-from functrans.numpy.dispatch import dtype_of, explained, has_tracer, implements, known, operand, wrap_result
+from functrans.numpy.dispatch import (
+    as_ours,
+    dtype_of,
+    explained,
+    has_tracer,
+    holds_bfloat16,
+    implements,
+    known,
+    operand,
+    wrap_result,
+)
 
 # names of NumPy and of the Array API for the same rows
 add, subtract, multiply = ew.add, ew.sub, ew.mul
@@ -85,8 +95,8 @@ class Ufunc:
             mask, kwargs = options.split_mask(kwargs)
             if mask is not None:
                 return options.masked(self.__name__, lambda *xs: self(*xs, **kwargs), args, mask)
-        if self.ufunc is None or has_tracer(args):
-            return self._traced(*args, **kwargs)
+        if self.ufunc is None or has_tracer(args) or holds_bfloat16(args):
+            return self._traced(*as_ours(args), **kwargs)
         try:
             return wrap_result((self.ufunc if kwargs else self.plain)(*args, **kwargs))
         except Exception as error:
@@ -111,7 +121,7 @@ def made_of_others(ufunc: Any, plain: Any = None) -> Callable[[Callable[..., Any
 @made_of_others(np.power, ew.pow)
 def power(x1: Any, x2: Any, /) -> Any:
     """`x1 ** x2`, elementwise; as `numpy.power`. A Python integer exponent becomes multiplications."""
-    if type(x2) is int and isinstance(x1, Tracer) and kind_of(x1.aval.dtype) in "fc":
+    if type(x2) is int and isinstance(x1, Tracer) and is_inexact(x1.aval.dtype):
         return ew.integer_pow(x1, x2)
     return ew.pow(x1, x2)
 
@@ -123,7 +133,7 @@ pow = power
 def float_power(x1: Any, x2: Any, /) -> Any:
     """`x1 ** x2` in at least float64; as `numpy.float_power`."""
     x1, x2 = operand("float_power", x1), operand("float_power", x2)
-    dtype = np.result_type(dtype_of(x1), dtype_of(x2), np.float64)
+    dtype = ew.common_dtype(dtype_of(x1), dtype_of(x2), np.float64)
     return ew.pow(lax.convert_element_type(x1, dtype), lax.convert_element_type(x2, dtype))
 
 
@@ -169,7 +179,7 @@ def _real(name: str, x: Any) -> Any:
 def _float(x: Any) -> Any:
     """As an array of floats or complex numbers, of the dtype that NumPy's float functions give."""
     dtype = dtype_of(x)
-    return lax.convert_element_type(x, dtype if kind_of(dtype) in "fc" else ew.loop_dtypes("exp", np.exp, (dtype,))[0])
+    return lax.convert_element_type(x, dtype if is_inexact(dtype) else ew.loop_dtypes("exp", np.exp, (dtype,))[0])
 
 
 TRACED_UFUNCS: dict[Any, Any] = {
@@ -259,7 +269,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         return lax.complex(*[nan_to_num(p, copy, nan, posinf, neginf) for p in (lax.real(x), lax.imag(x))])
     if kind_of(dtype) != "f":
         return x
-    info = np.finfo(dtype)
+    info = float_info(dtype)
     x = ew.where(ew.isnan(x), nan, x)
     x = ew.where(ew.eq(x, np.inf), dtype.type(info.max if posinf is None else posinf), x)
     return ew.where(ew.eq(x, -np.inf), dtype.type(info.min if neginf is None else neginf), x)

@@ -11,6 +11,7 @@ from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError
 from functrans.lax import elementwise as ew, special
+from functrans.lax.conversion import as_inexact
 from functrans.numpy.dispatch import creates, dtype_of, implements, operand
 from functrans.numpy.ufuncs import where
 
@@ -20,8 +21,8 @@ def i0(x: Any) -> Any:
     x = operand("i0", x)
     if dtype_of(x).kind == "c":
         raise DTypeError(f"i0 is not defined for complex numbers, got {aval_of(x)}")
-    own = dtype_of(x) if dtype_of(x).kind == "f" else np.dtype(np.float64)
-    return lax.convert_element_type(special.bessel_i0(lax.convert_element_type(x, own)), own)
+    x = as_inexact(x)
+    return lax.convert_element_type(special.bessel_i0(x), dtype_of(x))
 
 
 def _counting(M: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.pytree import flatten, flatten_up_to, leaves
 from functrans.errors import ArgumentError, DTypeError
 
@@ -166,7 +166,7 @@ def zeros_like(what: str, params: Any, fill: Any = 0.0) -> Any:
 
     def filled(p: Any) -> Any:
         aval = aval_of(p)
-        if aval.dtype.kind != "f":
+        if kind_of(aval.dtype) != "f":
             raise DTypeError(
                 f"{what} takes parameters of real floating dtype, got {aval}; keep other arrays out of the parameters, "
                 "or leave them out by optim.masked"

@@ -11,7 +11,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.array import Array
-from functrans.core.avals import is_array_like
+from functrans.core.avals import is_array_like, kind_of
 from functrans.core.pytree import PyTreeDef, broadcast_prefix, flatten, flatten_up_to
 from functrans.errors import ArgumentError, DTypeError
 from functrans.optim.base import (
@@ -320,5 +320,5 @@ def inject_hyperparams(
 def _owned(value: Any) -> Any:
     """An array of floats that the state may keep."""
     value = fnp.asarray(value)
-    value = value if value.dtype.kind == "f" else value.astype(np.float64)
+    value = value if kind_of(value.dtype) == "f" else value.astype(np.float64)
     return value.copy() if isinstance(value, Array) and isinstance(value, np.ndarray) else value

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.broadcasting import broadcast_to, canonical_shape
-from functrans.lax.conversion import convert_element_type
+from functrans.lax.conversion import as_inexact, convert_element_type
 from functrans.random import reuse
 
 Shape = tuple[int, ...]
@@ -55,7 +55,7 @@ def checked_dtype(name: str, dtype: Any, kinds: str) -> np.dtype:
     if dtype is None:
         dtype = {"u": np.uint64, "iu": np.int64}.get(kinds, np.float64)
     dtype = np.dtype(dtype)
-    if dtype.kind not in kinds:
+    if kind_of(dtype) not in kinds:
         expected = {"f": "a float", "fc": "a float or complex", "iu": "an integer", "u": "an unsigned integer"}
         raise DTypeError(f"{name} makes samples of {expected.get(kinds, 'a number')} dtype, got dtype={dtype}")
     return dtype
@@ -72,15 +72,14 @@ def real(name: str, value: Any) -> Any:
     """A parameter as an array of real numbers."""
     if not isinstance(value, (np.ndarray, Tracer)):
         value = np.asarray(value)
-    if aval_of(value).dtype.kind not in "biuf":
+    if kind_of(aval_of(value).dtype) not in "biuf":
         raise DTypeError(f"{name}: parameters are real numbers, got {aval_of(value)}")
     return value
 
 
 def floating(name: str, value: Any) -> Any:
     """A parameter as an array of floats: of its own dtype, or float64 if it holds integers."""
-    value = real(name, value)
-    return value if aval_of(value).dtype.kind == "f" else convert_element_type(value, np.dtype(np.float64))
+    return as_inexact(real(name, value))
 
 
 def concrete(name: str, what: str, value: Any) -> int:

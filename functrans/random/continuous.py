@@ -13,6 +13,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import stop_gradient
+from functrans.core.avals import float_info
 from functrans.errors import ArgumentError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.conversion import bitcast_convert_type, convert_element_type
@@ -50,17 +51,19 @@ def uniform(key: Any, shape: Any = (), dtype: Any = float, minval: Any = 0.0, ma
 def _uniform(key: Any, shape: Shape, dtype: np.dtype, minval: Any = 0.0, maxval: Any = 1.0) -> Any:
     """Random bits as the significand of a number in [1, 2), less 1."""
     low, high = (parameter("uniform", v, dtype) for v in (minval, maxval))
-    width, precision = 8 * dtype.itemsize, int(np.finfo(dtype).nmant)
-    word = np.dtype(f"u{dtype.itemsize}")
+    precision = int(float_info(dtype).nmant)
+    width = 8 * dtype.itemsize if precision > 7 else 8
+    word, drawn = np.dtype(f"u{dtype.itemsize}"), np.dtype(f"u{width // 8}")
     one = np.ones((), dtype).view(word)[()]
-    significand = shift_right(random_bits(key, width, shape), word.type(width - precision))
+    significand = shift_right(random_bits(key, width, shape), drawn.type(width - precision))
+    significand = convert_element_type(significand, word)
     unit = bitcast_convert_type(lax.bitwise_or(significand, one), dtype) - dtype.type(1)
     return fnp.maximum(low, unit * (high - low) + low)
 
 
 def _positive(key: Any, shape: Shape, dtype: np.dtype) -> Any:
     """Uniform numbers that have a logarithm."""
-    return fnp.maximum(_uniform(key, shape, dtype), np.finfo(dtype).tiny)
+    return fnp.maximum(_uniform(key, shape, dtype), float_info(dtype).tiny)
 
 
 def normal(key: Any, shape: Any = (), dtype: Any = float) -> Any:
@@ -176,7 +179,7 @@ def laplace(key: Any, shape: Any = (), dtype: Any = float) -> Any:
     Array([ 0.17803369,  0.83796278, -2.66848708])
     """
     key, dtype = checked_key("laplace", key), checked_dtype("laplace", dtype, "f")
-    u = _uniform(key, canonical_shape(shape), dtype, -1.0 + float(np.finfo(dtype).epsneg), 1.0)
+    u = _uniform(key, canonical_shape(shape), dtype, -1.0 + float(float_info(dtype).epsneg), 1.0)
     return fnp.sign(u) * fnp.log1p(-fnp.abs(u))
 
 
@@ -188,7 +191,7 @@ def logistic(key: Any, shape: Any = (), dtype: Any = float) -> Any:
     Array([-0.32911032, -1.28738678,  3.32634015])
     """
     key, dtype = checked_key("logistic", key), checked_dtype("logistic", dtype, "f")
-    u = _uniform(key, canonical_shape(shape), dtype, np.finfo(dtype).tiny, 1.0)
+    u = _uniform(key, canonical_shape(shape), dtype, float_info(dtype).tiny, 1.0)
     return fnp.log(u) - fnp.log1p(-u)
 
 
@@ -200,7 +203,7 @@ def cauchy(key: Any, shape: Any = (), dtype: Any = float) -> Any:
     Array([-0.26192951, -1.23784602,  9.14252843])
     """
     key, dtype = checked_key("cauchy", key), checked_dtype("cauchy", dtype, "f")
-    u = _uniform(key, canonical_shape(shape), dtype, np.finfo(dtype).eps, 1.0)
+    u = _uniform(key, canonical_shape(shape), dtype, float_info(dtype).eps, 1.0)
     return fnp.tan(dtype.type(math.pi) * (u - dtype.type(0.5)))
 
 
@@ -218,7 +221,7 @@ def gumbel(key: Any, shape: Any = (), dtype: Any = float, mode: str | None = Non
 
 
 def _gumbel(key: Any, shape: Shape, dtype: np.dtype, mode: str | None = None) -> Any:
-    info = np.finfo(dtype)
+    info = float_info(dtype)
     if mode in (None, "low"):
         return -fnp.log(-fnp.log(_uniform(key, shape, dtype, info.tiny, 1.0)))
     if mode != "high":

@@ -9,7 +9,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info, kind_of
 from functrans.errors import ArgumentError
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.random import random_bits
@@ -93,7 +93,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> A
     if mode != "high":
         raise ArgumentError(f"bernoulli: mode must be 'low' or 'high', got {mode!r}")
     high, low = _uniform(key, (2, *shape), dtype)
-    return low * 2.0 ** -np.finfo(dtype).nmant < p - high
+    return low * 2.0 ** -float_info(dtype).nmant < p - high
 
 
 def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = int) -> Any:
@@ -110,7 +110,7 @@ def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = int) -> Any:
     between = (p > 0) & (p < 1)
     trials = fnp.floor(fnp.log(fnp.where(u == 0, 1, u)) / fnp.log1p(-fnp.where(between, p, 0.5))) + 1
     trials = fnp.where(between, trials, fnp.where(p == 1, 1, np.nan))
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return convert_element_type(trials, dtype)
     return convert_element_type(fnp.where(fnp.isnan(trials), -1, trials), dtype)
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import vmap
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info
 from functrans.errors import ArgumentError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.custom import custom_jvp
@@ -124,7 +122,7 @@ def _gamma_jvp(primals: Any, tangents: Any) -> Any:
 def _loggamma_jvp(primals: Any, tangents: Any) -> Any:
     key, a = primals
     log_sample = _loggamma_sample(key, a)
-    sample = fnp.maximum(fnp.exp(log_sample), np.finfo(aval_of(a).dtype).tiny)
+    sample = fnp.maximum(fnp.exp(log_sample), float_info(aval_of(a).dtype).tiny)
     return log_sample, tangents[1] * lax.random_gamma_grad(a, sample) / sample
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 import functrans.numpy as fnp
-from functrans.core.avals import aval_of
+from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.lax.elementwise import common_dtype
 from functrans.numpy import fft as numpy_fft
 from functrans.numpy.dispatch import normalize_axis, unsupported
 from functrans.numpy.fft import _fitted, fftshift, ifftshift
@@ -113,7 +114,7 @@ _ROOT = 2**0.5
 
 def _turned(x: Any, steps: Any, denominator: int) -> Any:
     """`x` times `exp(-i pi steps / denominator)`, in its precision."""
-    return x * np.exp(-1j * np.pi * steps / denominator).astype(np.result_type(aval_of(x).dtype, np.complex64))
+    return x * np.exp(-1j * np.pi * steps / denominator).astype(common_dtype(aval_of(x).dtype, np.complex64))
 
 
 def _cosine(x: Any, kind: int) -> Any:
@@ -185,9 +186,9 @@ def _transform(name: str, x: Any, kind: int, s: Any, axes: Any, norm: Any, ortho
         parts = (_transform(name, part, kind, s, axes, norm, orthogonalize) for part in (fnp.real(x), fnp.imag(x)))
         real, imag = parts
         return real + imag * aval_of(x).dtype.type(1j)
-    if dtype.kind not in "biuf":
+    if kind_of(dtype) not in "biuf":
         raise DTypeError(f"{name} takes numbers, got {dtype}")
-    x = x if dtype in (np.float32, np.float64) else x.astype(np.float32 if dtype == np.float16 else np.float64)
+    x = x if dtype in (np.float32, np.float64) else x.astype(np.float32 if dtype in SMALL_FLOATS else np.float64)
     if axes is None and s is not None:
         axes = tuple(range(-len(s), 0))
     ndim = aval_of(x).ndim

@@ -18,12 +18,13 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import vmap
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info, inexact_dtype, is_inexact, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.elementwise import common_dtype
 from functrans.numpy.dispatch import has_tracer, normalize_axis
 from functrans.scipy.closures import detached
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, inexact, of_one_dtype
 
 __all__ = [
     "cumulative_simpson", "cumulative_trapezoid", "fixed_quad", "quad", "quad_vec", "romb", "simpson", "trapezoid",
@@ -35,8 +36,7 @@ __all__ = [
 
 def _samples(name: str, y: Any, axis: int, least: int = 1) -> Any:
     """The samples as floats, their axis last."""
-    y = fnp.asarray(y)
-    y = y if aval_of(y).dtype.kind in "fc" else y.astype(np.float64)
+    y = inexact(y)
     y = fnp.moveaxis(y, normalize_axis(axis, aval_of(y).ndim), -1)
     if aval_of(y).shape[-1] < least:
         raise ArgumentError(f"{name} takes at least {least} samples along the axis, got {aval_of(y).shape[-1]}")
@@ -243,8 +243,7 @@ def fixed_quad(func: Callable[..., Any], a: Any, b: Any, args: Sequence[Any] = (
 
 def _like(values: np.ndarray, *arrays: Any) -> np.ndarray:
     """Constants in the precision of arrays."""
-    dtype = np.result_type(*[aval_of(a).dtype for a in arrays])
-    return values.astype(dtype if dtype.kind == "f" else np.float64)
+    return values.astype(inexact_dtype(common_dtype(*[aval_of(a).dtype for a in arrays])))
 
 
 #: Nodes of the Gauss-Kronrod rule with 10 and 21 points, their weights, and the Gauss weights of every second one.
@@ -338,9 +337,8 @@ def quad_vec(
     a, b = fnp.asarray(a), fnp.asarray(b)
     if aval_of(a).ndim or aval_of(b).ndim:
         raise ShapeError(f"the limits of quad_vec are scalars, got shapes {aval_of(a).shape} and {aval_of(b).shape}")
-    dtype = np.result_type(aval_of(a).dtype, aval_of(b).dtype)
-    dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
-    a, b = a.astype(dtype), b.astype(dtype)
+    a, b = of_one_dtype(a, b, small=False)
+    dtype = aval_of(a).dtype
     nodes = np.concatenate([-_NODES, _NODES[-2::-1]]).astype(dtype)
     kronrod = np.concatenate([_KRONROD, _KRONROD[-2::-1]])
     gauss = np.zeros(21)
@@ -352,7 +350,7 @@ def quad_vec(
         start, stop = fnp.where(below, 0, a), fnp.where(above, 0, b)
         # one infinite limit: x = finite limit -+ (1 - t) / t;  two: x = (1 - |s|) / s with s in (-1, 1)
         s = fnp.where(below & above, 2 * t - 1, t)
-        s = fnp.where(s == 0, dtype.type(4 * np.sqrt(np.finfo(dtype).tiny)), s)
+        s = fnp.where(s == 0, dtype.type(4 * np.sqrt(float_info(dtype).tiny)), s)
         far = (1 - fnp.abs(s)) / s
         both, one = fnp.where(a < b, far, -far), fnp.where(below, stop + fnp.sign(a) * far, start + fnp.sign(b) * far)
         x = fnp.where(below & above, both, fnp.where(below | above, one, start + (stop - start) * t))
@@ -373,7 +371,7 @@ def quad_vec(
         half = (width / 2).astype(real)
         total = fnp.tensordot(kronrod.astype(real), values, 1) * half
         error = fnp.tensordot((kronrod - gauss).astype(real), values, 1) * half
-        rounding = fnp.tensordot(kronrod.astype(real), fnp.abs(values), 1) * half * (50 * np.finfo(real).eps)
+        rounding = fnp.tensordot(kronrod.astype(real), fnp.abs(values), 1) * half * (50 * float_info(real).eps)
         return total, size(error), size(rounding)
 
     def size(value: Any) -> Any:
@@ -388,7 +386,7 @@ def quad_vec(
         width = widths[worst] / 2
         for place, left in ((worst, lefts[worst]), (count, lefts[worst] + width)):
             total, error, rounding = search(left, width)
-            error = fnp.where(width > 4 * np.finfo(dtype).eps, fnp.where(fnp.isnan(error), np.inf, error), 0)
+            error = fnp.where(width > 4 * float_info(dtype).eps, fnp.where(fnp.isnan(error), np.inf, error), 0)
             rows = (left, width, total, error, rounding)
             lefts, widths, totals, errors, roundings = (
                 lax.dynamic_update_index_in_dim(old, new, place, 0)
@@ -423,7 +421,7 @@ def quad_vec(
 
 def _real_dtype(value: Any, dtype: np.dtype) -> Any:
     kind = aval_of(value).dtype
-    return np.finfo(kind).dtype if kind.kind in "fc" else dtype
+    return real_dtype(kind) if is_inexact(kind) else dtype
 
 
 def quad(

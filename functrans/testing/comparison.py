@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.avals import aval_of, float0
+from functrans.core.avals import aval_of, float0, float_info, is_inexact
 from functrans.core.pytree import flatten, key_paths, keystr
 
 Noise = Callable[[], Iterable[Any]]
@@ -20,7 +20,7 @@ def tolerance(dtype: np.dtype) -> float:
     `exp` than NumPy; each step of a function moves its result by an ulp or so. A hundred such steps stay below this,
     a wrong rule does not. What ill-conditioned functions need beyond it, `difference` measures.
     """
-    return 128 * float(np.finfo(dtype).eps) if dtype.kind in "fc" else 0.0
+    return 128 * float(float_info(dtype).eps) if is_inexact(dtype) else 0.0
 
 
 def difference(
@@ -66,7 +66,7 @@ def difference(
 
 
 def _allowed(expected: np.ndarray, rtol: float, atol: float | None) -> np.ndarray:
-    if expected.dtype.kind not in "fc":
+    if not is_inexact(expected.dtype):
         return np.zeros(expected.shape)
     size = np.where(np.isfinite(expected), np.abs(expected), 0.0).astype(float)
     return rtol * size + (rtol * size.max(initial=1.0) if atol is None else atol)
@@ -74,7 +74,7 @@ def _allowed(expected: np.ndarray, rtol: float, atol: float | None) -> np.ndarra
 
 def _distance(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """How far apart elements are; zero where both are NaN or equal infinities, infinite where only one is."""
-    if expected.dtype.kind not in "fc":
+    if not is_inexact(expected.dtype):
         return np.where(found == expected, 0.0, np.inf)
     wide = np.result_type(expected.dtype, np.float64)
     with np.errstate(all="ignore"):
@@ -97,7 +97,7 @@ def _describe(place: str, f: np.ndarray, e: np.ndarray, wrong: np.ndarray, allow
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     at = f"{place}[{', '.join(map(str, index))}]" if index else place
     text = f"{at} is {number(f[index])}, expected {number(e[index])} ({e.dtype}"
-    if e.dtype.kind in "fc":
+    if is_inexact(e.dtype):
         text += f"; difference {_distance(f, e)[index]:.3g}, tolerance {allowed[index]:.3g}"
     text += ")"
     if wrong.size > 1:
@@ -107,7 +107,7 @@ def _describe(place: str, f: np.ndarray, e: np.ndarray, wrong: np.ndarray, allow
 
 def number(value: Any) -> str:
     """A scalar with all the digits that tell it from its neighbours."""
-    return repr(value.item()) if value.dtype.itemsize >= 8 or value.dtype.kind not in "fc" else str(value)
+    return repr(value.item()) if value.dtype.itemsize >= 8 or not is_inexact(value.dtype) else str(value)
 
 
 def show(names: Sequence[str], values: Sequence[Any], indent: str = "  ") -> str:

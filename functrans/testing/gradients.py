@@ -15,7 +15,7 @@ import numpy as np
 
 from functrans.api.differentiation import jvp, vjp
 from functrans.api.flattening import argument_names, name_of
-from functrans.core.avals import aval_of, float0
+from functrans.core.avals import aval_of, float0, float_info, is_inexact, kind_of
 from functrans.core.pytree import flatten, key_paths, keystr, unflatten
 from functrans.errors import ArgumentError
 from functrans.testing.comparison import number, show
@@ -67,17 +67,17 @@ def default_step(leaves: Sequence[Any]) -> float:
 
 def _precision(leaves: Sequence[Any]) -> float:
     dtypes = [aval_of(x).dtype for x in leaves]
-    return max((float(np.finfo(d).eps) for d in dtypes if d.kind in "fc"), default=float(np.finfo(float).eps))
+    return max((float(float_info(d).eps) for d in dtypes if is_inexact(d)), default=float(np.finfo(float).eps))
 
 
 def _moved(x: Any, t: Any, step: float) -> Any:
     x = np.asarray(x)
-    return x[()] if x.dtype.kind not in "fc" else (x + x.dtype.type(step) * np.asarray(t)).astype(x.dtype)[()]
+    return x[()] if not is_inexact(x.dtype) else (x + x.dtype.type(step) * np.asarray(t)).astype(x.dtype)[()]
 
 
 def _quotient(plus: Any, minus: Any, width: float) -> Any:
     plus, minus = np.asarray(plus), np.asarray(minus)
-    if plus.dtype.kind not in "fc":
+    if not is_inexact(plus.dtype):
         return np.zeros(plus.shape)
     wide = np.result_type(plus.dtype, np.float64)
     return (plus.astype(wide) - minus.astype(wide)) / width
@@ -104,7 +104,7 @@ def complex_step_jvp(f: Fun, primals: Sequence[Any], tangents: Sequence[Any], st
         x = np.asarray(x)
         if x.dtype.kind == "c":
             raise ArgumentError("complex_step_jvp takes real arguments; use numerical_jvp for complex ones")
-        moved.append((x + 1j * step * np.asarray(t) if x.dtype.kind == "f" else x)[()])
+        moved.append((x + 1j * step * np.asarray(t) if kind_of(x.dtype) == "f" else x)[()])
     outs, out_tree = flatten(f(*unflatten(tree, moved)))
     return unflatten(out_tree, [np.imag(np.asarray(o)) / step for o in outs])
 
@@ -187,7 +187,7 @@ def _check(
     f: Fun, args: tuple[Any, ...], order: int, options: _Options, rng: np.random.Generator, name: str, names: list[str]
 ) -> None:
     leaves, tree = flatten(args)
-    if not any(aval_of(x).dtype.kind in "fc" for x in leaves):
+    if not any(is_inexact(aval_of(x).dtype) for x in leaves):
         raise ArgumentError(f"check_grads of {name}: none of its arguments is a float or complex array")
     tangents = unflatten(tree, [_direction(x, rng, options.eps or default_step(leaves)) for x in leaves])
     if "fwd" in options.modes:
@@ -215,13 +215,13 @@ def _no_complex_step(options: _Options) -> _Options:
 
 def _inexact(tree: Any) -> list[Any]:
     """The leaves that can be differentiated again."""
-    return [x for x in flatten(tree)[0] if aval_of(x).dtype.kind in "fc"]
+    return [x for x in flatten(tree)[0] if is_inexact(aval_of(x).dtype)]
 
 
 def _direction(x: Any, rng: np.random.Generator, step: float) -> Any:
     """A random direction, rounded so that a step in it is exact."""
     aval = aval_of(x)
-    if aval.dtype.kind not in "fc":
+    if not is_inexact(aval.dtype):
         return np.zeros(aval.shape, float0)
     t = rng.normal(size=aval.shape)
     if aval.dtype.kind == "c":
@@ -241,7 +241,7 @@ def _check_types(what: str, of: str, found: Any, primal: Any) -> None:
     leaves, tree = flatten(primal)
     for path, f, p in zip(key_paths(tree), flatten(found)[0], leaves):
         have, want = aval_of(f), aval_of(p)
-        if want.dtype.kind in "fc" and (have.shape, have.dtype) != (want.shape, want.dtype):
+        if is_inexact(want.dtype) and (have.shape, have.dtype) != (want.shape, want.dtype):
             raise AssertionError(f"the {what} of {of}{keystr(path)} is {have}, expected {want}")
 
 
@@ -268,7 +268,7 @@ class _Problem:
             return 0.0
         step = self.options.eps or default_step(self.leaves)
         values = [np.asarray(o) for o in _inexact(self.f(*self.args))]
-        return max((8 * float(np.finfo(v.dtype).eps) * _largest(v) / step for v in values), default=0.0)
+        return max((8 * float(float_info(v.dtype).eps) * _largest(v) / step for v in values), default=0.0)
 
     def tolerance(self, scale: float) -> float:
         if self.options.method == "complex step":
@@ -290,7 +290,7 @@ class _Problem:
         leaves, tree = flatten(found)
         for path, f, e in zip(key_paths(tree), leaves, flatten(expected)[0]):
             f, e = np.asarray(f), np.asarray(e)
-            if f.dtype.kind not in "fc":
+            if not is_inexact(f.dtype):
                 continue
             allowed = self.tolerance(_largest(e))
             wrong = ~(np.abs(f - e) <= allowed) & ~(np.isnan(f) & np.isnan(e))
@@ -329,7 +329,7 @@ class _Problem:
         count = 0
         for i, x in enumerate(self.leaves):
             aval = aval_of(x)
-            if aval.dtype.kind not in "fc":
+            if not is_inexact(aval.dtype):
                 continue
             for index in np.ndindex(aval.shape):
                 for unit in (1, 1j) if aval.dtype.kind == "c" else (1,):
@@ -351,7 +351,7 @@ class _Problem:
 
 def _zero_tangent(x: Any) -> np.ndarray:
     aval = aval_of(x)
-    return np.zeros(aval.shape, aval.dtype if aval.dtype.kind in "fc" else float0)
+    return np.zeros(aval.shape, aval.dtype if is_inexact(aval.dtype) else float0)
 
 
 def _largest(x: np.ndarray) -> float:
@@ -364,7 +364,7 @@ def _inner(cotangents: Any, tangents: Any) -> float:
     total = 0.0
     for x, y in zip(flatten(cotangents)[0], flatten(tangents)[0]):
         x, y = np.asarray(x), np.asarray(y)
-        if x.dtype.kind in "fc" and y.dtype.kind in "fc":
+        if is_inexact(x.dtype) and is_inexact(y.dtype):
             wide = np.result_type(x.dtype, y.dtype, np.float64)
             total += float(np.real(np.sum(x.astype(wide) * y.astype(wide))))
     return total

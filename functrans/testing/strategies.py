@@ -14,6 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from functrans.core.avals import float_info
 from functrans.errors import ArgumentError
 
 __all__ = ["DOMAINS", "LAYOUTS", "SPECIAL", "arrays", "broadcastable_shapes", "dtypes", "pytrees", "scalars", "shapes"]
@@ -207,7 +208,7 @@ def _grid(interval: tuple[float, float], exclude: Sequence[float]) -> st.SearchS
 
 
 def _special_floats(dtype: np.dtype, names: Sequence[str]) -> Iterator[float]:
-    info = np.finfo(dtype)
+    info = float_info(dtype)
     values = {
         "nan": [math.nan],
         "inf": [math.inf, -math.inf],

@@ -21,7 +21,7 @@ from functrans.api.differentiation import hessian, jvp, linearize, vjp
 from functrans.api.flattening import argument_names, name_of
 from functrans.api.staging import checkpoint, make_jaxpr
 from functrans.api.vectorization import vmap
-from functrans.core.avals import aval_of, float0
+from functrans.core.avals import aval_of, float0, float_info, is_inexact, kind_of
 from functrans.core.check import check_jaxpr
 from functrans.core.jaxpr import evaluate
 from functrans.core.pytree import flatten, unflatten
@@ -175,7 +175,7 @@ def _varied(args: tuple[Any, ...], shift: int) -> tuple[Any, ...]:
         if array.size > 1:
             moved.append(np.roll(array, shift))
         else:
-            moved.append(array * array.dtype.type(1 - shift / 8) if array.dtype.kind in "fc" else array)
+            moved.append(array * array.dtype.type(1 - shift / 8) if is_inexact(array.dtype) else array)
     return unflatten(tree, moved)
 
 
@@ -200,7 +200,7 @@ class _Check:
         self.rtol, self.atol = rtol, atol
         self.leaves, self.tree = flatten(self.args)
         self.names = argument_names(f, self.args)
-        self.inexact = [i for i, x in enumerate(self.leaves) if aval_of(x).dtype.kind in "fc"]
+        self.inexact = [i for i, x in enumerate(self.leaves) if is_inexact(aval_of(x).dtype)]
 
     def failures(self) -> Iterator[Failure]:
         """The first failure, in the order in which a reader would look for a cause; none if all is well.
@@ -237,7 +237,7 @@ class _Check:
             fault = "is not a pure function: a second call with the same arguments gave another result"
             yield self.report(self.name, fault, problem)
         self.out_leaves, self.out_tree = flatten(self.value)
-        self.differentiable = bool(self.inexact) and any(aval_of(o).dtype.kind in "fc" for o in self.out_leaves)
+        self.differentiable = bool(self.inexact) and any(is_inexact(aval_of(o).dtype) for o in self.out_leaves)
 
     def agree(
         self, what: str, against: str, compute: Fun, expected: Any, reference: Fun | None = None, args: Any = None
@@ -265,9 +265,9 @@ class _Check:
             moved = []
             for x in leaves:
                 x = np.asarray(x)
-                if x.dtype.kind in "fc":
+                if is_inexact(x.dtype):
                     signs = rng.choice([-4, -2, -1, 1, 2, 4], x.shape)
-                    x = (x * (1 + signs * np.finfo(x.dtype).eps)).astype(x.dtype)
+                    x = (x * (1 + signs * float_info(x.dtype).eps)).astype(x.dtype)
                 moved.append(x[()])
             try:
                 yield _plain_leaves(reference(*unflatten(tree, moved)))
@@ -406,7 +406,7 @@ class _Check:
         if len(self.out_leaves) != 1:
             return False
         aval = aval_of(self.out_leaves[0])
-        return aval.shape == () and aval.dtype.kind == "f"
+        return aval.shape == () and kind_of(aval.dtype) == "f"
 
     def gradient_name(self, inner: str) -> str:
         return f"{'grad' if self.scalar else 'vjp'}({inner})"
@@ -477,8 +477,8 @@ class _Check:
         backward, ahead = both(*args)
         size = [_pair_size(pulled, self.inexact_leaves(self.directions())), _pair_size(weights, tangent(*args))]
         if np.isfinite([backward, ahead]).all():
-            dtypes = [x.dtype for x in (*expected, *map(aval_of, self.out_leaves)) if x.dtype.kind in "fc"]
-            precision = max(float(np.finfo(t).eps) for t in dtypes)
+            dtypes = [x.dtype for x in (*expected, *map(aval_of, self.out_leaves)) if is_inexact(x.dtype)]
+            precision = max(float(float_info(t).eps) for t in dtypes)
             if abs(backward - ahead) > (1024 * precision if self.rtol is None else 8 * self.rtol) * max(size):
                 spread = max((abs(np.subtract(*b)) for b in self.nearby_pairs(both)), default=0.0)
                 if abs(backward - ahead) > 32 * spread:
@@ -541,13 +541,12 @@ class _Check:
         leaves = [np.asarray(x) for x in self.leaves]
         if offset:
             leaves = [
-                (x + offset * rng.uniform(-1, 1, x.shape)).astype(x.dtype) if x.dtype.kind in "fc" else x
-                for x in leaves
+                (x + offset * rng.uniform(-1, 1, x.shape)).astype(x.dtype) if is_inexact(x.dtype) else x for x in leaves
             ]
 
         def at(h: float) -> list[Any]:
             moved = [
-                (x + x.dtype.type(h) * t).astype(x.dtype) if x.dtype.kind in "fc" else x
+                (x + x.dtype.type(h) * t).astype(x.dtype) if is_inexact(x.dtype) else x
                 for x, t in zip(leaves, flatten(self.directions())[0])
             ]
             outs = _inexact(f(*unflatten(self.tree, [x[()] for x in moved])))
@@ -558,7 +557,7 @@ class _Check:
             wide = np.result_type(after.dtype, np.float64)
             slopes.append((after.astype(wide) - before.astype(wide)) / (2 * step))
             size = np.maximum(np.abs(after), np.abs(before)).astype(float)
-            precision = float(np.finfo(after.dtype).eps)
+            precision = float(float_info(after.dtype).eps)
             rounding.append(16 * precision * size / step + 20 * precision**0.5)
         return slopes, rounding
 
@@ -637,13 +636,13 @@ def _plain_leaves(tree: Any) -> Any:
 
 
 def _inexact(tree: Any) -> list[Any]:
-    return [x for x in flatten(tree)[0] if aval_of(x).dtype.kind in "fc"]
+    return [x for x in flatten(tree)[0] if is_inexact(aval_of(x).dtype)]
 
 
 def _pattern(x: Any, single: bool) -> Any:
     """Numbers to weigh the elements of `x` with: one, or a sequence without symmetry."""
     aval = aval_of(x)
-    if aval.dtype.kind not in "fc":
+    if not is_inexact(aval.dtype):
         return np.zeros(aval.shape, float0)
     if single:
         return aval.dtype.type(1)

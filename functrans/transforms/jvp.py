@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from functrans import config
-from functrans.core.avals import ShapedArray, aval_of, kind_of, tangent_dtype
+from functrans.core.avals import ShapedArray, aval_of, is_inexact, tangent_dtype
 from functrans.core.jaxpr import Eqn, Jaxpr, convert_constvars, evaluate
 from functrans.core.primitive import Primitive, lookup, zeros
 from functrans.core.trace import StagingTrace, Trace, Tracer, current_staging, deeper, stage, staging_into
@@ -106,7 +106,7 @@ def check_closure(trace: Trace, name: str, values: Sequence[Any]) -> None:
 
 def has_tangent(value: Any) -> bool:
     """Whether arrays of this type have nonzero tangents (floats and complex numbers do)."""
-    return kind_of(aval_of(value).dtype) in "fc"
+    return is_inexact(aval_of(value).dtype)
 
 
 def jvp(

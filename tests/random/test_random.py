@@ -330,3 +330,26 @@ def test_arguments_as_jax_has_them():
     assert random.t(KEY, np.array([2.0, 3.0])).shape == (2,)
     with pytest.raises(errors.ArgumentError, match="threefry2x32"):
         random.key(7, impl="rbg")
+
+
+@pytest.mark.skipif(ft.numpy.bfloat16.names is not None, reason="ml_dtypes is not installed")
+def test_bfloat16():
+    """The first numbers that jax.random gives: it draws them from 8 bits each."""
+    figures = {
+        "uniform": [0.6484375, 0.5703125, 0.15625, 0.203125],
+        "normal": [0.38671875, 0.1826171875, -1.0, -0.82421875],
+        "gumbel": [0.8359375, 0.57421875, -0.62109375, -0.466796875],
+        "laplace": [-0.357421875, -0.15625, 1.1484375, 0.890625],
+    }
+    dtype = ft.numpy.bfloat16
+    for name, want in figures.items():
+        draw = lambda key, name=name: getattr(random, name)(key, shape=(4,), dtype=dtype)
+        for got in (draw(random.key(0)), ft.jit(draw)(random.key(0))):
+            assert got.dtype == dtype
+            np.testing.assert_allclose(got.astype(float), want, rtol=2.0**-7)
+    shape = np.ones(2, dtype)
+    for name in ("gamma", "chisquare", "t", "pareto"):
+        assert getattr(random, name)(random.key(0), shape, dtype=dtype).dtype == dtype
+    np.testing.assert_array_equal(
+        random.bernoulli(random.key(0), shape[:1] / 2, (8,)), [False, False, True, True, False, True, True, False]
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, kind_of
 from functrans.core.primitive import Primitive
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_to, reduce_sum_p
@@ -130,7 +130,7 @@ def _adjugate_jvp(primals: Any, tangents: Any) -> Any:
     inner = matmul(matmul(adjoint(u), t), adjoint(vh))
     diagonal = ew.mul(matmul(pairs, as_column(diagonals(inner))), eye(n, dtype))
     unitary = matmul(u, vh)
-    if dtype.kind == "f":  # its determinant is 1 or -1, and to differentiate it would divide by zero
+    if kind_of(dtype) == "f":  # its determinant is 1 or -1, and to differentiate it would divide by zero
         unitary = stop_gradient_p.bind(unitary)
     sign = reshape(det_p.bind(unitary), (*aval_of(a).shape[:-2], 1, 1))
     return adjugate_p.bind(a), matmul(matmul(adjoint(vh), sign * (diagonal - ew.mul(pairs, inner))), adjoint(u))

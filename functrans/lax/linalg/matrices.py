@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, is_inexact
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import DTypeError, ShapeError
 from functrans.lax import elementwise as ew
@@ -114,7 +114,7 @@ def check_matrices(name: str, a: ShapedArray) -> None:
 
 
 def check_dtype(name: str, a: ShapedArray) -> None:
-    if a.dtype.kind not in "fc" or a.dtype.itemsize < 4:
+    if not is_inexact(a.dtype) or a.dtype.itemsize < 4:
         raise DTypeError(f"{name} takes float32, float64 or complex matrices, got {a.dtype}")
 
 

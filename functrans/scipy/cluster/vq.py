@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 import functrans.numpy as fnp
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, is_inexact
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.loops import fori_loop, while_loop
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, of_one_dtype
 
 __all__ = ["kmeans", "kmeans2", "vq", "whiten"]
 
@@ -37,9 +37,8 @@ def _observations(name: str, obs: Any, code_book: Any) -> tuple[Any, Any]:
         raise ShapeError(
             f"{name}: observations of {aval_of(obs).shape[1]} features and centroids of {aval_of(code_book).shape[1]}"
         )
-    dtype = np.result_type(aval_of(obs).dtype, aval_of(code_book).dtype)
-    dtype = dtype if kind_of(dtype) == "f" else np.dtype(float)
-    return obs.astype(dtype), code_book.astype(dtype)
+    obs, code_book = of_one_dtype(obs, code_book)
+    return obs, code_book
 
 
 def _nearest(points: Any, centroids: Any) -> tuple[Any, Any]:
@@ -77,7 +76,7 @@ def whiten(obs: Any, check_finite: Any = None) -> Any:
            [2. , 2.5]])
     """
     obs = fnp.asarray(obs)
-    obs = obs if kind_of(aval_of(obs).dtype) in "fc" else obs.astype(np.float64)
+    obs = obs if is_inexact(aval_of(obs).dtype) else obs.astype(np.float64)
     constant = fnp.all(obs == obs[:1], axis=0)  # whose deviation, zero, has no derivative
     count = fnp.arange(aval_of(obs).shape[0], dtype=aval_of(obs).dtype)
     other = fnp.reshape(count, (-1,) + (1,) * (aval_of(obs).ndim - 1))

@@ -11,7 +11,17 @@ import functrans.numpy as fnp
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
-from functrans.scipy.interpolate.common import Interpolator, evaluated, inexact, samples, scipys, spread, wrapped
+from functrans.lax.elementwise import common_dtype
+from functrans.scipy.interpolate.common import (
+    Interpolator,
+    evaluated,
+    inexact,
+    is_double,
+    samples,
+    scipys,
+    spread,
+    wrapped,
+)
 
 
 def basis(t: Any, k: int, v: Any, last: int) -> tuple[Any, list[Any]]:
@@ -86,8 +96,7 @@ class BSpline(Interpolator):
         """The values, or the derivative of order `nu`, at an array of points."""
         nu = operator.index(nu)
         extrapolate = self.extrapolate if extrapolate is None else extrapolate
-        single = aval_of(self.c).dtype in (np.float32, np.complex64)
-        if self.is_plain(x) and not single:
+        if self.is_plain(x) and is_double(self.c):
             made = scipys().BSpline.construct_fast(
                 np.asarray(self.t, np.float64), np.asarray(self.c), self.k, self.extrapolate, self.axis
             )
@@ -98,7 +107,7 @@ class BSpline(Interpolator):
         t, c, k = spline.t, spline.c, spline.k
         n = aval_of(t).size - k - 1
         v = inexact("BSpline", "points", x, complexes=False)
-        flat = fnp.ravel(v).astype(np.result_type(aval_of(v).dtype, aval_of(t).dtype))
+        flat = fnp.ravel(v).astype(common_dtype(aval_of(v).dtype, aval_of(t).dtype))
         ends = t[k], t[n]
         if extrapolate == "periodic":
             flat = ends[0] + fnp.remainder(flat - ends[0], ends[1] - ends[0])
@@ -161,8 +170,7 @@ def make_interp_spline(
     if k < 0:
         raise ArgumentError(f"{name} takes a degree of 0 or more, got k={k}")
     x, y, axis = samples(name, x, y, axis)
-    single = aval_of(y).dtype in (np.float32, np.complex64)
-    if not any(isinstance(v, Tracer) for v in (x, y, t)) and not single:
+    if not any(isinstance(v, Tracer) for v in (x, y, t)) and is_double(y):
         found: Any = scipys().make_interp_spline(np.asarray(x), np.asarray(y), k, t, bc_type, 0, check_finite)
         out = BSpline(found.t, found.c, found.k, found.extrapolate)
         out.axis = axis

@@ -9,10 +9,12 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans.core.array import wrap
-from functrans.core.avals import aval_of
+from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of, real_dtype
 from functrans.core.pytree import GetAttrKey, register_pytree_with_keys
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.lax.conversion import as_inexact
+from functrans.lax.elementwise import common_dtype
 
 
 class Interpolator:
@@ -67,10 +69,9 @@ def scipys() -> Any:
 def inexact(name: str, what: str, value: Any, complexes: bool = True) -> Any:
     """An array of floats (or complex numbers)."""
     value = fnp.asarray(value)
-    kind = aval_of(value).dtype.kind
-    if kind not in ("biufc" if complexes else "biuf"):
+    if kind_of(aval_of(value).dtype) not in ("biufc" if complexes else "biuf"):
         raise DTypeError(f"{name} takes {'' if complexes else 'real '}numbers as {what}, got {aval_of(value).dtype}")
-    return value if kind in "fc" else value.astype(np.float64)
+    return as_inexact(value)
 
 
 def increasing(name: str, what: str, value: Any, least: int = 2) -> Any:
@@ -88,8 +89,8 @@ def increasing(name: str, what: str, value: Any, least: int = 2) -> Any:
     return value
 
 
-def samples(name: str, x: Any, y: Any, axis: int) -> tuple[Any, Any, int]:
-    """Points, and values with their axis first, both in one precision."""
+def samples(name: str, x: Any, y: Any, axis: int, small: bool = False) -> tuple[Any, Any, int]:
+    """Points, and values with their axis first, both in one precision; small floats as float32 unless `small`."""
     x, y = increasing(name, "x", x), inexact(name, "y", y)
     ndim = aval_of(y).ndim
     if not -ndim <= axis < ndim or aval_of(y).shape[axis] != aval_of(x).size:
@@ -97,8 +98,14 @@ def samples(name: str, x: Any, y: Any, axis: int) -> tuple[Any, Any, int]:
             f"{name} takes y with {aval_of(x).size} values along axis {axis}, as x has, got shape {aval_of(y).shape}"
         )
     y = fnp.moveaxis(y, axis, 0)
-    real = np.result_type(np.finfo(aval_of(y).dtype).dtype, aval_of(x).dtype)
-    return x.astype(real), y.astype(np.result_type(real, aval_of(y).dtype)), axis % ndim
+    real = common_dtype(real_dtype(aval_of(y).dtype), aval_of(x).dtype)
+    real = np.dtype(np.float32) if real in SMALL_FLOATS and not small else real
+    return x.astype(real), y.astype(common_dtype(real, aval_of(y).dtype)), axis % ndim
+
+
+def is_double(x: Any) -> bool:
+    """Whether an array is in double precision; SciPy's interpolators take the others for it."""
+    return real_dtype(aval_of(x).dtype).itemsize == 8
 
 
 def spread(x: Any, y: Any) -> Any:

@@ -10,15 +10,17 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans.checking import check
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.elementwise import common_dtype
 from functrans.scipy.interpolate.bsplines import basis, make_interp_spline
 from functrans.scipy.interpolate.common import (
     Interpolator,
     evaluated,
     increasing,
     inexact,
+    is_double,
     samples,
     scipys,
     spread,
@@ -116,7 +118,7 @@ class RegularGridInterpolator(Interpolator):
         xi = xi[..., None] if aval_of(xi).ndim < 2 and d == 1 and aval_of(xi).shape[-1:] != (1,) else xi
         if aval_of(xi).shape[-1:] != (d,):
             raise ShapeError(f"{name} takes points with {d} coordinates along the last axis, got {aval_of(xi).shape}")
-        if self.is_plain(xi) and aval_of(self.values).dtype not in (np.float32, np.complex64):
+        if self.is_plain(xi) and is_double(self.values):
             return wrapped(self._scipys()(np.asarray(xi), method, nu=nu))
         if nu is not None:
             raise ArgumentError(f"{name} of traced values takes no nu: differentiate it")
@@ -186,7 +188,7 @@ class RegularGridInterpolator(Interpolator):
             weight = corner[0][1]
             for _, w in corner[1:]:
                 weight = weight * w
-            total = total + term * spread(weight, term).astype(np.finfo(aval_of(term).dtype).dtype)
+            total = total + term * spread(weight, term).astype(real_dtype(aval_of(term).dtype))
         return total
 
 
@@ -249,7 +251,7 @@ class interp1d(Interpolator):
         if not isinstance(x, Tracer) and not assume_sorted:
             order = np.argsort(x, kind="stable")
             x, y = fnp.asarray(x)[order], fnp.take(fnp.asarray(y), order, axis=axis)
-        self.x, self.y, self.axis = samples(name, x, y, axis)
+        self.x, self.y, self.axis = samples(name, x, y, axis, small=True)
         self.kind, self.extrapolate = kind, isinstance(fill_value, str) and fill_value == "extrapolate"
         given = fill_value if isinstance(fill_value, tuple) else (fill_value, fill_value)
         self.fill = () if self.extrapolate else given
@@ -260,7 +262,7 @@ class interp1d(Interpolator):
 
     def __call__(self, x: Any) -> Any:
         """The values at an array of points."""
-        if self.is_plain(x) and aval_of(self.y).dtype not in (np.float32, np.complex64):
+        if self.is_plain(x) and is_double(self.y):
             y = np.moveaxis(np.asarray(self.y), 0, self.axis)
             fill: Any = "extrapolate" if self.extrapolate else self.fill
             made = scipys().interp1d(
@@ -275,7 +277,7 @@ class interp1d(Interpolator):
             )
             return wrapped(made(x))
         v = inexact("interp1d", "points", x, complexes=False)
-        flat = fnp.ravel(v).astype(np.result_type(aval_of(v).dtype, aval_of(self.x).dtype))
+        flat = fnp.ravel(v).astype(common_dtype(aval_of(v).dtype, aval_of(self.x).dtype))
         below, above = flat < self.x[0], flat > self.x[-1]
         if self.bounds_error:
             check(~fnp.any(below | above), "interp1d: a point lies beyond the samples")

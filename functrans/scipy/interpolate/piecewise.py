@@ -14,14 +14,16 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.elementwise import common_dtype
 from functrans.scipy.interpolate.common import (
     Interpolator,
     evaluated,
     increasing,
     inexact,
+    is_double,
     samples,
     scipys,
     spread,
@@ -93,13 +95,12 @@ class PPoly(Interpolator):
         """
         nu = operator.index(nu)
         extrapolate = self.extrapolate if extrapolate is None else extrapolate
-        single = aval_of(self.c).dtype in (np.float32, np.complex64)
-        if self.is_plain(x) and nu >= 0 and not single:
+        if self.is_plain(x) and nu >= 0 and is_double(self.c):
             return wrapped(self._scipys()(np.asarray(x), nu, extrapolate))
         if nu < 0:
             return self.antiderivative(-nu)(x, 0, extrapolate)
         v = inexact("PPoly", "points", x, complexes=False)
-        flat = fnp.ravel(v).astype(np.result_type(aval_of(v).dtype, aval_of(self.x).dtype))
+        flat = fnp.ravel(v).astype(common_dtype(aval_of(v).dtype, aval_of(self.x).dtype))
         ends = self.x[0], self.x[-1]
         if extrapolate == "periodic":
             flat = ends[0] + fnp.remainder(flat - ends[0], ends[1] - ends[0])
@@ -130,7 +131,7 @@ class PPoly(Interpolator):
         c = self.c
         for _ in range(nu):
             k = aval_of(c).shape[0]
-            powers = np.arange(k, 0, -1).astype(np.finfo(aval_of(c).dtype).dtype)
+            powers = np.arange(k, 0, -1).astype(real_dtype(aval_of(c).dtype))
             c = c / spread(powers, c)
             h = spread(fnp.diff(self.x), c[0])
             whole = c[0]
@@ -166,7 +167,7 @@ def _derived(c: Any, nu: int) -> Any:
     k = aval_of(c).shape[0]
     if nu >= k:
         return fnp.zeros_like(c[:1])
-    factors = np.array([math.perm(p, nu) for p in range(k - 1, nu - 1, -1)], np.finfo(aval_of(c).dtype).dtype)
+    factors = np.array([math.perm(p, nu) for p in range(k - 1, nu - 1, -1)], real_dtype(aval_of(c).dtype))
     return c[: k - nu] * spread(factors, c)
 
 
@@ -187,7 +188,7 @@ class _Cubic(PPoly):
 
 def _plain(*values: Any) -> bool:
     """Whether SciPy's own code makes the coefficients: plain values in double precision."""
-    return all(not isinstance(v, Tracer) and aval_of(v).dtype not in (np.float32, np.complex64) for v in values)
+    return all(not isinstance(v, Tracer) and is_double(v) for v in values)
 
 
 class CubicHermiteSpline(_Cubic):
@@ -207,7 +208,7 @@ class CubicHermiteSpline(_Cubic):
         if aval_of(slopes).shape != aval_of(y).shape:
             raise ShapeError(f"{name} takes y and dydx of one shape")
         self._hermite(
-            name, x, y, slopes.astype(np.result_type(aval_of(y).dtype, aval_of(slopes).dtype)), extrapolate, axis
+            name, x, y, slopes.astype(common_dtype(aval_of(y).dtype, aval_of(slopes).dtype)), extrapolate, axis
         )
 
 

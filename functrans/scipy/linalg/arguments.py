@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import SMALL_FLOATS, aval_of
 from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.elementwise import common_dtype
 from functrans.numpy.dispatch import operand
 
 
@@ -23,10 +24,10 @@ def inexact(name: str, *operands: Any, small: type = np.float32) -> Any:
         dtype = aval_of(x).dtype
         if dtype.kind in "biu":
             dtype = np.dtype(small if dtype.itemsize < 4 else np.float64)
-        elif dtype == np.float16:
+        elif dtype in SMALL_FLOATS:
             dtype = np.dtype(np.float32)
         dtypes.append(dtype)
-    common = np.result_type(*dtypes)
+    common = common_dtype(*dtypes)
     out = [lax.convert_element_type(x, common) for x in arrays]
     return out[0] if len(out) == 1 else out
 

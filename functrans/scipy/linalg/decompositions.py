@@ -9,7 +9,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info, real_dtype
 from functrans.errors import ArgumentError, ConcretizationError, ShapeError
 from functrans.lax import linalg as prim
 from functrans.lax.conversion import stop_gradient_p
@@ -26,7 +26,7 @@ from functrans.scipy.linalg.arguments import (
 )
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The Cholesky factor, upper by default, as `scipy.linalg.cholesky`.
 
@@ -43,7 +43,7 @@ def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finit
     return factor if lower else adjoint(factor)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, bool]:
     """A Cholesky factor for `cho_solve`, as `scipy.linalg.cho_factor`; of traced arrays its other triangle is zero.
 
@@ -55,7 +55,7 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
     return cholesky(a, lower), lower
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def lu(
     a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite: bool = True, p_indices: bool = False
 ) -> Any:
@@ -84,12 +84,12 @@ def lu(
         if not permute_l:
             return lax.convert_element_type(place, np.int32), l, u
         return fnp.take_along_axis(l, fnp.broadcast_to(place[..., None], (*batch, m, k)), -2), u
-    real = np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+    real = real_dtype(dtype)
     p = lax.convert_element_type(order[..., None, :] == np.arange(m, dtype=np.int32)[:, None], real)
     return p, l, u
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
     """The factors of an LU decomposition in one matrix and the pivots, as `scipy.linalg.lu_factor`; see `lu_solve`.
 
@@ -102,7 +102,7 @@ def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> t
     return factors, pivots
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def qr(
     a: Any, overwrite_a: bool = False, lwork: int | None = None, mode: str = "full", pivoting: bool = False,
     check_finite: bool = True,
@@ -135,7 +135,7 @@ def qr(
     return out
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def rq(
     a: Any, overwrite_a: bool = False, lwork: int | None = None, mode: str = "full", check_finite: bool = True
 ) -> Any:
@@ -157,7 +157,7 @@ def rq(
     return r if mode == "r" else (r, q)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def qr_multiply(
     a: Any, c: Any, mode: str = "right", pivoting: bool = False, conjugate: bool = False, overwrite_a: bool = False,
     overwrite_c: bool = False,
@@ -188,7 +188,7 @@ def qr_multiply(
     return (out, rest[0][..., :k, :], *rest[1:])
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, overwrite_a: bool = False, check_finite: bool = True,
     lapack_driver: str = "gesdd",
@@ -206,7 +206,7 @@ def svd(
     return prim.svd(matrix("svd", a), full_matrices=bool(full_matrices), compute_uv=bool(compute_uv))
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def svdvals(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """Singular values in descending order, as `scipy.linalg.svdvals`.
 
@@ -241,7 +241,7 @@ def diagsvd(s: Any, M: int, N: int) -> Any:
 def _rank(name: str, s: Any, shape: tuple[int, ...], dtype: np.dtype, rcond: float | None) -> int:
     if len(shape) != 2:
         raise ShapeError(f"{name} of a traced array takes one matrix, got shape {shape}: ranks may differ")
-    limit = (np.finfo(dtype).eps * max(shape) if rcond is None else rcond) * fnp.max(s, initial=0)
+    limit = (float_info(dtype).eps * max(shape) if rcond is None else rcond) * fnp.max(s, initial=0)
     rank = known(fnp.sum(s > limit))
     if rank is None:
         raise ConcretizationError(
@@ -251,7 +251,7 @@ def _rank(name: str, s: Any, shape: tuple[int, ...], dtype: np.dtype, rcond: flo
     return int(rank)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def orth(A: Any, rcond: float | None = None) -> Any:
     """An orthonormal basis of the columns' span, as `scipy.linalg.orth`.
 
@@ -267,7 +267,7 @@ def orth(A: Any, rcond: float | None = None) -> Any:
     return u[:, : _rank("orth", s, aval_of(A).shape, aval_of(A).dtype, rcond)]
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def null_space(
     A: Any, rcond: float | None = None, *, overwrite_a: bool = False, check_finite: bool = True,
     lapack_driver: str = "gesdd",
@@ -303,7 +303,7 @@ def _null_space_jvp(rank: int, primals: Any, tangents: Any) -> Any:
     return basis, -(inverse @ (t @ basis))
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def subspace_angles(A: Any, B: Any) -> Any:
     """Angles between the spans of columns, largest first, as `scipy.linalg.subspace_angles`.
 
@@ -333,7 +333,7 @@ def subspace_angles(A: Any, B: Any) -> Any:
 # ---------------------------------------------------------------- polar
 
 
-@implements("scipy.linalg", "method", "eps", "max_iterations")
+@implements("scipy.linalg", "method", "eps", "max_iterations", lapack=True)
 def polar(
     a: Any, side: str = "right", *, method: str = "qdwh", eps: float | None = None, max_iterations: int | None = None
 ) -> tuple[Any, Any]:
@@ -384,7 +384,7 @@ def _unitary_jvp(primals: Any, tangents: Any) -> Any:
     return u, du
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def orthogonal_procrustes(A: Any, B: Any, check_finite: bool = True) -> tuple[Any, Any]:
     """The unitary `r` for which `A r` is nearest to `B`, and the sum of singular values of `A^H B`.
 
@@ -407,7 +407,7 @@ def orthogonal_procrustes(A: Any, B: Any, check_finite: bool = True) -> tuple[An
 # ---------------------------------------------------------------- condensed forms
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def hessenberg(a: Any, calc_q: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The Hessenberg form `a = q h q^H`, as `scipy.linalg.hessenberg`. It has no derivative.
 
@@ -428,7 +428,7 @@ def hessenberg(a: Any, calc_q: bool = False, overwrite_a: bool = False, check_fi
     return h, q
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def schur(
     a: Any, output: str = "real", lwork: int | None = None, overwrite_a: bool = False, sort: Any = None,
     check_finite: bool = True,
@@ -452,7 +452,7 @@ def schur(
     return prim.schur(a)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
     """The complex Schur form from the real one, as `scipy.linalg.rsf2csf`.
 

@@ -15,7 +15,7 @@ from functrans.scipy.linalg.arguments import check_square, choice, inexact, matr
 from functrans.scipy.linalg.systems import band_to_matrix, of_triangle, whole_band
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def eig(
     a: Any, b: Any = None, left: bool = False, right: bool = True, overwrite_a: bool = False,
     overwrite_b: bool = False, check_finite: bool = True, homogeneous_eigvals: bool = False,
@@ -45,7 +45,7 @@ def _alone(out: Any) -> Any:
     return tuple(out) if len(out) > 1 else out[0]
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def eigvals(
     a: Any, b: Any = None, overwrite_a: bool = False, check_finite: bool = True, homogeneous_eigvals: bool = False
 ) -> Any:
@@ -58,7 +58,7 @@ def eigvals(
     return eig(a, b, right=False, homogeneous_eigvals=homogeneous_eigvals)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def eigh(
     a: Any, b: Any = None, *, lower: bool = True, eigvals_only: bool = False, overwrite_a: bool = False,
     overwrite_b: bool = False, type: int = 1, check_finite: bool = True, subset_by_index: Any = None,
@@ -116,7 +116,7 @@ def _generalized(pair: Any, lower: bool, kind: int) -> tuple[Any, Any]:
     return prim.triangular_solve(l, v, left_side=True, lower=True, transpose_a=True, conjugate_a=True), w
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def eigvalsh(
     a: Any, b: Any = None, *, lower: bool = True, overwrite_a: bool = False, overwrite_b: bool = False, type: int = 1,
     check_finite: bool = True, subset_by_index: Any = None, subset_by_value: Any = None, driver: str | None = None,
@@ -143,7 +143,7 @@ def _selected(name: str, matrices: Any, eigvals_only: bool, select: Any, select_
     )  # fmt: skip
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def eigh_tridiagonal(
     d: Any, e: Any, eigvals_only: bool = False, select: Any = "a", select_range: Any = None,
     check_finite: bool = True, tol: float = 0.0, lapack_driver: str = "auto",
@@ -170,7 +170,7 @@ def eigh_tridiagonal(
     )
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def eigvalsh_tridiagonal(
     d: Any, e: Any, select: Any = "a", select_range: Any = None, check_finite: bool = True, tol: float = 0.0,
     lapack_driver: str = "auto",
@@ -184,7 +184,7 @@ def eigvalsh_tridiagonal(
     return eigh_tridiagonal(d, e, True, select, select_range)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def eig_banded(
     a_band: Any, lower: bool = False, eigvals_only: bool = False, overwrite_a_band: bool = False, select: Any = "a",
     select_range: Any = None, max_ev: int = 0, check_finite: bool = True,
@@ -203,7 +203,7 @@ def eig_banded(
     return _selected("eig_banded", full, eigvals_only, select, select_range)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def eigvals_banded(
     a_band: Any, lower: bool = False, overwrite_a_band: bool = False, select: Any = "a", select_range: Any = None,
     check_finite: bool = True,

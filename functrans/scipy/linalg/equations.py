@@ -35,7 +35,7 @@ def _pair(name: str, a: Any, q: Any) -> tuple[Any, Any]:
     return a, q
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
     """The solution of `a x + x a^H = q`, as `scipy.linalg.solve_continuous_lyapunov`.
 
@@ -48,7 +48,7 @@ def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
     return prim.solve_sylvester(a, adjoint(a), q)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solve_lyapunov(a: Any, q: Any) -> Any:
     """As `solve_continuous_lyapunov`.
 
@@ -59,7 +59,7 @@ def solve_lyapunov(a: Any, q: Any) -> Any:
     return solve_continuous_lyapunov(a, q)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solve_discrete_lyapunov(a: Any, q: Any, method: str | None = None) -> Any:
     """The solution of `a x a^H - x + q = 0`, as `scipy.linalg.solve_discrete_lyapunov`.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import linalg as prim
 from functrans.lax.linalg.functions import expm_frechet_p
@@ -27,7 +27,7 @@ from functrans.scipy.linalg.arguments import check_square, double, square
 _WITHOUT_SQUARINGS = {4: 3.925724783138660, 8: 5.371920351148152}
 
 
-@implements("scipy.linalg", "upper_triangular", "max_squarings")
+@implements("scipy.linalg", "upper_triangular", "max_squarings", lapack=True)
 def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int | None = None) -> Any:
     """The exponential of square matrices, as `scipy.linalg.expm`.
 
@@ -51,7 +51,7 @@ def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int | None = 
     return fnp.where(enough[..., None, None], out, aval_of(out).dtype.type(np.nan))
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def expm_frechet(
     A: Any, E: Any, method: str | None = None, compute_expm: bool = True, check_finite: bool = True
 ) -> Any:
@@ -78,7 +78,7 @@ def _no_estimate(name: str, disp: Any) -> None:
         raise ArgumentError(f"{name} of a traced array takes no disp=False: errors are not estimated")
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def logm(A: Any, disp: Any = _UNSET) -> Any:
     """The principal logarithm of square matrices, as `scipy.linalg.logm`; in double precision.
 
@@ -95,7 +95,7 @@ def logm(A: Any, disp: Any = _UNSET) -> Any:
     return prim.logm(A)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def sqrtm(A: Any, disp: Any = _UNSET, blocksize: Any = _UNSET) -> Any:
     """The principal square root of square matrices, as `scipy.linalg.sqrtm`.
 
@@ -110,7 +110,7 @@ def sqrtm(A: Any, disp: Any = _UNSET, blocksize: Any = _UNSET) -> Any:
     return prim.sqrtm(square("sqrtm", A, small=np.float64))
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def fractional_matrix_power(A: Any, t: Any) -> Any:
     """Square matrices to a power that need not be whole, as `scipy.linalg.fractional_matrix_power`.
 
@@ -129,7 +129,7 @@ def fractional_matrix_power(A: Any, t: Any) -> Any:
     return prim.expm(fnp.asarray(t) * prim.logm(A))
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:
     """The function of matrices that `func`, a function of arrays, makes of their eigenvalues; as `scipy.linalg.funm`.
 
@@ -161,13 +161,13 @@ def _turned(a: Any) -> Any:
 def _cosine_and_sine(name: str, A: Any) -> tuple[Any, Any]:
     A = square(name, A, small=np.float64)
     ahead = _turned(A)
-    if aval_of(A).dtype.kind == "f":
+    if kind_of(aval_of(A).dtype) == "f":
         return fnp.real(ahead), fnp.imag(ahead)
     behind = _turned(-A)
     return (ahead + behind) / 2, (ahead - behind) * aval_of(A).dtype.type(-0.5j)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def cosm(A: Any) -> Any:
     """The cosine of square matrices, as `scipy.linalg.cosm`.
 
@@ -178,7 +178,7 @@ def cosm(A: Any) -> Any:
     return _cosine_and_sine("cosm", A)[0]
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def sinm(A: Any) -> Any:
     """The sine of square matrices, as `scipy.linalg.sinm`.
 
@@ -189,7 +189,7 @@ def sinm(A: Any) -> Any:
     return _cosine_and_sine("sinm", A)[1]
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def tanm(A: Any) -> Any:
     """The tangent of square matrices, as `scipy.linalg.tanm`.
 
@@ -206,7 +206,7 @@ def _hyperbolic(name: str, A: Any) -> tuple[Any, Any]:
     return (ahead + behind) / 2, (ahead - behind) / 2
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def coshm(A: Any) -> Any:
     """The hyperbolic cosine of square matrices, as `scipy.linalg.coshm`.
 
@@ -217,7 +217,7 @@ def coshm(A: Any) -> Any:
     return _hyperbolic("coshm", A)[0]
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def sinhm(A: Any) -> Any:
     """The hyperbolic sine of square matrices, as `scipy.linalg.sinhm`.
 
@@ -228,7 +228,7 @@ def sinhm(A: Any) -> Any:
     return _hyperbolic("sinhm", A)[1]
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def tanhm(A: Any) -> Any:
     """The hyperbolic tangent of square matrices, as `scipy.linalg.tanhm`.
 
@@ -239,7 +239,7 @@ def tanhm(A: Any) -> Any:
     return prim.solve(*_hyperbolic("tanhm", A))
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def signm(A: Any, disp: Any = _UNSET) -> Any:
     """The sign of square matrices, `A (A A)^(-1/2)`, as `scipy.linalg.signm`; for no imaginary eigenvalues.
 
@@ -252,4 +252,4 @@ def signm(A: Any, disp: Any = _UNSET) -> Any:
     A = square("signm", A, small=np.float64)
     root = prim.sqrtm(A @ A)
     sign = prim.solve(root, lax.convert_element_type(A, aval_of(root).dtype))
-    return fnp.real(sign) if aval_of(A).dtype.kind == "f" else sign
+    return fnp.real(sign) if kind_of(aval_of(A).dtype) == "f" else sign

@@ -10,6 +10,7 @@ import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.elementwise import common_dtype
 from functrans.numpy.dispatch import operand
 from functrans.scipy.dispatch import implements
 from functrans.scipy.linalg.arguments import check_matrix, check_square, check_vector, choice
@@ -147,7 +148,7 @@ def leslie(f: Any, s: Any) -> Any:
             f"leslie takes at least two fecundities and one survival fewer, got shapes {aval_of(f).shape} and "
             f"{aval_of(s).shape}"
         )
-    dtype = np.result_type(aval_of(f).dtype, aval_of(s).dtype)
+    dtype = common_dtype(aval_of(f).dtype, aval_of(s).dtype)
     f, s = _broadcast(lax.convert_element_type(f, dtype), lax.convert_element_type(s, dtype))
     below = s[..., :, None] * fnp.eye(n - 1, n, dtype=dtype)
     return fnp.concatenate([f[..., None, :], below], -2)
@@ -231,7 +232,7 @@ def block_diag(*arrs: Any) -> Any:
            [0, 2, 3]])
     """
     blocks = [fnp.atleast_2d(operand("block_diag", x)) for x in arrs]
-    dtype = np.result_type(*(aval_of(x).dtype for x in blocks))
+    dtype = common_dtype(*(aval_of(x).dtype for x in blocks))
     batch = np.broadcast_shapes(*(aval_of(x).shape[:-2] for x in blocks))
     width = sum(aval_of(x).shape[-1] for x in blocks)
     rows, before = [], 0

@@ -9,7 +9,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info, kind_of
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import linalg as prim
 from functrans.lax.conversion import stop_gradient_p
@@ -49,7 +49,7 @@ def of_triangle(a: Any, lower: bool, hermitian: bool) -> Any:
     return beside + (adjoint(beside) if hermitian else mT(beside)) + diagonal
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solve(
     a: Any, b: Any, lower: bool = False, overwrite_a: bool = False, overwrite_b: bool = False,
     check_finite: bool = True, assume_a: str | None = None, transposed: bool = False,
@@ -90,7 +90,7 @@ def solve(
     return as_given(x, vector)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solve_triangular(
     a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, overwrite_b: bool = False,
     check_finite: bool = True,
@@ -114,7 +114,7 @@ def solve_triangular(
     return as_given(x, vector)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
     """The solution of `a x = b` by the Cholesky factor of `a`, as `scipy.linalg.cho_solve`.
 
@@ -130,7 +130,7 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, 
     return as_given(solve_triangular(c, y, 2 if lower else 0, lower), vector)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def lu_solve(
     lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, overwrite_b: bool = False, check_finite: bool = True
 ) -> Any:
@@ -158,7 +158,7 @@ def lu_solve(
     return as_given(rows(y, fnp.argsort(order, axis=-1)), vector)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def inv(
     a: Any, overwrite_a: bool = False, check_finite: bool = True, *, assume_a: str | None = None, lower: bool = False
 ) -> Any:
@@ -176,7 +176,7 @@ def inv(
     return solve(a, eye, lower=lower, assume_a=assume_a)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The determinant, in double precision, as `scipy.linalg.det`. Its derivatives hold for singular matrices too.
 
@@ -193,11 +193,11 @@ def _cutoff(a: Any, largest: Any, atol: Any, rtol: Any) -> Any:
     """The limit below which SciPy takes a singular value for zero."""
     atol = 0.0 if atol is None else atol
     if rtol is None:
-        rtol = max(aval_of(a).shape[-2:]) * np.finfo(aval_of(a).dtype).eps
+        rtol = max(aval_of(a).shape[-2:]) * float_info(aval_of(a).dtype).eps
     return atol + largest * rtol
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def pinv(
     a: Any, *, atol: float | None = None, rtol: float | None = None, return_rank: bool = False,
     check_finite: bool = True,
@@ -217,7 +217,7 @@ def pinv(
     return (out, fnp.sum(s > cutoff[..., None], axis=-1)) if return_rank else out
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def pinvh(
     a: Any, atol: float | None = None, rtol: float | None = None, lower: bool = True, return_rank: bool = False,
     check_finite: bool = True,
@@ -232,7 +232,7 @@ def pinvh(
     return pinv(of_triangle(square("pinvh", a), lower, True), atol=atol, rtol=rtol, return_rank=return_rank)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def lstsq(
     a: Any, b: Any, cond: float | None = None, overwrite_a: bool = False, overwrite_b: bool = False,
     check_finite: bool = True, lapack_driver: str | None = None,
@@ -248,7 +248,7 @@ def lstsq(
     """
     choice("lstsq", "lapack_driver", lapack_driver, None, "gelsd", "gelsy", "gelss")
     a, b = inexact("lstsq", a, b)
-    cond = np.finfo(aval_of(a).dtype).eps if cond is None else cond
+    cond = float_info(aval_of(a).dtype).eps if cond is None else cond
     x, residuals, rank, s = fnp.linalg.lstsq(a, b, cond)
     if aval_of(residuals).shape and aval_of(b).ndim == 1 and aval_of(residuals).size:
         residuals = residuals[0]  # a number for a vector
@@ -267,7 +267,7 @@ def band_to_matrix(ab: Any, l: int, u: int) -> Any:
     return fnp.where(inside, ab[..., np.clip(rows, 0, l + u), j + 0 * i], 0)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solve_banded(
     l_and_u: Sequence[int], ab: Any, b: Any, overwrite_ab: bool = False, overwrite_b: bool = False,
     check_finite: bool = True,
@@ -318,7 +318,7 @@ def whole_band(ab: Any, lower: bool) -> Any:
     return fnp.concatenate(parts, -2)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solveh_banded(
     ab: Any, b: Any, overwrite_ab: bool = False, overwrite_b: bool = False, lower: bool = False,
     check_finite: bool = True,
@@ -339,7 +339,7 @@ def solveh_banded(
     return solve_banded((k, k), whole_band(ab, lower), b)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def cho_solve_banded(
     cb_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, check_finite: bool = True
 ) -> Any:
@@ -355,7 +355,7 @@ def cho_solve_banded(
     return cho_solve((band_to_matrix(cb, *((k, 0) if lower else (0, k))), lower), b)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def cholesky_banded(ab: Any, overwrite_ab: bool = False, lower: bool = False, check_finite: bool = True) -> Any:
     """The Cholesky factor of Hermitian positive definite banded matrices, as `scipy.linalg.cholesky_banded`.
 
@@ -385,7 +385,7 @@ def _column_and_row(name: str, c_or_cr: Any) -> tuple[Any, Any]:
     return c, fnp.conj(c)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solve_toeplitz(c_or_cr: Any, b: Any, check_finite: bool = True) -> Any:
     """The solution of `t x = b` for a Toeplitz matrix, as `scipy.linalg.solve_toeplitz`.
 
@@ -401,7 +401,7 @@ def solve_toeplitz(c_or_cr: Any, b: Any, check_finite: bool = True) -> Any:
     return solve(t, b)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def matmul_toeplitz(c_or_cr: Any, x: Any, check_finite: bool = False, workers: int | None = None) -> Any:
     """The product of a Toeplitz matrix and vectors, by Fourier transforms; as `scipy.linalg.matmul_toeplitz`.
 
@@ -425,7 +425,7 @@ def matmul_toeplitz(c_or_cr: Any, x: Any, check_finite: bool = False, workers: i
     return as_given(out[..., :m, :], vector)
 
 
-@implements("scipy.linalg")
+@implements("scipy.linalg", lapack=True)
 def solve_circulant(
     c: Any, b: Any, singular: str = "raise", tol: float | None = None, caxis: int = -1, baxis: int = 0,
     outaxis: int = 0,
@@ -439,15 +439,16 @@ def solve_circulant(
     Array([1., 1.])
     """
     choice("solve_circulant", "singular", singular, "raise", "lstsq")
-    c, b = double("solve_circulant", fnp.atleast_1d(fnp.asarray(c)), fnp.atleast_1d(fnp.asarray(b)))
+    c, b = (fnp.atleast_1d(fnp.asarray(v)) for v in (c, b))
+    c, b = inexact("solve_circulant", c, b, small=np.float64)
     c, b = fnp.moveaxis(c, caxis, -1), fnp.moveaxis(b, baxis, -1)
     if aval_of(c).shape[-1] != aval_of(b).shape[-1]:
         raise ShapeError(f"solve_circulant: c of shape {aval_of(c).shape} and b of shape {aval_of(b).shape} do not fit")
-    real = aval_of(c).dtype.kind == "f"
+    real = kind_of(aval_of(c).dtype) == "f"
     fc, fb = fnp.fft.fft(c), fnp.fft.fft(b)
     if singular == "lstsq":
         size = fnp.abs(fc)
-        limit = fnp.max(size, axis=-1, keepdims=True) * (aval_of(c).shape[-1] * np.finfo(float).eps)
+        limit = fnp.max(size, axis=-1, keepdims=True) * (aval_of(c).shape[-1] * float_info(aval_of(c).dtype).eps)
         small = size <= (limit if tol is None else tol)
         x = fnp.fft.ifft(fnp.where(small, 0, fb / fnp.where(small, 1, fc)))
     else:

@@ -8,7 +8,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError
 
@@ -54,7 +54,7 @@ def wide(name: str, x: Any) -> tuple[Any, np.dtype]:
     """The image in the dtype in which it is filtered, and its own."""
     x = fnp.asarray(x)
     dtype = aval_of(x).dtype
-    if dtype.kind not in "biufc":
+    if kind_of(dtype) not in "biufc":
         raise DTypeError(f"{name} takes an image of numbers, got {dtype}")
     return x.astype(np.complex128 if dtype.kind == "c" else np.float64), dtype
 

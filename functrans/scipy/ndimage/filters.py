@@ -14,7 +14,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.windows import slide
@@ -417,11 +417,11 @@ def _extremum_along(
 
 
 def _lowest(dtype: np.dtype) -> Any:
-    return dtype.type(-np.inf) if dtype.kind == "f" else dtype.type(0 if dtype.kind == "b" else np.iinfo(dtype).min)
+    return dtype.type(-np.inf) if kind_of(dtype) == "f" else dtype.type(0 if dtype.kind == "b" else np.iinfo(dtype).min)
 
 
 def _highest(dtype: np.dtype) -> Any:
-    return dtype.type(np.inf) if dtype.kind == "f" else dtype.type(1 if dtype.kind == "b" else np.iinfo(dtype).max)
+    return dtype.type(np.inf) if kind_of(dtype) == "f" else dtype.type(1 if dtype.kind == "b" else np.iinfo(dtype).max)
 
 
 @implements("scipy.ndimage")

@@ -12,9 +12,10 @@ import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import vmap
 from functrans.core.array import wrap
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info, kind_of
 from functrans.core.pytree import leaves
 from functrans.errors import DTypeError
+from functrans.lax.conversion import as_inexact
 from functrans.numpy.dispatch import has_tracer
 
 #: Unknowns from which on the equation of tangents is solved by conjugate gradients, without its matrix.
@@ -37,9 +38,9 @@ def floats(name: str, x: Any) -> Any:
     """Starting values as real floating numbers."""
     x = fnp.asarray(x)
     dtype = aval_of(x).dtype
-    if dtype.kind not in "biuf":
+    if kind_of(dtype) not in "biuf":
         raise DTypeError(f"{name} takes real numbers to start from, got {dtype}")
-    return x if dtype.kind == "f" else x.astype(np.float64)
+    return as_inexact(x)
 
 
 def tuple_of(args: Any) -> tuple[Any, ...]:
@@ -69,7 +70,7 @@ def solve_symmetric(g: Callable[[Any], Any], y: Any) -> Any:
 def _conjugate_gradients(g: Callable[[Any], Any], y: Any) -> Any:
     """Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems" (1952)."""
     n = aval_of(y).shape[0]
-    small = 64 * np.finfo(aval_of(y).dtype).eps ** 2 * fnp.dot(y, y)
+    small = 64 * float_info(aval_of(y).dtype).eps ** 2 * fnp.dot(y, y)
 
     def step(state: Any) -> Any:
         count, x, r, p, square = state
@@ -86,6 +87,6 @@ def _conjugate_gradients(g: Callable[[Any], Any], y: Any) -> Any:
 def wrapped(result: Any) -> Any:
     """SciPy's result with `Array`s for arrays."""
     for name, value in list(result.items()):
-        if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        if isinstance(value, np.ndarray) and kind_of(value.dtype) in "biufc":
             result[name] = wrap(value)
     return result

@@ -13,7 +13,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import value_and_grad
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info
 from functrans.errors import ArgumentError
 from functrans.scipy.optimize.linesearch import zoom
 from functrans.scipy.optimize.memory import Memory, empty, inverse_hessian_times, remember
@@ -51,7 +51,7 @@ def _identity(n: int, dtype: np.dtype) -> Any:
 def _updated(inverse: Any, s: Any, y: Any, count: Any) -> Any:
     """The inverse Hessian with the curvature of a step (6.17); before the first the identity is scaled (6.20)."""
     product, square = fnp.dot(s, y), fnp.dot(y, y)
-    convex = (product > np.finfo(s.dtype).eps * square) & (square > 0)
+    convex = (product > float_info(s.dtype).eps * square) & (square > 0)
     inverse = fnp.where((count == 0) & convex, product / fnp.where(convex, square, 1), 1) * inverse
     rho = 1 / fnp.where(convex, product, 1)
     u = fnp.matmul(inverse, y)

@@ -12,7 +12,7 @@ import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import jacobian, jit, stop_gradient
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import ShapedArray, aval_of, float_info
 from functrans.core.pytree import leaves
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
@@ -53,7 +53,7 @@ def _levenberg_marquardt(f: Any, x0: Any, tolerances: Sequence[float], max_nfev:
     """
     ftol, xtol, gtol = tolerances
     dtype = aval_of(x0).dtype
-    tiny = np.finfo(dtype).tiny
+    tiny = float_info(dtype).tiny
     jacobian_of = jacobian(f)
 
     def step(state: Any) -> Any:
@@ -162,7 +162,7 @@ def least_squares(
     dtype = aval_of(start).dtype
     residuals = lambda x: of_x(x).astype(dtype)
     limit = 100 * aval_of(start).size if max_nfev is None else int(max_nfev)
-    least = float(np.finfo(dtype).eps)
+    least = float(float_info(dtype).eps)
     tolerances = [-1.0 if t is None else max(least, t) for t in (ftol, xtol, gtol)]
 
     def solve(_: Any, x: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
+from functrans.core.avals import float_info
 
 
 class Memory(NamedTuple):
@@ -33,7 +34,7 @@ def remember(memory: Memory, s: Any, y: Any, valid: Any = True) -> Memory:
     Changes along which the gradient does not grow, which no convex function has, are left out.
     """
     product, square = fnp.dot(s, y), fnp.dot(y, y)
-    convex = valid & (product > np.finfo(s.dtype).eps * square) & (square > 0)
+    convex = valid & (product > float_info(s.dtype).eps * square) & (square > 0)
     weight = 1 / fnp.where(convex, product, 1)
     rows = zip(memory, (s[None], y[None], weight[None]))
     return Memory(*(fnp.where(convex, fnp.concatenate([old[1:], new]), old) for old, new in rows))

@@ -14,9 +14,10 @@ import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import jacobian, jit, jvp, stop_gradient
 from functrans.checking import check
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.elementwise import common_dtype
 from functrans.numpy.dispatch import wrap_result
 from functrans.scipy.optimize.derivatives import (
     floats,
@@ -104,7 +105,7 @@ def _between(
     if not isinstance(xtol, Tracer) and not xtol > 0:
         raise ArgumentError(f"{name} takes xtol above 0, got {xtol}")
     a, b = floats(name, a), floats(name, b)
-    dtype = np.result_type(aval_of(a).dtype, aval_of(b).dtype)
+    dtype = common_dtype(aval_of(a).dtype, aval_of(b).dtype)
     if aval_of(a).ndim or aval_of(b).ndim:
         raise ShapeError(
             f"{name} takes scalars as ends, got shapes {aval_of(a).shape} and {aval_of(b).shape}; use vmap"
@@ -117,7 +118,7 @@ def _between(
         f"{name}: the function must have values of opposite sign at the ends, got {{}} at {{}} and {{}} at {{}}",
         fa, a, fb, b,
     )  # fmt: skip
-    rtol = max(float(rtol), 4 * float(np.finfo(dtype).eps))
+    rtol = max(float(rtol), 4 * float(float_info(dtype).eps))
 
     def solve(f: Any, x: Any) -> Any:
         found = _bracketed(f, a, f(a), b, f(b), xtol, rtol, int(maxiter), name == "bisect")
@@ -432,7 +433,7 @@ def root(
         raise ShapeError(f"root takes a function with as many results as unknowns, {aval_of(x0).size}")
     equation = lambda v: fnp.ravel(fnp.asarray(fun(fnp.reshape(v, shape), *args))).astype(dtype)
     tolerance = 1.49e-8 if tol is None else tol
-    tolerance = max(tolerance, 4 * float(np.finfo(dtype).eps))
+    tolerance = max(tolerance, 4 * float(float_info(dtype).eps))
 
     def solve(f: Any, v: Any) -> Any:
         def shorten(state: Any) -> Any:

@@ -13,9 +13,10 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import grad, stop_gradient
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, float_info
 from functrans.core.pytree import leaves
 from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.elementwise import common_dtype
 from functrans.numpy.dispatch import has_tracer
 from functrans.scipy.optimize.derivatives import floats, is_traced, scipys, solve_elementwise, tuple_of, wrapped
 
@@ -50,7 +51,7 @@ class _State(NamedTuple):
 
 
 def _tolerance(s: _State, xtol: Any) -> Any:
-    return np.sqrt(np.finfo(aval_of(s.x).dtype).eps) * fnp.abs(s.x) + xtol / 3
+    return np.sqrt(float_info(aval_of(s.x).dtype).eps) * fnp.abs(s.x) + xtol / 3
 
 
 def _found(s: _State, xtol: Any) -> Any:
@@ -151,7 +152,7 @@ def minimize_scalar(
         raise ShapeError(
             f"{name} takes scalars as ends, got shapes {aval_of(a).shape} and {aval_of(b).shape}; use vmap"
         )
-    dtype = np.result_type(aval_of(a).dtype, aval_of(b).dtype)
+    dtype = common_dtype(aval_of(a).dtype, aval_of(b).dtype)
     a, b = (stop_gradient(v.astype(dtype)) for v in (a, b))
     given = dict(options or {})
     xtol = given.pop("xatol", given.pop("xtol", tol))

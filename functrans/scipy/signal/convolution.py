@@ -14,12 +14,13 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
-from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.core.avals import aval_of, is_inexact, real_dtype
+from functrans.errors import ArgumentError, ShapeError
+from functrans.lax.conversion import as_inexact
 from functrans.lax.elementwise import to_common_dtype
 from functrans.numpy.dispatch import normalize_axes
 from functrans.numpy.fft import _fitted
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, inexact, of_one_dtype
 from functrans.scipy.fft import next_fast_len
 
 #: Direct convolutions with more operations for one of the Fourier transform are left to that.
@@ -87,7 +88,7 @@ def _by_transform(in1: Any, in2: Any, bounds: Sequence[tuple[int, int]], axes: S
 
 def _transform_is_faster(in1: Any, in2: Any, mode: str) -> bool:
     n, k = aval_of(in1).shape, aval_of(in2).shape
-    if aval_of(in1).dtype.kind not in "fc" or not n:
+    if not is_inexact(aval_of(in1).dtype) or not n:
         return False
     full = math.prod(a + b - 1 for a, b in zip(n, k))
     outs = {"full": full, "same": math.prod(n), "valid": math.prod(abs(a - b) + 1 for a, b in zip(n, k))}[mode]
@@ -104,9 +105,7 @@ def _convolve(name: str, in1: Any, in2: Any, mode: str, method: str) -> Any:
         return in1 * in2
     if method == "fft" or (method == "auto" and _transform_is_faster(in1, in2, mode)):
         bounds = _bounds(name, aval_of(in1).shape, aval_of(in2).shape, mode)
-        if dtype.kind not in "fc":
-            in1, in2 = in1.astype(np.float64), in2.astype(np.float64)
-        out = _by_transform(in1, in2, bounds, range(aval_of(in1).ndim))
+        out = _by_transform(as_inexact(in1), as_inexact(in2), bounds, range(aval_of(in1).ndim))
         return fnp.round(out).astype(dtype) if dtype.kind in "biu" else out
     return _direct(name, in1, in2, mode)
 
@@ -170,8 +169,7 @@ def _along_axes(name: str, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
     for i in others:
         if n[i] != k[i] and 1 not in (n[i], k[i]):
             raise ShapeError(f"{name}: shapes {n} and {k} do not broadcast along axis {i}")
-    if aval_of(in1).dtype.kind not in "fc":
-        in1, in2 = in1.astype(np.float64), in2.astype(np.float64)
+    in1, in2 = as_inexact(in1), as_inexact(in2)
     bounds = _bounds(name, [n[a] for a in axes], [k[a] for a in axes], mode)
     out = _by_transform(in1, in2, bounds, axes)
     if mode == "same":  # SciPy: the other axes too have the sizes of in1
@@ -294,8 +292,7 @@ def resample_poly(
     if up < 1 or down < 1:
         raise ArgumentError(f"resample_poly takes up and down of 1 or more, got {up} and {down}")
     up, down = up // math.gcd(up, down), down // math.gcd(up, down)
-    x = fnp.asarray(x)
-    x = x if aval_of(x).dtype.kind in "fc" else x.astype(np.float64)
+    x = inexact(x)
     if up == down == 1:
         return x
     x = fnp.moveaxis(x, axis, -1)
@@ -304,7 +301,7 @@ def resample_poly(
 
         half = 10 * max(up, down)
         h = fnp.asarray(signal.firwin(2 * half + 1, 1 / max(up, down), window=window))
-        h = h.astype(np.finfo(aval_of(x).dtype).dtype)
+        h = h.astype(real_dtype(aval_of(x).dtype))
     else:
         h = fnp.asarray(window)
         if aval_of(h).ndim != 1:
@@ -336,13 +333,9 @@ def upfirdn(h: Any, x: Any, up: int = 1, down: int = 1, axis: int = -1, mode: st
     up, down = operator.index(up), operator.index(down)
     if up < 1 or down < 1:
         raise ArgumentError(f"upfirdn takes up and down of 1 or more, got {up} and {down}")
-    h, x = to_common_dtype("upfirdn", [fnp.asarray(h), fnp.asarray(x)])
+    h, x = of_one_dtype(h, x)
     if aval_of(h).ndim != 1 or not aval_of(h).size:
         raise ShapeError(f"upfirdn takes a one-dimensional filter h with elements, got shape {aval_of(h).shape}")
-    if aval_of(h).dtype.kind not in "biufc":
-        raise DTypeError(f"upfirdn takes numbers, got {aval_of(h).dtype}")
-    if aval_of(h).dtype.kind not in "fc":
-        h, x = h.astype(np.float64), x.astype(np.float64)
     x = fnp.moveaxis(x, axis, -1)
     shape, size = aval_of(x).shape, aval_of(h).size
     rows = fnp.reshape(x, (math.prod(shape[:-1]), 1, shape[-1]))

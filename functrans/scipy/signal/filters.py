@@ -9,12 +9,13 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.conversion import as_inexact
+from functrans.lax.elementwise import common_dtype, to_common_dtype
 from functrans.numpy.dispatch import normalize_axis, on_cpu
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, inexact
 from functrans.scipy.signal.windows import get_window
 
 # ---------------------------------------------------------------- recursive filters
@@ -22,11 +23,7 @@ from functrans.scipy.signal.windows import get_window
 
 def _common(name: str, *arrays: Any) -> list[Any]:
     """Arrays in one dtype, that of a filter's result."""
-    found = to_common_dtype(name, [fnp.asarray(a) for a in arrays])
-    dtype = aval_of(found[0]).dtype
-    if dtype.kind not in "biufc":
-        raise DTypeError(f"{name} takes numbers, got {dtype}")
-    return found if dtype.kind in "fc" else [a.astype(np.float64) for a in found]
+    return [as_inexact(a) for a in to_common_dtype(name, [fnp.asarray(a) for a in arrays])]
 
 
 def _coefficients(name: str, b: Any, a: Any) -> tuple[Any, Any]:
@@ -285,8 +282,7 @@ def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0, overwr
     >>> np.allclose(ft.jit(ft.scipy.signal.detrend)(3.0 + 2.0 * np.arange(5.0)), 0)
     True
     """
-    x = fnp.asarray(data)
-    x = x if aval_of(x).dtype.kind in "fc" else x.astype(np.float64)
+    x = inexact(data)
     axis = normalize_axis(axis, aval_of(x).ndim)
     if type in ("constant", "c"):
         return x - fnp.mean(x, axis=axis, keepdims=True)
@@ -375,10 +371,10 @@ def hilbert(x: Any, N: int | None = None, axis: int = -1) -> Any:
     >>> np.allclose(ft.jit(ft.scipy.signal.hilbert)(np.cos(t)), np.exp(1j * t))
     True
     """
-    x = fnp.asarray(x)
+    x = inexact(x)
     if aval_of(x).dtype.kind == "c":
         raise DTypeError(f"hilbert takes a real signal, got {aval_of(x).dtype}")
-    x = fnp.moveaxis(x if aval_of(x).dtype.kind == "f" else x.astype(np.float64), axis, -1)
+    x = fnp.moveaxis(x, axis, -1)
     n = aval_of(x).shape[-1] if N is None else operator.index(N)
     if n < 1:
         raise ArgumentError(f"hilbert takes N of 1 or more, got {n}")
@@ -408,16 +404,14 @@ def resample(x: Any, num: int, t: Any = None, axis: int = 0, window: Any = None,
     """
     if domain not in ("time", "freq"):
         raise ArgumentError(f"resample takes domain='time' or 'freq', got {domain!r:.60}")
-    x = fnp.asarray(x)
-    x = x if aval_of(x).dtype.kind in "fc" else x.astype(np.float64)
-    x = fnp.moveaxis(x, axis, -1)
+    x = fnp.moveaxis(inexact(x), axis, -1)
     n, num = aval_of(x).shape[-1], operator.index(num)
     if num < 1:
         raise ArgumentError(f"resample takes num of 1 or more, got {num}")
     real = domain == "time" and aval_of(x).dtype.kind != "c"
-    z = fnp.fft.fft(x) if domain == "time" else x.astype(np.result_type(aval_of(x).dtype, np.complex64))
+    z = fnp.fft.fft(x) if domain == "time" else x.astype(common_dtype(aval_of(x).dtype, np.complex64))
     if window is not None:
-        z = z * _frequency_window(window, n).astype(np.finfo(aval_of(z).dtype).dtype)
+        z = z * _frequency_window(window, n).astype(real_dtype(aval_of(z).dtype))
     m = min(n, num)
     low, high = z[..., : m // 2 + 1], z[..., n - (m - 1) // 2 :] if m > 2 else z[..., :0]
     if m % 2 == 0 and n != num:  # the frequency that is its own negative in the shorter of both

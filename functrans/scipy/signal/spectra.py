@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import functrans.numpy as fnp
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.elementwise import common_dtype, to_common_dtype
 from functrans.lax.windows import slide, unslide_p
 from functrans.numpy.dispatch import normalize_axis
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, inexact
 from functrans.scipy.signal.filters import detrend as _detrend, extended
 from functrans.scipy.signal.windows import get_window
 
@@ -29,11 +29,6 @@ class _Segments(NamedTuple):
     size: int
     step: int
     points: int
-
-
-def _inexact(x: Any) -> Any:
-    x = fnp.asarray(x)
-    return x if aval_of(x).dtype.kind in "fc" else x.astype(np.float64)
 
 
 def _window(name: str, window: Any, nperseg: Any, n: int | None) -> tuple[Any, int]:
@@ -67,10 +62,6 @@ def _segments(name: str, window: Any, nperseg: Any, noverlap: Any, nfft: Any, n:
     if overlap >= size:
         raise ArgumentError(f"{name} takes noverlap below nperseg={size}, got {overlap}")
     return _Segments(window, size, size - overlap, points)
-
-
-def _real_dtype(x: Any) -> np.dtype:
-    return np.finfo(aval_of(x).dtype).dtype
 
 
 def _transforms(x: Any, cut: _Segments, detrend: Any, axis: int, onesided: bool) -> Any:
@@ -108,8 +99,8 @@ def _prepared(name: str, x: Any, cut: _Segments, boundary: Any, padded: bool) ->
 
 def _cast(window: Any, x: Any) -> Any:
     """The window in the precision of the signal."""
-    dtype = _real_dtype(x)
-    return window.astype(np.result_type(dtype, np.complex64) if aval_of(window).dtype.kind == "c" else dtype)
+    dtype = real_dtype(aval_of(x).dtype)
+    return window.astype(common_dtype(dtype, np.complex64) if aval_of(window).dtype.kind == "c" else dtype)
 
 
 def _at(axis: int, x: Any) -> Any:
@@ -125,7 +116,9 @@ def _stft(
     cut = cut._replace(window=_cast(cut.window, x))
     x, cut = _prepared(name, x, cut, boundary, padded)
     onesided = return_onesided and aval_of(x).dtype.kind != "c"
-    out = _transforms(x, cut, detrend, axis, onesided) * fnp.sqrt(_scale(name, cut, fs, scaling)).astype(_real_dtype(x))
+    out = _transforms(x, cut, detrend, axis, onesided) * fnp.sqrt(_scale(name, cut, fs, scaling)).astype(
+        real_dtype(aval_of(x).dtype)
+    )
     times = np.arange(cut.size / 2, aval_of(x).shape[-1] - cut.size / 2 + 1, cut.step) / fs
     if boundary is not None:
         times = times - cut.size / 2 / fs
@@ -152,7 +145,7 @@ def stft(
     >>> np.allclose(ft.scipy.signal.istft(z, nperseg=8)[1], x)
     True
     """
-    x = _inexact(x)
+    x = inexact(x)
     if scaling not in ("spectrum", "psd"):
         raise ArgumentError(f"stft takes scaling='spectrum' or 'psd', got {scaling!r:.60}")
     axis = operator.index(axis)
@@ -176,7 +169,7 @@ def spectrogram(
     name = "spectrogram"
     if mode not in ("psd", "complex", "magnitude", "angle", "phase"):
         raise ArgumentError(f"{name} takes mode='psd', 'complex', 'magnitude', 'angle' or 'phase', got {mode!r:.60}")
-    x = _inexact(x)
+    x = inexact(x)
     axis = operator.index(axis)
     n = aval_of(x).shape[normalize_axis(axis, aval_of(x).ndim)]
     window, size = _window(name, window, nperseg, n)
@@ -197,7 +190,7 @@ def spectrogram(
 
 def _doubled(cut: _Segments, like: Any) -> Any:
     """Factors that add to each frequency its negative one."""
-    factors = np.full(cut.points // 2 + 1, 2, _real_dtype(like))
+    factors = np.full(cut.points // 2 + 1, 2, real_dtype(aval_of(like).dtype))
     factors[0] = 1
     if cut.points % 2 == 0:
         factors[-1] = 1
@@ -209,8 +202,8 @@ def _cross(
     return_onesided: bool, scaling: str, axis: int, average: str,
 ) -> tuple[Any, Any]:  # fmt: skip
     same = y is x
-    x = _inexact(x)
-    y = x if same else _inexact(y)
+    x = inexact(x)
+    y = x if same else inexact(y)
     x, y = (x, x) if same else to_common_dtype(name, [x, y])
     axis = operator.index(axis)
     x, y = (fnp.moveaxis(v, normalize_axis(axis, aval_of(v).ndim), -1) for v in (x, y))
@@ -228,7 +221,7 @@ def _cross(
     second = first if same else _transforms(y, cut, detrend, axis, onesided)
     product = fnp.conj(first) * second
     product = fnp.real(product) if same else product
-    product = product * _scale(name, cut, fs, scaling).astype(_real_dtype(x))
+    product = product * _scale(name, cut, fs, scaling).astype(real_dtype(aval_of(x).dtype))
     if onesided:
         product = product * _doubled(cut, x)
     if average == "mean":
@@ -288,7 +281,7 @@ def periodogram(
     return_onesided: bool = True, scaling: str = "density", axis: int = -1,
 ) -> tuple[Any, Any]:  # fmt: skip
     """The power spectral density by one transform of the whole, as `scipy.signal.periodogram`."""
-    x = _inexact(x)
+    x = inexact(x)
     n = aval_of(x).shape[normalize_axis(operator.index(axis), aval_of(x).ndim)]
     if nfft is not None and nfft < n:
         x = fnp.moveaxis(fnp.moveaxis(x, axis, -1)[..., :nfft], -1, axis)
@@ -325,7 +318,7 @@ def istft(
     """
     name = "istft"
     z = fnp.asarray(Zxx)
-    dtype = np.result_type(aval_of(z).dtype, np.complex64)
+    dtype = common_dtype(aval_of(z).dtype, np.complex64)
     z = z.astype(dtype)
     ndim = aval_of(z).ndim
     if ndim < 2:
@@ -346,7 +339,7 @@ def istft(
     if scaling == "spectrum":
         frames = frames * fnp.sum(window)
     elif scaling == "psd":
-        frames = frames * fnp.sqrt(fs * fnp.sum(window * window)).astype(_real_dtype(frames))
+        frames = frames * fnp.sqrt(fs * fnp.sum(window * window)).astype(real_dtype(aval_of(frames).dtype))
     else:
         raise ArgumentError(f"{name} takes scaling='spectrum' or 'psd', got {scaling!r:.60}")
     length = cut.size + (count - 1) * cut.step

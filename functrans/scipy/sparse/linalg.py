@@ -15,10 +15,11 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import api, lax
-from functrans.core.avals import aval_of
+from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
 from functrans.core.pytree import flatten
 from functrans.errors import ArgumentError, ShapeError
 from functrans.flatten_util import ravel_pytree
+from functrans.lax.elementwise import common_dtype
 
 __all__ = ["bicgstab", "cg", "gmres"]
 
@@ -157,7 +158,7 @@ def _solve(
             f"{name}: A must take and give pytrees of the structure and shapes of b, {_shapes(b)}, "
             f"it gave {_shapes(out)}"
         )
-    dtypes = [np.result_type(x.dtype, y.dtype, np.float32) if x.dtype != np.float16 else x.dtype
+    dtypes = [common_dtype(x.dtype, y.dtype, np.float32) if x.dtype not in SMALL_FLOATS else x.dtype
               for x, y in zip(map(aval_of, flatten(b)[0]), map(aval_of, flatten(out)[0]))]  # fmt: skip
     b = tree.unflatten([lax.convert_element_type(x, d) for x, d in zip(flatten(b)[0], dtypes)])
     if x0 is not None and (
@@ -179,7 +180,7 @@ def _solve(
         transposed = api.linear_transpose(precondition, vector)
         return run(operator, rhs, fnp.zeros_like(rhs), lambda x: transposed(x)[0], limits)
 
-    symmetric = hermitian and aval_of(vector).dtype.kind == "f"
+    symmetric = hermitian and kind_of(aval_of(vector).dtype) == "f"
     x, info = lax.custom_linear_solve(
         flat(A), vector, solve, None if symmetric else transpose_solve, symmetric=symmetric, has_aux=True
     )

@@ -18,11 +18,12 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax, random
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
 from functrans.core.pytree import GetAttrKey, register_pytree_with_keys
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
+from functrans.lax.conversion import as_inexact
 from functrans.numpy.dispatch import normalize_axes
 
 __all__ = ["Rotation", "Slerp"]
@@ -37,7 +38,7 @@ def _floats(what: str, value: Any, *shape: int) -> Any:
     if aval_of(value).shape[-len(shape) :] != shape:
         wanted = ", ".join(map(str, ("...", *shape)))
         raise ShapeError(f"{what} takes an array of shape ({wanted}), got {aval_of(value).shape}")
-    return value if kind == "f" else value.astype(np.float64)
+    return as_inexact(value, np.float32 if aval_of(value).dtype in SMALL_FLOATS else None)
 
 
 def _stack(*parts: Any) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 import functrans.numpy as fnp
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, real_dtype
 from functrans.errors import ArgumentError
 from functrans.lax import special as rows
 from functrans.lax.elementwise import lgamma
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, inexact
 
 
 @implements("scipy.special")
@@ -93,9 +93,8 @@ def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
         v = operator.index(v)
     except TypeError:
         raise ArgumentError(f"bessel_jn takes a whole number v, got {v!r:.60}") from None
-    z = fnp.asarray(z)
-    z = z if aval_of(z).dtype.kind in "fc" else z.astype(np.float64)
-    orders = np.arange(v + 1, dtype=np.zeros(0, aval_of(z).dtype).real.dtype)
+    z = inexact(z)
+    orders = np.arange(v + 1).astype(real_dtype(aval_of(z).dtype))
     return rows.jv(orders.reshape((-1,) + (1,) * aval_of(z).ndim), z)
 
 
@@ -113,9 +112,8 @@ def multigammaln(a: Any, d: int) -> Any:
         d = operator.index(d)
     except TypeError:
         raise ArgumentError(f"multigammaln takes a whole number as its dimension d, got {d!r:.60}") from None
-    a = fnp.asarray(a)
-    halves = np.arange(d) / 2
-    terms = lgamma(a[..., None] - halves.astype(aval_of(a).dtype if aval_of(a).dtype.kind == "f" else float))
+    a = inexact(a)
+    terms = lgamma(a[..., None] - (np.arange(d) / 2).astype(aval_of(a).dtype))
     return np.float64(d * (d - 1) / 4 * math.log(math.pi)) + fnp.sum(terms, axis=-1)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from functrans.api.differentiation import jvp
-from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
+from functrans.core.avals import SMALL_FLOATS, aval_of, float_info, kind_of
 from functrans.errors import ArgumentError, DTypeError
 from functrans.lax.conversion import convert_element_type, stop_gradient_p
 from functrans.lax.custom import custom_jvp
@@ -544,8 +544,8 @@ def boundary(beyond: Function, low: Any, high: Any, like: Any, whole: bool = Fal
 
     To the last digit, or the least whole number at which the condition holds. One evaluation a turn, for all elements.
     """
-    eps = np.finfo(aval_of(like).dtype).eps
-    least = np.finfo(aval_of(like).dtype).tiny if whole or low > -np.inf else eps
+    eps = float_info(aval_of(like).dtype).eps
+    least = float_info(aval_of(like).dtype).tiny if whole or low > -np.inf else eps
     origin = low if whole or low > -np.inf else 0.0
 
     def open_ended(left: Any, right: Any) -> Any:

@@ -8,19 +8,13 @@ from typing import Any
 import numpy as np
 
 import functrans.numpy as fnp
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, float_info
 from functrans.errors import ShapeError
 from functrans.lax.elementwise import digamma, exp, floor, lgamma, log, where
 from functrans.lax.special import xlogy
+from functrans.scipy.dispatch import of_one_dtype
 from functrans.scipy.linalg import solve_triangular
 from functrans.scipy.stats.distribution import _quiet
-
-
-def _floats(*values: Any) -> list[Any]:
-    """As arrays of one floating dtype."""
-    arrays = [fnp.asarray(v) for v in values]
-    dtype = np.result_type(*(aval_of(a).dtype for a in arrays))
-    return [a.astype(dtype if kind_of(dtype) == "f" else np.dtype(float)) for a in arrays]
 
 
 class MultivariateNormal:
@@ -57,7 +51,7 @@ class MultivariateNormal:
         return fnp.sum(log(fnp.diagonal(factor))) + n * (1 + math.log(2 * math.pi)) / 2
 
     def _arguments(self, x: Any, mean: Any, cov: Any) -> tuple[Any, Any, Any, int]:
-        x, mean, cov = _floats(x, 0 if mean is None else mean, cov)
+        x, mean, cov = of_one_dtype(x, 0 if mean is None else mean, cov, small=False)
         sizes = [aval_of(mean).shape[-1:], aval_of(cov).shape[-1:]]
         n = max(s[0] if s else 1 for s in sizes)
         if aval_of(cov).ndim < 2:
@@ -81,7 +75,7 @@ class MultivariateNormal:
         """The same on the space that the covariance spans; off it the distance is infinite."""
         values, vectors = fnp.linalg.eigh(cov)
         dtype = aval_of(values).dtype
-        least = (1e6 if dtype == np.float64 else 1e3) * np.finfo(dtype).eps * fnp.max(fnp.abs(values))
+        least = (1e6 if dtype == np.float64 else 1e3) * float_info(dtype).eps * fnp.max(fnp.abs(values))
         spans = values > least
         root = fnp.sqrt(where(spans, values, 1.0))
         white = distance @ vectors
@@ -105,7 +99,7 @@ class Dirichlet:
 
         `-inf` where they are negative or do not sum to one.
         """
-        x, alpha = _floats(x, alpha)
+        x, alpha = of_one_dtype(x, alpha, small=False)
         self._check(alpha)
         n = aval_of(alpha).shape[0]
         if aval_of(x).ndim == 0 or aval_of(x).shape[0] not in (n, n - 1):
@@ -125,13 +119,13 @@ class Dirichlet:
 
     def mean(self, alpha: Any) -> Any:
         """The means of the shares."""
-        (alpha,) = _floats(alpha)
+        (alpha,) = of_one_dtype(alpha, small=False)
         self._check(alpha)
         return alpha / fnp.sum(alpha)
 
     def var(self, alpha: Any) -> Any:
         """The variances of the shares."""
-        (alpha,) = _floats(alpha)
+        (alpha,) = of_one_dtype(alpha, small=False)
         self._check(alpha)
         total = fnp.sum(alpha)
         return alpha * (total - alpha) / (total * total * (total + 1))
@@ -139,11 +133,11 @@ class Dirichlet:
     def cov(self, alpha: Any) -> Any:
         """The covariances of the shares."""
         mean = self.mean(alpha)
-        return (fnp.diag(mean) - fnp.outer(mean, mean)) / (fnp.sum(_floats(alpha)[0]) + 1)
+        return (fnp.diag(mean) - fnp.outer(mean, mean)) / (fnp.sum(of_one_dtype(alpha)[0]) + 1)
 
     def entropy(self, alpha: Any) -> Any:
         """The differential entropy."""
-        (alpha,) = _floats(alpha)
+        (alpha,) = of_one_dtype(alpha, small=False)
         self._check(alpha)
         total, n = fnp.sum(alpha), aval_of(alpha).shape[0]
         level = fnp.sum(lgamma(alpha)) - lgamma(total)
@@ -169,7 +163,7 @@ class Multinomial:
         """The logarithm of the probability of counts `(..., k)`; `-inf` where they do not sum to `n`."""
         if not aval_of(fnp.asarray(x)).ndim or not aval_of(fnp.asarray(p)).ndim:
             raise ShapeError("multinomial takes counts and probabilities along the last axis, got a number")
-        x, n, p = _floats(x, n, p)
+        x, n, p = of_one_dtype(x, n, p, small=False)
         with _quiet():
             inside = fnp.all((x >= 0) & (x == floor(x)), axis=-1) & (fnp.sum(x, axis=-1) == n)
             counts = where(inside[..., None], x, 0.0)
@@ -183,12 +177,12 @@ class Multinomial:
 
     def mean(self, n: Any, p: Any) -> Any:
         """The mean counts."""
-        n, p = _floats(n, p)
+        n, p = of_one_dtype(n, p, small=False)
         return n[..., None] * p
 
     def cov(self, n: Any, p: Any) -> Any:
         """The covariances of the counts."""
-        n, p = _floats(n, p)
+        n, p = of_one_dtype(n, p, small=False)
         eye = fnp.eye(aval_of(p).shape[-1], dtype=aval_of(p).dtype)
         return n[..., None, None] * (p[..., None] * eye - p[..., None] * p[..., None, :])
 

@@ -11,10 +11,11 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, float_info, kind_of
 from functrans.errors import ArgumentError
+from functrans.lax.conversion import as_inexact
 from functrans.numpy.dispatch import normalize_axis
-from functrans.scipy.dispatch import implements, inexact
+from functrans.scipy.dispatch import implements, inexact, of_one_dtype
 
 _stats = implements("scipy.stats")
 
@@ -164,7 +165,7 @@ def _central(a: Any, order: int, axis: int, center: Any = None) -> Any:
 def _standardised(a: Any, order: int, axis: int) -> Any:
     """A central moment relative to the variance; NaN where there is no variance but that of rounding."""
     variance, mean = _central(a, 2, axis), fnp.mean(a, axis=axis)
-    flat = variance <= (np.finfo(aval_of(a).dtype).resolution * mean) ** 2
+    flat = variance <= (float_info(aval_of(a).dtype).resolution * mean) ** 2
     ratio = _central(a, order, axis) / fnp.where(flat, 1.0, variance) ** (order / 2)
     return fnp.where(flat, np.nan, ratio)
 
@@ -242,7 +243,7 @@ def entropy(
     _propagating("entropy", nan_policy)
     pk = inexact(pk)
     if qk is not None:
-        pk, qk = fnp.broadcast_arrays(*_common(pk, inexact(qk)))
+        pk, qk = fnp.broadcast_arrays(*of_one_dtype(pk, qk))
     pk = pk / fnp.sum(pk, axis=axis, keepdims=True)
     if qk is None:
         terms = entr(pk)
@@ -274,16 +275,11 @@ def hmean(
     return 1.0 / _weighted_mean(1.0 / a, axis, weights, keepdims)
 
 
-def _common(*arrays: Any) -> list[Any]:
-    dtype = np.result_type(*(aval_of(a).dtype for a in arrays))
-    return [a.astype(dtype) for a in arrays]
-
-
 def _weighted(a: Any, dtype: Any, weights: Any) -> tuple[Any, Any]:
-    a = inexact(a) if dtype is None else fnp.asarray(a).astype(dtype)
+    a = as_inexact(fnp.asarray(a), dtype)
     if weights is None:
         return a, None
-    a, weights = _common(a, inexact(weights))
+    a, weights = of_one_dtype(a, weights)
     return a, fnp.broadcast_to(weights, aval_of(a).shape)
 
 
