@@ -65,6 +65,11 @@ class Error:
     """The error that a function made by `checkify` returns: none, or the first check that failed.
 
     It is a pytree. Under `vmap` each example has its own.
+
+    >>> import functrans as ft, numpy as np
+    >>> error, root = ft.checking.checkify(lambda x: np.sqrt(x), errors=ft.checking.nan_checks)(np.array([4.0]))
+    >>> error.get() is None
+    True
     """
 
     def __init__(self, code: Any, payload: Sequence[Any], sites: Sequence[Message]):

@@ -68,7 +68,12 @@ _threads = _threads_at_start()
 
 
 def num_threads() -> int:
-    """How many threads a kernel may run on."""
+    """How many threads a kernel may run on.
+
+    >>> from functrans import config
+    >>> config.num_threads() >= 1
+    True
+    """
     return _threads
 
 
@@ -105,7 +110,13 @@ _set: list[Path | None] = []  # what `set_cache_folder` was last given, if it wa
 
 
 def cache_folder() -> Path | None:
-    """The folder of compiled kernels, or `None` when they are kept in memory only."""
+    """The folder of compiled kernels, or `None` when they are kept in memory only.
+
+    >>> from pathlib import Path
+    >>> from functrans import config
+    >>> isinstance(config.cache_folder(), Path | None)
+    True
+    """
     if _set:
         return _set[0]
     if os.environ.get("FUNCTRANS_CACHE", "") == "0":
@@ -157,7 +168,12 @@ _recycled = 1 << 28
 
 
 def recycled_memory() -> int:
-    """How many bytes of large results that nobody holds any more are kept for results to come, at most."""
+    """How many bytes of large results that nobody holds any more are kept for results to come, at most.
+
+    >>> from functrans import config
+    >>> config.recycled_memory() >= 0
+    True
+    """
     return _recycled
 
 
@@ -438,8 +454,11 @@ def __getattr__(name: str) -> Any:
 _UNSET: Any = object()
 
 
-def _block(setting: str, *default: object) -> Callable[..., AbstractContextManager[None]]:
+def _block(
+    setting: str, *default: object, example: object = True, name: str | None = None
+) -> Callable[..., AbstractContextManager[None]]:
     """A setting of JAX's inside a block; `default` is what a call without a value sets, if there is one."""
+    name = name or setting.removeprefix("jax_")
 
     @contextmanager
     def block(value: object) -> Iterator[None]:
@@ -457,20 +476,26 @@ def _block(setting: str, *default: object) -> Callable[..., AbstractContextManag
             raise ArgumentError(f"{enter.__name__} takes a value")
         return block(*default)
 
-    enter.__name__ = enter.__qualname__ = setting.removeprefix("jax_")
-    enter.__doc__ = f"`config.update({setting!r}, value)` inside a `with` block."
+    enter.__name__ = enter.__qualname__ = name
+    enter.__doc__ = f"""`config.update({setting!r}, value)` inside a `with` block.
+
+    >>> from functrans import config
+    >>> with config.{name}({example!r}):
+    ...     config.read({setting!r})
+    {example!r}
+    """
     return enter
 
 
 enable_x64 = _block("jax_enable_x64", True)
 check_tracer_leaks = _block("jax_check_tracer_leaks", True)
-checking_leaks = _block("jax_check_tracer_leaks", True)
+checking_leaks = _block("jax_check_tracer_leaks", True, name="checking_leaks")
 enable_checks = _block("jax_enable_checks", True)
 log_compiles = _block("jax_log_compiles", True)
 explain_cache_misses = _block("jax_explain_cache_misses", True)
-default_matmul_precision = _block("jax_default_matmul_precision")
-default_prng_impl = _block("jax_default_prng_impl")
+default_matmul_precision = _block("jax_default_matmul_precision", example="highest")
+default_prng_impl = _block("jax_default_prng_impl", example="threefry2x32")
 threefry_partitionable = _block("jax_threefry_partitionable", True)
-numpy_dtype_promotion = _block("jax_numpy_dtype_promotion")
-numpy_rank_promotion = _block("jax_numpy_rank_promotion")
-transfer_guard = _block("jax_transfer_guard")
+numpy_dtype_promotion = _block("jax_numpy_dtype_promotion", example="standard")
+numpy_rank_promotion = _block("jax_numpy_rank_promotion", example="allow")
+transfer_guard = _block("jax_transfer_guard", example="allow")

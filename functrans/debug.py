@@ -167,7 +167,16 @@ def callback(
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame of the user's program at a breakpoint: where it is, and its names with the values of the run."""
+    """A frame of the user's program at a breakpoint: where it is, and its names with the values of the run.
+
+    >>> import functrans as ft
+    >>> frames = []
+    >>> def f(x):
+    ...     ft.debug.breakpoint(backend=frames.append)
+    ...     return x
+    >>> f(1.0), frames[0].locals["x"]
+    (1.0, 1.0)
+    """
 
     source: Source
     locals: dict[str, Any]

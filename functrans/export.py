@@ -66,6 +66,11 @@ class Exported:
         in_tree, in_avals, out_tree, out_avals: their structures and leaves.
         platforms: where it runs, `("cpu", "cuda")`.
         jaxpr: the program.
+
+    >>> import functrans as ft, numpy as np
+    >>> exported = ft.export.export(lambda x: 2 * x)(np.ones(3))
+    >>> exported.in_info[0][0]
+    ShapeDtypeStruct(shape=(3,), dtype=float64)
     """
 
     platforms = ("cpu", "cuda")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from functrans import lax, numpy as fnp
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, is_inexact, kind_of
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.structural import canonical_axis
@@ -181,7 +181,7 @@ def resize(
             m, n = image.shape[d], shape[d]
             image = fnp.take(image, (2 * np.arange(n) + 1) * m // (2 * n), axis=d)
         return image
-    if kind_of(image.dtype) not in "fc":
+    if not is_inexact(image.dtype):
         image = fnp.asarray(image, dtype=np.float64)
     scales = [np.float64(shape[d] / image.shape[d]) for d in axes]
     return _resampled(image, axes, shape, scales, np.zeros(len(axes)), chosen, antialias)
@@ -241,7 +241,7 @@ def scale_and_translate(
                 f"scale_and_translate: axis {d} is not among the spatial_dims {tuple(axes)}, and keeps its size "
                 f"{image.shape[d]}, got {shape[d]}"
             )
-    if kind_of(image.dtype) not in "fc":
+    if not is_inexact(image.dtype):
         image = fnp.asarray(image, dtype=np.float64)
     scales, translations = ([v[i] for i in range(len(axes))] for v in (scale, translation))
     return _resampled(image, axes, shape, scales, translations, chosen, antialias)

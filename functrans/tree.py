@@ -42,6 +42,8 @@ _UNSET: Any = object()
 def flatten(tree: Any, is_leaf: IsLeaf | None = None) -> tuple[list[Any], PyTreeDef]:
     """The leaves of a tree, in order, and its structure.
 
+    Also called `tree_util.tree_flatten`.
+
     >>> import functrans as ft
     >>> leaves, treedef = ft.tree.flatten({"b": [1, 2], "a": (3, None)})
     >>> leaves
@@ -57,6 +59,8 @@ def unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
 
     Raises:
         TreeStructureError: not as many leaves as the structure has.
+
+    Also called `tree_util.tree_unflatten`.
 
     >>> import functrans as ft
     >>> ft.tree.unflatten(ft.tree.structure(("x", ["y", "z"])), [1, 2, 3])
@@ -74,6 +78,8 @@ def unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
 def leaves(tree: Any, is_leaf: IsLeaf | None = None) -> list[Any]:
     """The leaves of a tree, in order.
 
+    Also called `tree_util.tree_leaves`.
+
     >>> import functrans as ft
     >>> ft.tree.leaves({"w": 1, "b": (2, None)})
     [2, 1]
@@ -85,6 +91,8 @@ def leaves(tree: Any, is_leaf: IsLeaf | None = None) -> list[Any]:
 
 def structure(tree: Any, is_leaf: IsLeaf | None = None) -> PyTreeDef:
     """The structure of a tree: what remains without the values of its leaves.
+
+    Also called `tree_util.tree_structure`.
 
     >>> import functrans as ft
     >>> ft.tree.structure([1, (2, 3)]) == ft.tree.structure(["a", ("b", "c")])
@@ -104,6 +112,8 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf | None = N
 
     Raises:
         TreeStructureError: a tree of `rest` has other containers than `tree`; the message says where.
+
+    Also called `tree_util.tree_map`.
 
     >>> import functrans as ft
     >>> ft.tree.map(lambda x: x + 1, {"a": 1, "b": [2, 3]})
@@ -127,6 +137,8 @@ def reduce(function: Callable[[T, Any], T], tree: Any, initializer: T = _UNSET, 
 
     Raises:
         TypeError: the tree has no leaves and there is no `initializer`.
+
+    Also called `tree_util.tree_reduce`.
 
     >>> import functrans as ft
     >>> ft.tree.reduce(lambda x, y: x + y, {"a": 1, "b": [2, 3]})
@@ -154,6 +166,8 @@ def reduce_associative(
     Raises:
         ArgumentError: the tree has no leaves and there is no `identity`.
 
+    Also called `tree_util.tree_reduce_associative`.
+
     >>> import functrans as ft
     >>> ft.tree.reduce_associative(lambda x, y: x + y, [1, (2, 3), [4, 5, 6]])
     21
@@ -172,6 +186,8 @@ def reduce_associative(
 def all(tree: Any, *, is_leaf: IsLeaf | None = None) -> bool:
     """Whether every leaf is true.
 
+    Also called `tree_util.tree_all`.
+
     >>> import functrans as ft
     >>> ft.tree.all({"a": True, "b": [True, 1]})
     True
@@ -189,6 +205,8 @@ def transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, pytree_
 
     Raises:
         TreeStructureError: the tree does not have these structures; the message says where.
+
+    Also called `tree_util.tree_transpose`.
 
     >>> import functrans as ft
     >>> outer, inner = ft.tree.structure(["*", "*"]), ft.tree.structure({"x": "*", "y": "*"})
@@ -219,6 +237,8 @@ def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf | None = None) -
     Raises:
         TreeStructureError: `prefix_tree` is not a prefix of `full_tree`; the message says where.
 
+    Also called `tree_util.tree_broadcast`.
+
     >>> import functrans as ft
     >>> ft.tree.broadcast({"w": 0.1, "b": 0.2}, {"w": [1, 2], "b": 3})
     {'w': [0.1, 0.1], 'b': 0.2}
@@ -236,6 +256,8 @@ def flatten_with_path(
         tree: whose leaves to take.
         is_leaf: which subtrees are leaves.
         is_leaf_takes_path: whether `is_leaf` takes the key path of the subtree first.
+
+    Also called `tree_util.tree_flatten_with_path`.
 
     >>> import functrans as ft
     >>> pairs, treedef = ft.tree.flatten_with_path({"a": [10, 20]})
@@ -255,6 +277,8 @@ def leaves_with_path(
 ) -> list[tuple[KeyPath, Any]]:
     """The leaves of a tree, each with its key path before it; arguments are those of `flatten_with_path`.
 
+    Also called `tree_util.tree_leaves_with_path`.
+
     >>> import functrans as ft
     >>> for path, leaf in ft.tree.leaves_with_path({"a": [10, 20], "b": 30}):
     ...     print(ft.tree_util.keystr(path), leaf)
@@ -272,6 +296,8 @@ def map_with_path(
     """Like `map`, with the key path of the leaf as the first argument of `f`.
 
     With `is_leaf_takes_path`, `is_leaf` takes the key path of the subtree first.
+
+    Also called `tree_util.tree_map_with_path`.
 
     >>> import functrans as ft
     >>> decay = lambda path, x: 0.0 if ft.tree_util.keystr(path).endswith("['b']") else 0.1 * x

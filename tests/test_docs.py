@@ -4,8 +4,11 @@ The blocks of a page share their names, in the order of the page.
 """
 
 import doctest
+import importlib
+import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from _pytest.doctest import _get_checker  # for the option NUMBER, which has no public way in
@@ -50,3 +53,38 @@ def test_blocks_are_found(tmp_path):
         ("x\n", "1\n", 4),
         ("x + 1.0\n", "2.00\n", 14),
     ]
+
+
+# ---------------------------------------------------------------- docstrings
+
+#: The public modules; their names are in `__all__`.
+MODULES = (
+    "functrans api lax lax.linalg numpy numpy.linalg numpy.fft scipy.special scipy.linalg scipy.sparse.linalg "
+    "scipy.stats scipy.signal scipy.signal.windows scipy.ndimage scipy.interpolate scipy.integrate scipy.optimize "
+    "scipy.fft scipy.cluster.vq scipy.spatial.transform random nn nn.initializers losses metrics optim train "
+    "experimental experimental.jet experimental.ode testing tree tree_util flatten_util debug checking "
+    "checkpoint_policies custom_derivatives custom_batching export serialization drawing config"
+).split()
+
+
+def public(module):
+    """What of our own can be called, by its public name; exceptions apart."""
+    module = importlib.import_module(module if module == "functrans" else f"functrans.{module}")
+    for name in module.__all__:
+        value = getattr(module, name)
+        ours = "functrans" in (str(getattr(value, "__module__", ""))[:9], type(value).__module__[:9])
+        error = isinstance(value, type) and issubclass(value, BaseException)
+        if callable(value) and ours and not error and not isinstance(value, ModuleType) and not name.startswith("__"):
+            yield name, value
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstrings_have_examples(module):
+    """And where a function has several names, each stands in its docstring."""
+    lacking = []
+    for name, value in public(module):
+        text = inspect.getdoc(value) or ""
+        own = isinstance(value, type) and value.__name__ == name
+        if ">>> " not in text or not (own or re.search(rf"\b{re.escape(name)}\b", text)):
+            lacking.append(name)
+    assert not lacking

@@ -148,7 +148,13 @@ _functions: weakref.WeakSet[Jitted] = weakref.WeakSet()
 
 
 class Jitted:
-    """What `jit` returns: call it as the function, or look at the stages of its compilation."""
+    """What `jit` returns: call it as the function, or look at the stages of its compilation.
+
+    >>> import functrans as ft, numpy as np
+    >>> f = ft.jit(np.sin)
+    >>> isinstance(f, ft.api.Jitted), f.trace(1.0).out_info
+    (True, ShapeDtypeStruct(shape=(), dtype=float64))
+    """
 
     def __init__(
         self,
@@ -393,7 +399,13 @@ class _Entry:
 
 
 class Traced:
-    """A traced function: its jaxpr and the structure of its results."""
+    """A traced function: its jaxpr and the structure of its results.
+
+    >>> import functrans as ft, numpy as np
+    >>> traced = ft.jit(np.sin).trace(1.0)
+    >>> traced.out_info
+    ShapeDtypeStruct(shape=(), dtype=float64)
+    """
 
     def __init__(self, entry: _Entry, platform: str = "cpu"):
         self._entry = entry
@@ -432,7 +444,13 @@ class Traced:
 
 
 class Lowered:
-    """A lowered function: what will be compiled."""
+    """A lowered function: what will be compiled.
+
+    >>> import functrans as ft, numpy as np
+    >>> lowered = ft.jit(np.sin).lower(1.0)
+    >>> "sin" in lowered.as_text()
+    True
+    """
 
     def __init__(self, entry: _Entry, lowered: Any):
         self._entry = entry
@@ -456,7 +474,13 @@ class Lowered:
 
 
 class Compiled:
-    """A compiled function for one set of shapes and dtypes."""
+    """A compiled function for one set of shapes and dtypes.
+
+    >>> import functrans as ft, numpy as np
+    >>> compiled = ft.jit(np.sin).lower(1.0).compile()
+    >>> compiled(1.0)
+    Array(0.84147098)
+    """
 
     def __init__(self, entry: _Entry, compiled: Any):
         self._entry = entry
@@ -506,5 +530,10 @@ def clear_caches() -> None:
 
 
 def cache_info() -> Any:
-    """Counts since start (`traces`, `kernels_compiled`, `kernels_loaded`, `kernels_reused`), and the cache folder."""
+    """Counts since start (`traces`, `kernels_compiled`, `kernels_loaded`, `kernels_reused`), and the cache folder.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.cache_info().traces >= 0
+    True
+    """
     return program.cache_info()

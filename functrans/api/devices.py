@@ -42,7 +42,12 @@ cuda = _Cuda()
 
 @dataclass(frozen=True)
 class Device:
-    """A device: its platform, `cpu` or `cuda`, its number, and what it is."""
+    """A device: its platform, `cpu` or `cuda`, its number, and what it is.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.devices()[0]
+    Device(platform='cpu', id=0, kind='cpu')
+    """
 
     platform: str
     id: int
@@ -112,7 +117,12 @@ def process_index(backend: str | None = None) -> int:
 
 
 def process_count(backend: str | None = None) -> int:
-    """The number of processes of the program: 1."""
+    """The number of processes of the program: 1.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.process_count()
+    1
+    """
     return 1
 
 

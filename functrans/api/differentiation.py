@@ -511,6 +511,8 @@ def jacrev(fun: Fun, argnums: int | Sequence[int] = 0, has_aux: bool = False, ho
 
     Cheaper than `jacfwd` when the arguments have more elements than the result. Returns what `jacfwd` returns.
 
+    Also called `jacobian`.
+
     >>> import functrans as ft, numpy as np
     >>> ft.jacrev(lambda x: x**2)(np.array([1.0, 2.0]))
     Array([[2., 0.],

@@ -30,7 +30,13 @@ class ProfiledStep:
 
 @dataclass(frozen=True)
 class Profile:
-    """The steps of one call of a compiled function in the order of the program; prints as a table, slowest first."""
+    """The steps of one call of a compiled function in the order of the program; prints as a table, slowest first.
+
+    >>> import functrans as ft, numpy as np
+    >>> profile = ft.profile(np.sin)(np.ones(3))
+    >>> isinstance(profile, ft.api.Profile), profile.seconds > 0
+    (True, True)
+    """
 
     name: str
     seconds: float  #: one whole call, measured apart

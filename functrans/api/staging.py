@@ -122,6 +122,8 @@ def checkpoint(
         policy: which values to keep after all, one of `functrans.checkpoint_policies`; by default the arguments alone.
         static_argnums, static_argnames: arguments that are ordinary Python values.
 
+    Also called `remat`.
+
     >>> import functrans as ft, numpy as np
     >>> ft.grad(ft.checkpoint(lambda x: np.sin(np.sin(x))))(1.0)
     Array(0.36003949)
@@ -218,7 +220,12 @@ def typeof(x: Any) -> ShapedArray:
 
 
 def block_until_ready(x: Any) -> Any:
-    """`x`, once it is computed: arrays on the CPU are when they are returned, those on a GPU may not be yet."""
+    """`x`, once it is computed: arrays on the CPU are when they are returned, those on a GPU may not be yet.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.block_until_ready(ft.numpy.ones(2))
+    Array([1., 1.])
+    """
     for leaf in flatten(x)[0]:
         if isinstance(leaf, Tracer) and leaf.has_value:
             leaf.block_until_ready()  # type: ignore[attr-defined]

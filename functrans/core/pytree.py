@@ -42,7 +42,12 @@ structure: Callable[..., PyTreeDef] = partial(optree.tree_structure, namespace=N
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SequenceKey:
-    """The key of an element of a tuple, a list or a deque."""
+    """The key of an element of a tuple, a list or a deque.
+
+    >>> import functrans as ft, numpy as np
+    >>> str(ft.tree_util.SequenceKey(0))
+    '[0]'
+    """
 
     idx: int
 
@@ -52,7 +57,12 @@ class SequenceKey:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DictKey:
-    """The key of a value in a dict of any kind."""
+    """The key of a value in a dict of any kind.
+
+    >>> import functrans as ft, numpy as np
+    >>> str(ft.tree_util.DictKey("w"))
+    "['w']"
+    """
 
     key: Hashable
 
@@ -62,7 +72,12 @@ class DictKey:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class GetAttrKey:
-    """The key of a field of a named tuple, a dataclass, or any type registered with such keys."""
+    """The key of a field of a named tuple, a dataclass, or any type registered with such keys.
+
+    >>> import functrans as ft, numpy as np
+    >>> str(ft.tree_util.GetAttrKey("weight"))
+    '.weight'
+    """
 
     name: str
 
@@ -72,7 +87,12 @@ class GetAttrKey:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FlattenedIndexKey:
-    """The key of a child of a registered type that does not name its children."""
+    """The key of a child of a registered type that does not name its children.
+
+    >>> import functrans as ft, numpy as np
+    >>> str(ft.tree_util.FlattenedIndexKey(1))
+    '[<flat index 1>]'
+    """
 
     key: int
 

@@ -109,6 +109,11 @@ class Drawing:
     """A drawing of a program: `svg`, `html` and `dot` are its text in these formats, made when first asked for.
 
     In a notebook it shows itself.
+
+    >>> import functrans as ft, numpy as np
+    >>> drawing = ft.visualize(np.sin)(1.0)
+    >>> "sin" in drawing.dot
+    True
     """
 
     def __init__(self, graph: Graph, title: str, summary: str):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from functrans.core.primitive import registry
-from functrans.lax import linalg
+from functrans.lax import elementwise_docs as _elementwise_docs, linalg, special_docs as _special_docs  # noqa: F401
 from functrans.lax.arrangement import (
     broadcast,
     broadcast_like,

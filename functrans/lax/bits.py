@@ -20,7 +20,12 @@ from functrans.lax.structural import reshape
 
 
 class RoundingMethod(enum.IntEnum):
-    """To which integer `round` takes what lies halfway between two."""
+    """To which integer `round` takes what lies halfway between two.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.round(np.array([0.5, 1.5]), ft.lax.RoundingMethod.TO_NEAREST_EVEN)
+    Array([0., 2.])
+    """
 
     AWAY_FROM_ZERO = 0
     TO_NEAREST_EVEN = 1

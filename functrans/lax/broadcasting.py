@@ -67,7 +67,13 @@ def broadcast_in_dim(
 
 
 def broadcast_to(operand: Any, shape: Shape) -> Any:
-    """`operand` broadcast to `shape` by NumPy's rule: aligned at the last axis."""
+    """`operand` broadcast to `shape` by NumPy's rule: aligned at the last axis.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.broadcast_to(np.array([1, 2]), (2, 2))
+    Array([[1, 2],
+           [1, 2]])
+    """
     return broadcast_in_dim(operand, shape, range(len(shape) - aval_of(operand).ndim, len(shape)))
 
 
@@ -229,7 +235,13 @@ def iota(dtype: Any, size: int) -> Any:
 
 
 def broadcasted_iota(dtype: Any, shape: Shape, dimension: int, *, out_sharding: None = None) -> Any:
-    """An array of `shape` that counts along one axis."""
+    """An array of `shape` that counts along one axis.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.broadcasted_iota(np.int64, (2, 3), 1)
+    Array([[0, 1, 2],
+           [0, 1, 2]])
+    """
     refuse_placement("broadcasted_iota", out_sharding=out_sharding)
     return iota_p.create(dtype=np.dtype(dtype), shape=canonical_shape(shape), dimension=operator.index(dimension))
 

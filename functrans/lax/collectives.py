@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core import axes
-from functrans.core.avals import ShapedArray, aval_of, is_array_like, kind_of
+from functrans.core.avals import ShapedArray, aval_of, is_array_like, is_inexact
 from functrans.core.primitive import Axis, Primitive
 from functrans.core.pytree import flatten, unflatten
 from functrans.core.trace import Tracer, current_staging
@@ -186,7 +186,7 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:
 def _as_real(n: Any, like: Any) -> Any:
     """A number of examples that keeps the dtype of floats, as a Python number does."""
     dtype = aval_of(like).dtype if is_array_like(like) else np.dtype(np.float64)
-    return convert_element_type(n, dtype) if isinstance(n, Tracer) and kind_of(dtype) in "fc" else n
+    return convert_element_type(n, dtype) if isinstance(n, Tracer) and is_inexact(dtype) else n
 
 
 def pmax(x: Any, axis_name: Any, *, axis_index_groups: Groups = None) -> Any:

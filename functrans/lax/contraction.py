@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.array import wrap
+from functrans.core.array import in_small_floats, wrap
 from functrans.core.avals import ShapedArray, aval_of, bfloat16
 from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive
@@ -229,7 +229,7 @@ def matmul(a: Any, b: Any) -> Any:
     """
     if not isinstance(a, Tracer) and not isinstance(b, Tracer):
         try:
-            return wrap(np.matmul(a, b))
+            return in_small_floats(np.matmul, (a, b), wrap(np.matmul(a, b)))
         except (TypeError, ValueError) as error:
             a, b = promote("matmul", np.matmul, (a, b))
             _matmul_batch(aval_of(a).shape, aval_of(b).shape)
@@ -305,7 +305,12 @@ def dot(
 
 
 class Precision(enum.Enum):
-    """How exactly products are computed, in JAX; here all are as exact as the operands' dtype."""
+    """How exactly products are computed, in JAX; here all are as exact as the operands' dtype.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.dot(np.ones(2), np.ones(2), precision=ft.lax.Precision.HIGHEST)
+    Array(2.)
+    """
 
     DEFAULT = 0
     HIGH = 1

@@ -53,6 +53,10 @@ class ConvDimensionNumbers(NamedTuple):
 
     `lhs_spec` and `out_spec` are the axes `(batch, feature, *spatial)`, `rhs_spec` is `(out feature, in feature,
     *spatial)`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.conv_dimension_numbers((1, 5, 3), (2, 3, 4), ("NWC", "WIO", "NWC"))
+    ConvDimensionNumbers(lhs_spec=(0, 2, 1), rhs_spec=(2, 1, 0), out_spec=(0, 2, 1))
     """
 
     lhs_spec: Ints

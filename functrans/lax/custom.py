@@ -34,7 +34,12 @@ FlatFun = Callable[..., list[Any]]
 
 
 class SymbolicZero:
-    """A tangent or cotangent that is zero whatever the values are: what rules with `symbolic_zeros=True` are given."""
+    """A tangent or cotangent that is zero whatever the values are: what rules with `symbolic_zeros=True` are given.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.custom_derivatives.SymbolicZero.from_primal_value(np.ones(3)).shape
+    (3,)
+    """
 
     def __init__(self, aval: ShapedArray):
         self.aval = aval
@@ -63,14 +68,25 @@ def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
 
 
 class CustomVJPPrimal(NamedTuple):
-    """An argument of a forward rule with `symbolic_zeros=True`, and whether a derivative by it is asked for."""
+    """An argument of a forward rule with `symbolic_zeros=True`, and whether a derivative by it is asked for.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.custom_derivatives.CustomVJPPrimal(np.float64(1.0), True).perturbed
+    True
+    """
 
     value: Any
     perturbed: bool
 
 
 def custom_vjp_primal_tree_values(tree: Any) -> Any:
-    """A pytree of `CustomVJPPrimal` with their values in their places."""
+    """A pytree of `CustomVJPPrimal` with their values in their places.
+
+    >>> import functrans as ft, numpy as np
+    >>> primal = ft.custom_derivatives.CustomVJPPrimal(2.0, True)
+    >>> ft.custom_derivatives.custom_vjp_primal_tree_values({"x": primal})
+    {'x': 2.0}
+    """
     leaves, structure = flatten(tree, is_leaf=_is_vjp_primal)
     return unflatten(structure, [x.value if _is_vjp_primal(x) else x for x in leaves])
 

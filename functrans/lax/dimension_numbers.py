@@ -30,6 +30,12 @@ class GatherDimensionNumbers(NamedTuple):
         collapsed_slice_dims: axes of the operand along which windows have size one, and which the result lacks.
         start_index_map: the axes of the operand that the entries of a start index are for.
         operand_batching_dims, start_indices_batching_dims: axes of operand and indices that run together.
+
+    >>> import functrans as ft, numpy as np
+    >>> numbers = ft.lax.GatherDimensionNumbers(offset_dims=(1,), collapsed_slice_dims=(0,), start_index_map=(0,))
+    >>> ft.lax.gather(np.array([[1, 2], [3, 4]]), np.array([[1], [0]]), numbers, (1, 2))
+    Array([[3, 4],
+           [1, 2]])
     """
 
     offset_dims: tuple[int, ...]
@@ -47,6 +53,11 @@ class ScatterDimensionNumbers(NamedTuple):
         inserted_window_dims: axes of the operand along which windows have size one, and which the updates lack.
         scatter_dims_to_operand_dims: the axes of the operand that the entries of a scatter index are for.
         operand_batching_dims, scatter_indices_batching_dims: axes of operand and indices that run together.
+
+    >>> import functrans as ft, numpy as np
+    >>> numbers = ft.lax.ScatterDimensionNumbers((), (0,), (0,))
+    >>> ft.lax.scatter_add(np.zeros(3), np.array([[1]]), np.array([5.0]), numbers)
+    Array([0., 5., 0.])
     """
 
     update_window_dims: tuple[int, ...]
@@ -57,7 +68,12 @@ class ScatterDimensionNumbers(NamedTuple):
 
 
 class GatherScatterMode(enum.StrEnum):
-    """What a window that reaches beyond the operand means; each is equal to the string that names it."""
+    """What a window that reaches beyond the operand means; each is equal to the string that names it.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.GatherScatterMode.CLIP.name
+    'CLIP'
+    """
 
     CLIP = "clip"
     FILL_OR_DROP = "fill"

@@ -548,7 +548,7 @@ class _IntegerPow(Elementwise):
 
     def _evaluate(self, x: Any, *, y: int) -> Any:  # type: ignore[override]
         out = np.square(x) if y == 2 else np.power(x, y)
-        return wrap(in_bfloat16(np.power, (x, y), out))
+        return in_small_floats(np.power, (x, y), wrap(out))
 
     def _abstract_eval(self, x: ShapedArray, *, y: int) -> ShapedArray:  # type: ignore[override]
         if y < 0 and not is_inexact(x.dtype):
@@ -918,7 +918,12 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def select(pred: Any, on_true: Any, on_false: Any) -> Any:
-    """`on_true` where `pred` holds, `on_false` elsewhere."""
+    """`on_true` where `pred` holds, `on_false` elsewhere.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.select(np.array([True, False]), np.array([1, 2]), np.array([10, 20]))
+    Array([ 1, 20])
+    """
     return where(pred, on_true, on_false)
 
 

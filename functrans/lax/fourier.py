@@ -27,7 +27,12 @@ Ints = tuple[int, ...]
 
 
 class FftType(enum.IntEnum):
-    """The kinds of transform."""
+    """The kinds of transform.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.fft(np.array([1.0, 2.0]), ft.lax.FftType.RFFT, (2,))
+    Array([ 3.+0.j, -1.+0.j])
+    """
 
     FFT = 0
     IFFT = 1

@@ -80,7 +80,11 @@ random_gamma_grad = kernel_row(
 random_gamma_grad.__doc__ = """How a gamma sample moves with the shape parameter, at a fixed place in the distribution.
 
 `random_gamma_grad(a, x)` is `-igamma_grad_a(a, x)` divided by the density at `x` (Figurnov, Mohamed, Mnih: Implicit
-reparameterization gradients, 2018); as `jax.lax.random_gamma_grad`.
+reparameterization gradients, 2018); as `jax.lax.random_gamma_grad`. Elementwise, of floats whose shapes broadcast.
+
+>>> import functrans as ft, numpy as np
+>>> ft.lax.random_gamma_grad(2.0, np.array([1.0, 2.0]))
+Array([0.61, 0.83])
 """
 _gamma_curvature = kernel_row(
     "gamma_curvature",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import aval_of, is_inexact
 from functrans.errors import ArgumentError, DTypeError, KeywordError
 
 _KEYWORDS = ("out", "where", "casting", "order", "dtype", "subok", "signature")
@@ -125,7 +125,7 @@ def masked(name: str, function: Callable[..., Any], args: Sequence[Any], mask: A
         aval = aval_of(x)
         if aval.weak or aval.dtype.kind == "b":
             return x
-        stand_in = _HARMLESS.get(name, 0.5) if kind_of(aval.dtype) in "fc" else 1
+        stand_in = _HARMLESS.get(name, 0.5) if is_inexact(aval.dtype) else 1
         return where(mask, x, aval.dtype.type(stand_in))
 
     out = function(*map(harmless, args))

@@ -68,7 +68,12 @@ def random_bits(key: Any, bit_width: int, shape: Sequence[int]) -> Any:
 
 
 class RandomAlgorithm(enum.Enum):
-    """Ways to make random bits, in JAX; here there is Threefry, which is the default too."""
+    """Ways to make random bits, in JAX; here there is Threefry, which is the default too.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.RandomAlgorithm.RNG_THREE_FRY.name
+    'RNG_THREE_FRY'
+    """
 
     RNG_DEFAULT = 0
     RNG_THREE_FRY = 1

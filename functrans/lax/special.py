@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.avals import SMALL_FLOATS, ShapedArray, aval_of
 from functrans.core.jaxpr import Eqn, Jaxpr, Var
 from functrans.core.primitive import lookup
 from functrans.errors import DTypeError
+from functrans.lax.conversion import convert_element_type
 from functrans.lax.elementwise import (
     Derivative,
     Elementwise,
@@ -576,6 +577,9 @@ hyp2f1 = row(
 
 def _zeta_by_exponent(t: Any, y: Any, x: Any, q: Any) -> Any:
     """Of Euler's and Maclaurin's formula, term by term (DLMF 25.11.28 is the formula for zeta itself)."""
+    own = aval_of(y).dtype
+    if own in SMALL_FLOATS:  # in which the terms overflow
+        x, q = (convert_element_type(v, np.float32) for v in (x, q))
     terms = 12
     total = -sum(log(q + k) * (q + k) ** -x for k in range(terms))
     n = q + terms
@@ -588,7 +592,7 @@ def _zeta_by_exponent(t: Any, y: Any, x: Any, q: Any) -> Any:
         total = total + ratio * rising * power * (slope - level)
         for j in (2 * k + 1, 2 * k + 2):
             rising, slope = rising * (x + j), slope + 1 / (x + j)
-    return t * total
+    return t * convert_element_type(total, own)
 
 
 #: B_2k / (2k)! for k = 1, 2, ...

@@ -53,7 +53,12 @@ def reshape(
 
 
 def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
-    """`array` without the named axes, which must have size 1."""
+    """`array` without the named axes, which must have size 1.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.squeeze(np.array([[1, 2]]), (0,))
+    Array([1, 2])
+    """
     shape = aval_of(array).shape
     dims = {canonical_axis(d, len(shape)) for d in dimensions}
     for d in dims:
@@ -63,7 +68,12 @@ def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
 
 
 def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
-    """`array` with axes of size 1 at the named places of the result."""
+    """`array` with axes of size 1 at the named places of the result.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.expand_dims(np.array([1, 2]), (0,))
+    Array([[1, 2]])
+    """
     shape = list(aval_of(array).shape)
     ndim = len(shape) + len(dimensions)
     for d in sorted(canonical_axis(d, ndim) for d in dimensions):
@@ -194,7 +204,12 @@ def slice(
 
 
 def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0) -> Any:
-    """`slice` along one axis; `None` and negative bounds as in Python."""
+    """`slice` along one axis; `None` and negative bounds as in Python.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.lax.slice_in_dim(np.arange(6), 1, 5, stride=2)
+    Array([1, 3])
+    """
     shape = aval_of(operand).shape
     axis = canonical_axis(axis, len(shape))
     first, last, _ = builtin_slice(start_index, limit_index).indices(shape[axis])

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from functrans.core.array import wrap as as_array
-from functrans.core.avals import aval_of, is_array_like, kind_of
+from functrans.core.avals import aval_of, is_array_like, is_inexact
 from functrans.core.placement import refuse_placement
 from functrans.core.trace import StagedTracer, Tracer
 from functrans.errors import (
@@ -527,7 +527,7 @@ def neutral(kind: str, dtype: np.dtype) -> Any:
     """What an update of this kind (`add`, `multiply`, `min` or `max`) leaves as it is, whatever it is."""
     if kind in ("add", "multiply"):
         return dtype.type(kind == "multiply")
-    if kind_of(dtype) in "fc":
+    if is_inexact(dtype):
         return dtype.type(np.inf if kind == "min" else -np.inf)
     if dtype.kind == "b":
         return np.bool_(kind == "min")

@@ -39,6 +39,8 @@ class Linear(Module):
     Raises:
         ShapeError: the last axis of the input is not `in_features` long.
 
+    Also called `Dense`.
+
     >>> import functrans as ft, numpy as np
     >>> layer = ft.nn.Linear(3, 2, key=ft.random.key(0))
     >>> layer

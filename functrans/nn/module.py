@@ -394,7 +394,12 @@ def filter(tree: Tree, filter_spec: Any) -> Tree:
 
 
 def combine(*trees: Any) -> Any:
-    """The tree that has, at each place, the first leaf of the given ones that is not `None`: undoes `partition`."""
+    """The tree that has, at each place, the first leaf of the given ones that is not `None`: undoes `partition`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.combine({"w": 1.0, "name": None}, {"w": None, "name": "layer"})
+    {'w': 1.0, 'name': 'layer'}
+    """
     is_none = lambda x: x is None
     columns = [flatten(tree, is_none) for tree in trees]
     for i, (_, treedef) in enumerate(columns):

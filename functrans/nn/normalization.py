@@ -34,6 +34,11 @@ class State(Module):
     """What the layers of a model remember from call to call: a pytree, made by `with_state`, passed along with inputs.
 
     It is apart from the model, so that what is not learnt by gradients is no parameter: optimizers do not see it.
+
+    >>> import functrans as ft, numpy as np
+    >>> layer, state = ft.nn.with_state(ft.nn.BatchNorm(2))
+    >>> isinstance(state, ft.nn.State), state.get(0).count
+    (True, Array(0))
     """
 
     values: tuple[Any, ...]
@@ -89,7 +94,13 @@ def with_state(model: Tree) -> tuple[Tree, State]:
 
 
 class BatchStatistics(NamedTuple):
-    """What `BatchNorm` remembers: running means and variances `(features,)`, and how many batches there were."""
+    """What `BatchNorm` remembers: running means and variances `(features,)`, and how many batches there were.
+
+    >>> import functrans as ft, numpy as np
+    >>> layer, state = ft.nn.with_state(ft.nn.BatchNorm(2))
+    >>> state.get(0).mean
+    Array([0., 0.], dtype=float32)
+    """
 
     mean: Any
     variance: Any
@@ -198,19 +209,41 @@ class BatchNorm(Module):
 
 
 class BatchNorm1d(BatchNorm):
-    """`BatchNorm` that takes `(batch, features)` or `(batch, features, length)` and nothing else."""
+    """`BatchNorm` that takes `(batch, features)` or `(batch, features, length)` and nothing else.
+
+    >>> import functrans as ft, numpy as np
+    >>> layer, state = ft.nn.with_state(ft.nn.BatchNorm1d(2))
+    >>> y, state = layer(np.array([[1.0, 2.0], [3.0, 6.0]]), state)
+    >>> np.round(y, 3)
+    Array([[-1., -1.],
+           [ 1.,  1.]])
+    """
 
     dimensions = (0, 1)
 
 
 class BatchNorm2d(BatchNorm):
-    """`BatchNorm` that takes `(batch, features, height, width)` and nothing else."""
+    """`BatchNorm` that takes `(batch, features, height, width)` and nothing else.
+
+    >>> import functrans as ft, numpy as np
+    >>> layer, state = ft.nn.with_state(ft.nn.BatchNorm2d(2))
+    >>> y, state = layer(np.ones((4, 2, 5, 5)), state)
+    >>> y.shape
+    (4, 2, 5, 5)
+    """
 
     dimensions = (2,)
 
 
 class BatchNorm3d(BatchNorm):
-    """`BatchNorm` that takes `(batch, features, depth, height, width)` and nothing else."""
+    """`BatchNorm` that takes `(batch, features, depth, height, width)` and nothing else.
+
+    >>> import functrans as ft, numpy as np
+    >>> layer, state = ft.nn.with_state(ft.nn.BatchNorm3d(2))
+    >>> y, state = layer(np.ones((4, 2, 5, 5, 5)), state)
+    >>> y.shape
+    (4, 2, 5, 5, 5)
+    """
 
     dimensions = (3,)
 

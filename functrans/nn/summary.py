@@ -22,7 +22,13 @@ __all__ = ["Summary", "summary"]
 
 
 class Summary(str):
-    """A string that shows itself as it is, so that an interactive session prints the table."""
+    """A string that shows itself as it is, so that an interactive session prints the table.
+
+    >>> import functrans as ft, numpy as np
+    >>> table = ft.nn.summary(ft.nn.Linear(2, 3, key=ft.random.key(0)), np.ones(2))
+    >>> isinstance(table, ft.nn.Summary)
+    True
+    """
 
     __slots__ = ()
 

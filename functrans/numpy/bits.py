@@ -23,6 +23,11 @@ def _weights(name: str, bitorder: str) -> np.ndarray:
 
 @implements(np.packbits)
 def packbits(a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.packbits([1, 0, 1, 0, 0, 0, 0, 1])
+    Array([161], dtype=uint8)
+    """
     a = operand("packbits", a)
     shifts = _weights("packbits", bitorder)
     if dtype_of(a).kind not in "biu":
@@ -39,6 +44,11 @@ def packbits(a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
 
 @implements(np.unpackbits)
 def unpackbits(a: Any, /, axis: Any = None, count: Any = None, bitorder: str = "big") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.unpackbits(fnp.uint8(161))
+    Array([1, 0, 1, 0, 0, 0, 0, 1], dtype=uint8)
+    """
     a = operand("unpackbits", a)
     shifts = _weights("unpackbits", bitorder)
     if dtype_of(a) != np.uint8:

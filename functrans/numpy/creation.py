@@ -33,18 +33,34 @@ from functrans.numpy.dispatch import (
 
 @creates(np.zeros)
 def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.zeros((2, 2))
+    Array([[0., 0.],
+           [0., 0.]])
+    """
     on_cpu(device)
     return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
 
 
 @creates(np.ones)
 def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.ones(3)
+    Array([1., 1., 1.])
+    """
     on_cpu(device)
     return lax.full(canonical_shape(shape), 1, float if dtype is None else dtype)
 
 
 @creates(np.empty)
 def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.empty((2, 3)).shape
+    (2, 3)
+    """
     on_cpu(device)
     return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
 
@@ -53,6 +69,12 @@ def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
 def full(
     shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.full((2, 2), 7)
+    Array([[7, 7],
+           [7, 7]])
+    """
     on_cpu(device)
     fill_value = as_operand("full", fill_value)
     dtype = dtype_of(fill_value) if dtype is None else np.dtype(dtype)
@@ -68,6 +90,11 @@ def _like(a: Any, dtype: Any, shape: Any) -> tuple[Any, Any]:
 def zeros_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.zeros_like([1.5, 2.5])
+    Array([0., 0.])
+    """
     on_cpu(device)
     return zeros(*_like(a, dtype, shape))
 
@@ -76,6 +103,11 @@ def zeros_like(
 def ones_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.ones_like([1.5, 2.5])
+    Array([1., 1.])
+    """
     on_cpu(device)
     return ones(*_like(a, dtype, shape))
 
@@ -84,6 +116,11 @@ def ones_like(
 def empty_like(
     prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.empty_like([1.0, 2.0]).shape
+    (2,)
+    """
     on_cpu(device)
     return zeros(*_like(prototype, dtype, shape))
 
@@ -93,6 +130,11 @@ def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
     device: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.full_like([1.0, 2.0], 7)
+    Array([7., 7.])
+    """
     on_cpu(device)
     size, dtype = _like(a, dtype, shape)
     return full(size, fill_value, dtype)
@@ -102,6 +144,11 @@ def full_like(
 def arange(
     start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None, like: Any = None
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.arange(1, 10, 3)
+    Array([1, 4, 7])
+    """
     on_cpu(device)
     if stop is None:
         start, stop = 0, start
@@ -124,6 +171,11 @@ def linspace(
     start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
     axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linspace(0.0, 1.0, 5)
+    Array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
     on_cpu(device)
     num = operator.index(num)
     if not has_tracer((start, stop)) and not holds_bfloat16((start, stop)):
@@ -157,12 +209,22 @@ def linspace(
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.logspace(0.0, 2.0, 3)
+    Array([  1.,  10., 100.])
+    """
     out = base ** linspace(start, stop, num, endpoint, axis=axis)
     return out if dtype is None else lax.convert_element_type(out, dtype)
 
 
 @creates(np.geomspace)
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.geomspace(1.0, 8.0, 4)
+    Array([1., 2., 4., 8.])
+    """
     if not has_tracer((start, stop)) and not holds_bfloat16((start, stop)):
         return wrap(np.geomspace(start, stop, num, endpoint, dtype, axis))
     start, stop = operand("geomspace", start), operand("geomspace", stop)
@@ -177,6 +239,12 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 def eye(
     N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C", *, device: Any = None, like: Any = None
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.eye(2, 3)
+    Array([[1., 0., 0.],
+           [0., 1., 0.]])
+    """
     on_cpu(device)
     n = operator.index(N)
     m = n if M is None else operator.index(M)
@@ -186,11 +254,23 @@ def eye(
 
 @creates(np.identity)
 def identity(n: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.identity(2)
+    Array([[1., 0.],
+           [0., 1.]])
+    """
     return eye(n, dtype=float if dtype is None else dtype)
 
 
 @creates(np.tri)
 def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, *, like: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.tri(2, 3)
+    Array([[1., 0., 0.],
+           [1., 1., 0.]])
+    """
     n = operator.index(N)
     m = n if M is None else operator.index(M)
     row, column = (lax.broadcasted_iota(np.int64, (n, m), d) for d in (0, 1))
@@ -199,12 +279,24 @@ def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, *, like: Any = No
 
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.tril([[1, 2], [3, 4]])
+    Array([[1, 0],
+           [3, 4]])
+    """
     m = operand("tril", m)
     return lax.select(_below(m, k), m, dtype_of(m).type(0))
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.triu([[1, 2], [3, 4]])
+    Array([[1, 2],
+           [0, 4]])
+    """
     m = operand("triu", m)
     return lax.select(_below(m, k - 1), dtype_of(m).type(0), m)
 
@@ -220,6 +312,12 @@ def _below(m: Any, k: int) -> Any:
 
 @implements(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.diag([1.0, 2.0])
+    Array([[1., 0.],
+           [0., 2.]])
+    """
     v = operand("diag", v)
     shape = shape_of(v)
     if len(shape) == 1:
@@ -236,12 +334,24 @@ def diag(v: Any, k: int = 0) -> Any:
 
 @implements(np.diagflat)
 def diagflat(v: Any, k: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.diagflat([[1, 2]])
+    Array([[1, 0],
+           [0, 2]])
+    """
     v = operand("diagflat", v)
     return diag(lax.reshape(v, (aval_of(v).size,)), k)
 
 
 @implements(np.vander)
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.vander([2, 3], 3)
+    Array([[4, 2, 1],
+           [9, 3, 1]])
+    """
     x = operand("vander", x)
     if len(shape_of(x)) != 1:
         raise ShapeError(f"vander takes a vector, got an array of shape {shape_of(x)}")
@@ -252,6 +362,13 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
 
 @implements(np.meshgrid)
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> x, y = fnp.meshgrid([1, 2], [3, 4])
+    >>> x + y
+    Array([[4, 5],
+           [5, 6]])
+    """
     arrays = [operand("meshgrid", x) for x in xi]
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
@@ -270,6 +387,12 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 
 @creates(np.indices)
 def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.indices((2, 2))[0]
+    Array([[0, 0],
+           [1, 1]])
+    """
     from functrans.numpy.manipulation import stack
 
     shape = canonical_shape(dimensions)
@@ -329,6 +452,12 @@ def asarray(
     """An array-like as an array: without a copy where it is one (as `numpy.asarray`, for tracers too).
 
     Array-likes are lists, numbers, and what NumPy reads by the buffer protocol, `__array__`, or DLPack.
+
+    Also called `asanyarray`, `ascontiguousarray`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.asarray([1.0, 2.0])
+    Array([1., 2.])
     """
     from functrans.numpy.dispatch import has_tracer
 
@@ -359,19 +488,35 @@ asanyarray = ascontiguousarray = asarray
 
 
 def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
-    """An array in Fortran's order of memory, as `numpy.asfortranarray`; traced arrays have no order."""
+    """An array in Fortran's order of memory, as `numpy.asfortranarray`; traced arrays have no order.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.asfortranarray([[1.0, 2.0], [3.0, 4.0]])
+    Array([[1., 2.],
+           [3., 4.]])
+    """
     out = asarray(a, dtype)
     return out if isinstance(out, Tracer) else wrap(np.asfortranarray(out))
 
 
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
-    """An array with properties of its memory, as `numpy.require`; traced arrays have none."""
+    """An array with properties of its memory, as `numpy.require`; traced arrays have none.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.require([1.0, 2.0], requirements="W")
+    Array([1., 2.])
+    """
     out = asarray(a, dtype)
     return out if isinstance(out, Tracer) else wrap(np.require(out, dtype, requirements))
 
 
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
-    """`asarray`, and an error for NaN and infinities, as `numpy.asarray_chkfinite`; those of traced arrays pass."""
+    """`asarray`, and an error for NaN and infinities, as `numpy.asarray_chkfinite`; those of traced arrays pass.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.asarray_chkfinite([1.0, 2.0])
+    Array([1., 2.])
+    """
     out = asarray(a, dtype)
     if not isinstance(out, Tracer) and is_inexact(out.dtype) and not np.isfinite(out).all():
         raise ArgumentError("asarray_chkfinite: array must not contain infs or NaNs")
@@ -380,15 +525,31 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
 
 @implements(np.copy)
 def copy(a: Any, order: Any = "K", subok: Any = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.copy([1.0, 2.0])
+    Array([1., 2.])
+    """
     return operand("copy", a)
 
 
 def fromfunction(function: Any, shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any) -> Any:
-    """`function` called with the index arrays of `shape`, as `numpy.fromfunction`."""
+    """`function` called with the index arrays of `shape`, as `numpy.fromfunction`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.fromfunction(lambda i, j: i + j, (2, 2))
+    Array([[0., 1.],
+           [1., 2.]])
+    """
     grids = indices(shape, dtype=dtype)
     return function(*[grids[i] for i in range(len(canonical_shape(shape)))], **kwargs)
 
 
 def frombuffer(buffer: Any, dtype: Any = None, count: int = -1, offset: int = 0, *, like: Any = None) -> Any:
-    """A buffer's bytes as a vector, as `numpy.frombuffer`."""
+    """A buffer's bytes as a vector, as `numpy.frombuffer`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.frombuffer(b"abc", dtype=fnp.uint8)
+    Array([97, 98, 99], dtype=uint8)
+    """
     return wrap(np.frombuffer(buffer, float if dtype is None else dtype, count, offset))

@@ -74,12 +74,22 @@ class iinfo(np.iinfo):
 
 
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
-    """Whether a dtype, or that of an array, becomes another without loss, as `numpy.can_cast`."""
+    """Whether a dtype, or that of an array, becomes another without loss, as `numpy.can_cast`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.can_cast(fnp.int32, fnp.float64), fnp.can_cast(fnp.float64, fnp.int32)
+    (True, False)
+    """
     return np.can_cast(_dtype(from_), np.dtype(to), casting)
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether a dtype is of a kind (`"real floating"`, `"integral"`, ...), or another dtype, as `numpy.isdtype`."""
+    """Whether a dtype is of a kind (`"real floating"`, `"integral"`, ...), or another dtype, as `numpy.isdtype`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.isdtype(fnp.float32, "real floating")
+    True
+    """
     dtype = np.dtype(dtype)
     if dtype == bfloat16:
         kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -88,7 +98,12 @@ def isdtype(dtype: Any, kind: Any) -> bool:
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype:
-    """The dtype to which arrays, scalars and dtypes promote, as `numpy.result_type`."""
+    """The dtype to which arrays, scalars and dtypes promote, as `numpy.result_type`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.result_type(fnp.int32, fnp.float32)
+    dtype('float64')
+    """
     items = []
     for x in arrays_and_dtypes:
         if isinstance(x, Tracer):

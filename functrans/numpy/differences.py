@@ -22,6 +22,11 @@ from functrans.numpy.reductions import average, mean, sum
 
 @implements(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.diff([1, 4, 9, 16])
+    Array([3, 5, 7])
+    """
     a = operand("diff", a)
     if n == 0:
         return a
@@ -50,6 +55,11 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 @implements(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.ediff1d([1, 4, 9], to_end=0)
+    Array([3, 5, 0])
+    """
     ary = ravel(operand("ediff1d", ary))
     own = dtype_of(ary)
     ends = []
@@ -66,6 +76,11 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 @implements(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.gradient([1.0, 4.0, 9.0, 16.0])
+    Array([3., 4., 6., 7.])
+    """
     f = operand("gradient", f)
     shape = shape_of(f)
     axes = normalize_axes(axis, len(shape))
@@ -119,6 +134,11 @@ def _slopes(f: Any, axis: int, h: Any, edge_order: int) -> Any:
 
 @implements(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.trapezoid([0.0, 1.0, 4.0], dx=0.5)
+    Array(1.5)
+    """
     y = moveaxis(as_inexact(operand("trapezoid", y)), axis, -1)
     if x is not None:
         x = operand("trapezoid", x)
@@ -134,6 +154,12 @@ def cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
     aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.cov([1.0, 2.0, 3.0], [1.0, 3.0, 2.0])
+    Array([[1. , 0.5],
+           [0.5, 1. ]])
+    """
     if ddof is not None and ddof != int(ddof):
         raise ArgumentError(f"cov: ddof must be an integer, got {ddof}")
     x, other = _rows("cov", m, rowvar), None if y is None else _rows("cov", y, rowvar)
@@ -195,6 +221,12 @@ def _observation_weights(n: int, fweights: Any, aweights: Any) -> Any:
 
 @implements(np.corrcoef)
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.corrcoef([1.0, 2.0, 3.0], [1.0, 3.0, 2.0])
+    Array([[1. , 0.5],
+           [0.5, 1. ]])
+    """
     c = cov(x, y, rowvar, dtype=dtype)
     if not shape_of(c):
         return c / c

@@ -191,7 +191,7 @@ def _document(numpy_function: Any, traced: Any) -> str:
             break
         if line and not (not summary and line.startswith(f"{name}(")):
             summary.append(line)
-    own = traced.__doc__
+    own = inspect.getdoc(traced)
     place = getattr(numpy_function, "__module__", None) or "numpy"
     module = ".".join(part for part in place.split(".") if not part.startswith("_"))
     text = f"{' '.join(summary)}\n\nAs `{module}.{name}`."

@@ -85,84 +85,162 @@ def _swapped(norm: Any) -> Any:
 
 @implements(np.fft.fft)
 def fft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.fft([1.0, 0.0, -1.0, 0.0])
+    Array([0.+0.j, 2.+0.j, 0.+0.j, 2.+0.j])
+    """
     unsupported("fft", out=out)
     return _transformed("fft", a, FftType.FFT, None if n is None else (n,), (axis,), norm)
 
 
 @implements(np.fft.ifft)
 def ifft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.ifft([0.0, 2.0, 0.0, 2.0])
+    Array([ 1.+0.j,  0.+0.j, -1.+0.j,  0.+0.j])
+    """
     unsupported("ifft", out=out)
     return _transformed("ifft", a, FftType.IFFT, None if n is None else (n,), (axis,), norm)
 
 
 @implements(np.fft.rfft)
 def rfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.rfft([1.0, 0.0, -1.0, 0.0])
+    Array([0.+0.j, 2.+0.j, 0.+0.j])
+    """
     unsupported("rfft", out=out)
     return _transformed("rfft", a, FftType.RFFT, None if n is None else (n,), (axis,), norm)
 
 
 @implements(np.fft.irfft)
 def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.irfft([0.0, 2.0, 0.0])
+    Array([ 1.,  0., -1.,  0.])
+    """
     unsupported("irfft", out=out)
     return _transformed("irfft", a, FftType.IRFFT, None if n is None else (n,), (axis,), norm)
 
 
 @implements(np.fft.hfft)
 def hfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.hfft([1.0, 2.0, 1.0])
+    Array([ 6.,  0., -2.,  0.])
+    """
     unsupported("hfft", out=out)
     return irfft(lax.conj(operand("hfft", a)), n, axis, _swapped(norm))
 
 
 @implements(np.fft.ihfft)
 def ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.ihfft([6.0, 0.0, -2.0, 0.0])
+    Array([1.-0.j, 2.-0.j, 1.-0.j])
+    """
     unsupported("ihfft", out=out)
     return lax.conj(rfft(a, n, axis, _swapped(norm)))
 
 
 @implements(np.fft.fftn)
 def fftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.fftn([[1.0, 2.0], [3.0, 4.0]])
+    Array([[10.+0.j, -2.+0.j],
+           [-4.+0.j,  0.+0.j]])
+    """
     unsupported("fftn", out=out)
     return _transformed("fftn", a, FftType.FFT, s, axes, norm)
 
 
 @implements(np.fft.ifftn)
 def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.ifftn([[10.0, -2.0], [-4.0, 0.0]])
+    Array([[1.+0.j, 2.+0.j],
+           [3.+0.j, 4.+0.j]])
+    """
     unsupported("ifftn", out=out)
     return _transformed("ifftn", a, FftType.IFFT, s, axes, norm)
 
 
 @implements(np.fft.rfftn)
 def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.rfftn([[1.0, 2.0], [3.0, 4.0]])
+    Array([[10.+0.j, -2.+0.j],
+           [-4.+0.j,  0.+0.j]])
+    """
     unsupported("rfftn", out=out)
     return _transformed("rfftn", a, FftType.RFFT, s, axes, norm)
 
 
 @implements(np.fft.irfftn)
 def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.irfftn([[10.0, -2.0], [-4.0, 0.0]])
+    Array([[1., 2.],
+           [3., 4.]])
+    """
     unsupported("irfftn", out=out)
     return _transformed("irfftn", a, FftType.IRFFT, s, axes, norm)
 
 
 @implements(np.fft.fft2)
 def fft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.fft2([[1.0, 2.0], [3.0, 4.0]])
+    Array([[10.+0.j, -2.+0.j],
+           [-4.+0.j,  0.+0.j]])
+    """
     unsupported("fft2", out=out)
     return _transformed("fft2", a, FftType.FFT, s, axes, norm)
 
 
 @implements(np.fft.ifft2)
 def ifft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.ifft2([[10.0, -2.0], [-4.0, 0.0]])
+    Array([[1.+0.j, 2.+0.j],
+           [3.+0.j, 4.+0.j]])
+    """
     unsupported("ifft2", out=out)
     return _transformed("ifft2", a, FftType.IFFT, s, axes, norm)
 
 
 @implements(np.fft.rfft2)
 def rfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.rfft2([[1.0, 2.0], [3.0, 4.0]])
+    Array([[10.+0.j, -2.+0.j],
+           [-4.+0.j,  0.+0.j]])
+    """
     unsupported("rfft2", out=out)
     return _transformed("rfft2", a, FftType.RFFT, s, axes, norm)
 
 
 @implements(np.fft.irfft2)
 def irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.irfft2([[10.0, -2.0], [-4.0, 0.0]])
+    Array([[1., 2.],
+           [3., 4.]])
+    """
     unsupported("irfft2", out=out)
     return _transformed("irfft2", a, FftType.IRFFT, s, axes, norm)
 
@@ -181,7 +259,12 @@ def fftfreq(n: int, d: Any = 1.0, device: Any = None, *, dtype: Any = None) -> A
 
 
 def rfftfreq(n: int, d: Any = 1.0, device: Any = None, *, dtype: Any = None) -> Any:
-    """The frequencies of the results of `rfft`, as `numpy.fft.rfftfreq`."""
+    """The frequencies of the results of `rfft`, as `numpy.fft.rfftfreq`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.rfftfreq(4, 0.5)
+    Array([0. , 0.5, 1. ])
+    """
     on_cpu(device)
     n = operator.index(n)
     return _frequencies(lax.iota(np.int64, n // 2 + 1), n, d, dtype)
@@ -194,11 +277,21 @@ def _frequencies(k: Any, n: int, d: Any, dtype: Any) -> Any:
 
 @implements(np.fft.fftshift)
 def fftshift(x: Any, axes: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.fftshift([0.0, 1.0, -2.0, -1.0])
+    Array([-2., -1.,  0.,  1.])
+    """
     return _shifted("fftshift", x, axes, lambda n: n // 2)
 
 
 @implements(np.fft.ifftshift)
 def ifftshift(x: Any, axes: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fft.ifftshift([-2.0, -1.0, 0.0, 1.0])
+    Array([ 0.,  1., -2., -1.])
+    """
     return _shifted("ifftshift", x, axes, lambda n: -(n // 2))
 
 

@@ -24,7 +24,12 @@ _range = range
 
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
-    """Of a traced array, `bins` is a number or the edges themselves: other rules need its values."""
+    """Of a traced array, `bins` is a number or the edges themselves: other rules need its values.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.histogram_bin_edges([1.0, 2.0, 4.0], bins=3)
+    Array([1., 2., 3., 4.])
+    """
     a = ravel(operand("histogram_bin_edges", a))
     if isinstance(bins, str):
         values = known(a)
@@ -70,6 +75,12 @@ def _places(x: Any, edges: Any) -> Any:
 
 @implements(np.histogram)
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> counts, edges = fnp.histogram([1.0, 2.0, 2.5, 4.0], bins=3)
+    >>> counts, edges
+    (Array([1, 2, 1]), Array([1., 2., 3., 4.]))
+    """
     a = operand("histogram", a)
     if weights is not None and shape_of(operand("histogram", weights)) != shape_of(a):
         raise ShapeError(f"histogram: weights of shape {shape_of(weights)} for an array of shape {shape_of(a)}")
@@ -87,6 +98,12 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 
 @implements(np.histogramdd)
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.histogramdd([[0.1, 0.2], [0.9, 0.8]], bins=2)[0]
+    Array([[0., 1.],
+           [1., 0.]])
+    """
     if isinstance(sample, (list, tuple)):
         columns = to_common_dtype("histogramdd", [ravel(operand("histogramdd", x)) for x in sample])
         if len({shape_of(c) for c in columns}) > 1:
@@ -127,6 +144,12 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
 
 @implements(np.histogram2d)
 def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.histogram2d([0.1, 0.9], [0.2, 0.8], bins=2)[0]
+    Array([[1., 0.],
+           [0., 1.]])
+    """
     x, y = operand("histogram2d", x), operand("histogram2d", y)
     if shape_of(x) != shape_of(y):
         raise ShapeError(f"histogram2d: x and y must have one length, they have shapes {shape_of(x)} and {shape_of(y)}")

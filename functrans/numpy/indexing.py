@@ -36,6 +36,10 @@ def take(
     Args:
         mode: also `"fill"`: `fill_value` (NaN, or the smallest integer) where an index is out of bounds.
         unique_indices, indices_are_sorted: accepted for programs of JAX; nothing depends on them.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.take([5, 6, 7], [2, 0])
+    Array([7, 5])
     """
     unsupported("take", out=out)
     a, indices = operand("take", a), operand("take", indices)
@@ -64,6 +68,10 @@ def take_along_axis(
         mode: what an index out of bounds does: `"raise"` (the default), `"clip"`, `"wrap"` or `"fill"`, which gives
             `fill_value`.
         wrap_negative_indices: `False` makes negative indices ones out of bounds; they count from the end by default.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.take_along_axis(fnp.array([[10, 30, 20]]), fnp.array([[1, 2]]), axis=1)
+    Array([[30, 20]])
     """
     arr, indices = operand("take_along_axis", arr), operand("take_along_axis", indices)
     if axis is None:
@@ -92,6 +100,11 @@ def take_along_axis(
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.diagonal([[1, 2], [3, 4]])
+    Array([1, 4])
+    """
     a = operand("diagonal", a)
     n = len(shape_of(a))
     i, j = normalize_axis(axis1, n), normalize_axis(axis2, n)
@@ -105,6 +118,11 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 @implements(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.trace([[1, 2], [3, 4]])
+    Array(5)
+    """
     from functrans.numpy.reductions import sum
 
     return sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
@@ -146,13 +164,24 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
 
 @implements(np.flatnonzero, "size", "fill_value")
 def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """`size` and `fill_value` are as for `nonzero`."""
+    """`size` and `fill_value` are as for `nonzero`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.flatnonzero([0, 3, 0, 4])
+    Array([1, 3])
+    """
     return nonzero(ravel(a), size=size, fill_value=fill_value)[0]
 
 
 @implements(np.argwhere, "size", "fill_value")
 def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """`size` and `fill_value` are as for `nonzero`."""
+    """`size` and `fill_value` are as for `nonzero`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.argwhere([0, 3, 0, 4])
+    Array([[1],
+           [3]])
+    """
     from functrans.numpy.manipulation import stack
 
     a = operand("argwhere", a)
@@ -171,6 +200,10 @@ def compress(
     Args:
         size: how many slices to give, needed where the condition is traced; `fill_value` stands for those that there
             are not.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.compress([True, False, True], [1, 2, 3])
+    Array([1, 3])
     """
     unsupported("compress", out=out)
     return _compressed("compress", condition, a, axis, size, fill_value)
@@ -196,12 +229,22 @@ def _compressed(name: str, condition: Any, a: Any, axis: Any, size: int | None, 
 
 @implements(np.extract, "size", "fill_value")
 def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
-    """`size` and `fill_value` are as for `compress`."""
+    """`size` and `fill_value` are as for `compress`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.extract([True, False, True], [1, 2, 3])
+    Array([1, 3])
+    """
     return _compressed("extract", ravel(condition), ravel(arr), None, size, fill_value)
 
 
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.choose([1, 0, 1], [[1, 2, 3], [10, 20, 30]])
+    Array([10,  2, 30])
+    """
     from functrans.numpy.manipulation import stack
 
     a, *choices = broadcast_arrays(a, *choices)
@@ -210,6 +253,11 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
 
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.select([[True, False, False], [True, True, False]], [[1, 2, 3], [10, 20, 30]], default=-1)
+    Array([ 1, 20, -1])
+    """
     if len(condlist) != len(choicelist):
         raise ArgumentError(f"select: {len(condlist)} conditions and {len(choicelist)} choices")
     out = operand("select", default)
@@ -220,6 +268,11 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.piecewise(fnp.array([-1.0, 2.0]), [fnp.array([True, False])], [lambda x: -x, lambda x: x * x])
+    Array([1., 4.])
+    """
     x = operand("piecewise", x)
     condlist = list(condlist) if isinstance(condlist, (list, tuple)) else [condlist]
     funclist = list(funclist)
@@ -233,7 +286,12 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 
 @implements(np.ravel_multi_index, "dtype")
 def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C", *, dtype: Any = None) -> Any:
-    """In kernels `mode="raise"` does not check the indices."""
+    """In kernels `mode="raise"` does not check the indices.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.ravel_multi_index(([0, 1], [2, 0]), (2, 3))
+    Array([2, 3])
+    """
     dims = tuple(map(operator.index, dims if isinstance(dims, (tuple, list)) else (dims,)))
     parts = [operand("ravel_multi_index", i) for i in multi_index]
     modes = (mode,) * len(dims) if isinstance(mode, str) else tuple(mode)
@@ -254,7 +312,12 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
 
 @implements(np.unravel_index)
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
-    """In kernels indices out of bounds are not checked."""
+    """In kernels indices out of bounds are not checked.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.unravel_index([2, 3], (2, 3))
+    (Array([0, 1]), Array([2, 0]))
+    """
     shape = tuple(map(operator.index, shape if isinstance(shape, (tuple, list)) else (shape,)))
     rest = operand("unravel_index", indices)
     if dtype_of(rest).kind not in "iu":
@@ -269,6 +332,13 @@ def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
 
 @implements(np.ix_)
 def ix_(*args: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> rows, columns = fnp.ix_([0, 1], [2, 0])
+    >>> fnp.arange(6).reshape(2, 3)[rows, columns]
+    Array([[2, 0],
+           [5, 3]])
+    """
     out = []
     for i, a in enumerate(args):
         a = operand("ix_", a)
@@ -285,22 +355,42 @@ def _indices(numpy_function: Any, *args: Any) -> Any:
 
 
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> Any:
-    """The indices of the lower triangle, as `numpy.tril_indices`."""
+    """The indices of the lower triangle, as `numpy.tril_indices`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.tril_indices(2)
+    (Array([0, 1, 1]), Array([0, 0, 1]))
+    """
     return _indices(np.tril_indices, n, k, m)
 
 
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> Any:
-    """The indices of the upper triangle, as `numpy.triu_indices`."""
+    """The indices of the upper triangle, as `numpy.triu_indices`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.triu_indices(2)
+    (Array([0, 0, 1]), Array([0, 1, 1]))
+    """
     return _indices(np.triu_indices, n, k, m)
 
 
 @implements(np.tril_indices_from)
 def tril_indices_from(arr: Any, k: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.tril_indices_from(fnp.ones((2, 2)))
+    (Array([0, 1, 1]), Array([0, 0, 1]))
+    """
     return tril_indices(_matrix("tril_indices_from", arr)[0], k, shape_of(arr)[1])
 
 
 @implements(np.triu_indices_from)
 def triu_indices_from(arr: Any, k: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.triu_indices_from(fnp.ones((2, 2)))
+    (Array([0, 0, 1]), Array([0, 1, 1]))
+    """
     return triu_indices(_matrix("triu_indices_from", arr)[0], k, shape_of(arr)[1])
 
 
@@ -311,12 +401,22 @@ def _matrix(name: str, arr: Any) -> tuple[int, ...]:
 
 
 def diag_indices(n: int, ndim: int = 2) -> Any:
-    """The indices of the main diagonal, as `numpy.diag_indices`."""
+    """The indices of the main diagonal, as `numpy.diag_indices`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.diag_indices(2)
+    (Array([0, 1]), Array([0, 1]))
+    """
     return _indices(np.diag_indices, n, ndim)
 
 
 @implements(np.diag_indices_from)
 def diag_indices_from(arr: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.diag_indices_from(fnp.ones((2, 2)))
+    (Array([0, 1]), Array([0, 1]))
+    """
     shape = shape_of(arr)
     if len(shape) < 2 or len(set(shape)) > 1:
         raise ShapeError(f"diag_indices_from takes an array of equal axes, at least two, got shape {shape}")
@@ -324,5 +424,10 @@ def diag_indices_from(arr: Any) -> Any:
 
 
 def mask_indices(n: int, mask_func: Any, k: Any = 0, *, size: int | None = None) -> Any:
-    """The indices of the elements of an `(n, n)` array that `mask_func` (as `triu`) leaves, as `numpy.mask_indices`."""
+    """The indices of the elements of an `(n, n)` array that `mask_func` (as `triu`) leaves, as `numpy.mask_indices`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.mask_indices(3, fnp.triu, 1)
+    (Array([0, 0, 1]), Array([1, 2, 2]))
+    """
     return nonzero(mask_func(np.ones((n, n), np.int64), k), size=size)

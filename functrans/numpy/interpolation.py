@@ -30,6 +30,10 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     """
     Args:
         left, right: also `"extrapolate"`, as in JAX: the line through the last two points goes on.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.interp([0.5, 1.5], [0.0, 1.0, 2.0], [0.0, 10.0, 40.0])
+    Array([ 5., 25.])
     """
     x, xp, fp = (operand("interp", v) for v in (x, xp, fp))
     for name, value in (("x", x), ("xp", xp)):
@@ -77,6 +81,11 @@ def _extrapolates(end: Any) -> bool:
 
 @implements(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.unwrap([0.0, 3.0, 6.0, 2.72], period=6.28)
+    Array([0., 3., 6., 9.])
+    """
     p = operand("unwrap", p)
     axis = normalize_axis(axis, len(shape_of(p)))
     jumps = diff(p, axis=axis)

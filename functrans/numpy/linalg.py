@@ -41,28 +41,48 @@ LinAlgError = np.linalg.LinAlgError
 
 
 class EighResult(NamedTuple):
-    """Eigenvalues and eigenvectors."""
+    """Eigenvalues and eigenvectors.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.eigh(fnp.diag([1.0, 2.0])).eigenvalues
+    Array([1., 2.])
+    """
 
     eigenvalues: Any
     eigenvectors: Any
 
 
 class EigResult(NamedTuple):
-    """Eigenvalues and eigenvectors."""
+    """Eigenvalues and eigenvectors.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.eig(fnp.diag([1.0, 2.0])).eigenvalues
+    Array([1., 2.])
+    """
 
     eigenvalues: Any
     eigenvectors: Any
 
 
 class QRResult(NamedTuple):
-    """Factors of a QR decomposition."""
+    """Factors of a QR decomposition.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.qr(fnp.array([[3.0], [4.0]])).Q.shape
+    (2, 1)
+    """
 
     Q: Any
     R: Any
 
 
 class SVDResult(NamedTuple):
-    """Factors of a singular value decomposition."""
+    """Factors of a singular value decomposition.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.svd(fnp.diag([1.0, 2.0])).S
+    Array([2., 1.])
+    """
 
     U: Any
     S: Any
@@ -70,7 +90,12 @@ class SVDResult(NamedTuple):
 
 
 class SlogdetResult(NamedTuple):
-    """Sign and logarithm of the absolute value of a determinant."""
+    """Sign and logarithm of the absolute value of a determinant.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.slogdet(fnp.diag([1.0, -1.0])).sign
+    Array(-1.)
+    """
 
     sign: Any
     logabsdet: Any
@@ -98,6 +123,11 @@ def _matrices(name: str, a: Any) -> Any:
 
 @implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0])
+    Array([1. , 0.5])
+    """
     a, b = _pair("solve", a, b)
     if len(shape_of(b)) == 1:
         out = prim.solve(a, lax.reshape(b, (*shape_of(b), 1)))
@@ -107,11 +137,22 @@ def solve(a: Any, b: Any) -> Any:
 
 @implements(np.linalg.inv)
 def inv(a: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.inv([[2.0, 0.0], [0.0, 4.0]])
+    Array([[0.5 , 0.  ],
+           [0.  , 0.25]])
+    """
     return prim.inv(_float("inv", a))
 
 
 @implements(np.linalg.det)
 def det(a: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.det([[2.0, 0.0], [0.0, 3.0]])
+    Array(6.)
+    """
     return prim.det(_float("det", a))
 
 
@@ -120,6 +161,10 @@ def slogdet(a: Any, *, method: str | None = None) -> Any:
     """
     Args:
         method: `"lu"` or `"qr"`, accepted for programs of JAX; of no effect.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.slogdet([[2.0, 0.0], [0.0, 0.5]])
+    SlogdetResult(sign=Array(1.), logabsdet=Array(0.))
     """
     if method not in (None, "lu", "qr"):
         raise ArgumentError(f"slogdet takes method 'lu' or 'qr', got {method!r}")
@@ -148,6 +193,11 @@ def cholesky(a: Any, /, *, upper: bool = False, symmetrize_input: bool | None = 
     Args:
         symmetrize_input: factorize the Hermitian part (`True`), or the matrix of the one triangle with gradients that
             are zero in the other (`False`).
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]])
+    Array([[2., 0.],
+           [1., 2.]])
     """
     a = _float("cholesky", a)
     check_square("cholesky", aval_of(a))
@@ -162,6 +212,10 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     """Of traced arrays `mode` is `"reduced"`, `"complete"` or `"r"`; `"raw"` is for plain arrays alone.
 
     Derivatives need independent columns (the first ones, of wide matrices), and of tall matrices `"complete"` has none.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.abs(fnp.linalg.qr([[3.0], [4.0]]).R)
+    Array([[5.]])
     """
     if mode not in ("reduced", "complete", "r"):
         raise ArgumentError(f"qr of a traced array takes mode 'reduced', 'complete' or 'r', got {mode!r}")
@@ -180,6 +234,10 @@ def svd(
 
     Args:
         subset_by_index: the first and one beyond the last of the singular values that are wanted, as in JAX.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.svd([[3.0, 0.0], [0.0, 4.0]], compute_uv=False)
+    Array([4., 3.])
     """
     a = _float("svd", a)
     if hermitian and subset_by_index is not None:
@@ -200,6 +258,11 @@ def svd(
 
 @implements(np.linalg.svdvals)
 def svdvals(x: Any, /) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.svdvals([[3.0, 0.0], [0.0, 4.0]])
+    Array([4., 3.])
+    """
     return prim.svd(_float("svdvals", x), compute_uv=False)
 
 
@@ -212,6 +275,10 @@ def eigh(a: Any, UPLO: str = "L", *, symmetrize_input: bool | None = None) -> An
     Args:
         symmetrize_input: take the Hermitian part (`True`), or the matrix of the one triangle with gradients that are
             zero in the other (`False`).
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.eigh([[2.0, 1.0], [1.0, 2.0]]).eigenvalues
+    Array([1., 3.])
     """
     if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
         raise ArgumentError(f"UPLO is 'L' or 'U', got {UPLO!r}")
@@ -223,19 +290,35 @@ def eigh(a: Any, UPLO: str = "L", *, symmetrize_input: bool | None = None) -> An
 
 @implements(np.linalg.eigvalsh, "symmetrize_input")
 def eigvalsh(a: Any, UPLO: str = "L", *, symmetrize_input: bool | None = None) -> Any:
-    """Reads, and is differentiated, as `eigh`."""
+    """Reads, and is differentiated, as `eigh`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.eigvalsh([[2.0, 1.0], [1.0, 2.0]])
+    Array([1., 3.])
+    """
     return eigh(a, UPLO, symmetrize_input=symmetrize_input).eigenvalues
 
 
 @implements(np.linalg.eig)
 def eig(a: Any) -> Any:
-    """Of traced arrays both are complex, whatever their values."""
+    """Of traced arrays both are complex, whatever their values.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.eig([[2.0, 0.0], [0.0, 3.0]]).eigenvectors
+    Array([[1., 0.],
+           [0., 1.]])
+    """
     return EigResult(*prim.eig(_float("eig", a), compute_left_eigenvectors=False))
 
 
 @implements(np.linalg.eigvals)
 def eigvals(a: Any) -> Any:
-    """Of traced arrays they are complex, whatever their values."""
+    """Of traced arrays they are complex, whatever their values.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.eigvals([[2.0, 0.0], [0.0, 3.0]])
+    Array([2., 3.])
+    """
     return eig(a).eigenvalues
 
 
@@ -250,7 +333,13 @@ def _plain_pinv(a: Any, *args: Any, **kwargs: Any) -> Any:
 
 @implements(np.linalg.pinv, eager=_plain_pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _UNSET) -> Any:
-    """The derivative (Golub and Pereyra, 1973) holds where the rank does not change, for equal singular values too."""
+    """The derivative (Golub and Pereyra, 1973) holds where the rank does not change, for equal singular values too.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.pinv([[2.0, 0.0], [0.0, 0.0]])
+    Array([[0.5, 0. ],
+           [0. , 0. ]])
+    """
     a = _matrices("pinv", a)
     if rcond is not None and rtol is not _UNSET:
         raise ArgumentError("pinv takes rcond or rtol, not both")
@@ -293,6 +382,10 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """Of traced arrays the residuals are there for tall matrices of any rank, where NumPy gives none below full rank.
 
     The solution is differentiated as the pseudoinverse is.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.lstsq([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [1.0, 3.0, 5.0])[0]
+    Array([1., 2.])
     """
     a, b = _pair("lstsq", a, b)
     if len(shape_of(a)) != 2 or len(shape_of(b)) not in (1, 2) or shape_of(a)[0] != shape_of(b)[0]:
@@ -319,6 +412,11 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 @implements(np.linalg.matrix_rank)
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.matrix_rank([[1.0, 2.0], [2.0, 4.0]])
+    Array(1)
+    """
     if rtol is not None and tol is not None:
         raise ArgumentError("matrix_rank takes tol or rtol, not both")
     a = operand("matrix_rank", A)
@@ -338,6 +436,12 @@ def _default(a: Any, s: Any) -> Any:
 
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.matrix_power([[1, 1], [0, 1]], 5)
+    Array([[1, 5],
+           [0, 1]])
+    """
     a, n = operand("matrix_power", a), operator.index(n)
     if len(shape_of(a)) < 2 or shape_of(a)[-1] != shape_of(a)[-2]:
         raise ShapeError(f"matrix_power takes square matrices in the last two axes, got shape {shape_of(a)}")
@@ -356,6 +460,11 @@ def matrix_power(a: Any, n: int) -> Any:
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.multi_dot([[[1, 2]], [[3], [4]], [[5]]])
+    Array([[55]])
+    """
     unsupported("multi_dot", out=out)
     arrays = [operand("multi_dot", x) for x in arrays]
     if len(arrays) < 2:
@@ -382,6 +491,11 @@ def _real_cond(x: Any, p: Any = None) -> Any:
 
 @implements(np.linalg.cond, eager=_real_cond)
 def cond(x: Any, p: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.cond([[2.0, 0.0], [0.0, 0.5]])
+    Array(4.)
+    """
     x = _matrices("cond", x)
     if not math.prod(shape_of(x)[-2:]):
         raise ShapeError(f"cond is not defined for empty arrays, got shape {shape_of(x)}")
@@ -406,7 +520,12 @@ def _inverse_or_infinite(a: Any) -> Any:
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The derivative at zero is zero where a norm has none, the subgradient of least norm."""
+    """The derivative at zero is zero where a norm has none, the subgradient of least norm.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.norm([3.0, 4.0])
+    Array(5.)
+    """
     x = _normed("norm", x)
     ndim = len(shape_of(x))
     if axis is None and (ord is None or (ord in ("fro", "f") and ndim == 2) or (ord == 2 and ndim == 1)):
@@ -447,6 +566,11 @@ def _root_of_squares(x: Any, axes: Any, keepdims: bool) -> Any:
 
 @implements(np.linalg.vector_norm)
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.vector_norm([[3.0, 4.0], [6.0, 8.0]], axis=1)
+    Array([ 5., 10.])
+    """
     x = _normed("vector_norm", x)
     axes = normalize_axes(axis, len(shape_of(x)))
     if ord is None or ord == 2:
@@ -473,6 +597,11 @@ def _identity_of(size: Any, axes: Any) -> dict[str, Any]:
 
 @implements(np.linalg.matrix_norm)
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.matrix_norm([[3.0, 0.0], [0.0, 4.0]])
+    Array(5.)
+    """
     x = _normed("matrix_norm", x)
     if len(shape_of(x)) < 2:
         raise ShapeError(f"matrix_norm takes matrices in the last two axes, got shape {shape_of(x)}")
@@ -505,6 +634,12 @@ def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:
 
 @implements(np.linalg.tensorsolve)
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.tensorsolve(2 * fnp.eye(4).reshape(2, 2, 2, 2), fnp.ones((2, 2)))
+    Array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
     a, b = operand("tensorsolve", a), operand("tensorsolve", b)
     ndim = len(shape_of(a))
     if axes is not None:
@@ -519,6 +654,11 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @implements(np.linalg.tensorinv)
 def tensorinv(a: Any, ind: int = 2) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.tensorinv(2 * fnp.eye(4).reshape(2, 2, 2, 2)).shape
+    (2, 2, 2, 2)
+    """
     a = operand("tensorinv", a)
     if ind <= 0:
         raise ArgumentError(f"ind is the number of first axes, at least one, got {ind}")
@@ -533,21 +673,43 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 @implements(np.linalg.diagonal)
 def diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.diagonal([[1, 2], [3, 4]])
+    Array([1, 4])
+    """
     return indexing.diagonal(x, offset, -2, -1)
 
 
 @implements(np.linalg.trace)
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.trace([[1, 2], [3, 4]])
+    Array(5)
+    """
     return indexing.trace(x, offset, -2, -1, dtype)
 
 
 @implements(np.linalg.matrix_transpose)
 def matrix_transpose(x: Any, /) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.matrix_transpose([[1, 2], [3, 4]])
+    Array([[1, 3],
+           [2, 4]])
+    """
     return manipulation.matrix_transpose(x)
 
 
 @implements(np.linalg.outer)
 def outer(x1: Any, x2: Any, /) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.outer([1, 2], [3, 4])
+    Array([[3, 4],
+           [6, 8]])
+    """
     if len(shape_of(x1)) != 1 or len(shape_of(x2)) != 1:
         raise ShapeError(f"outer takes two vectors, got shapes {shape_of(x1)} and {shape_of(x2)}")
     return products.outer(x1, x2)
@@ -555,19 +717,40 @@ def outer(x1: Any, x2: Any, /) -> Any:
 
 @implements(np.linalg.cross)
 def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.cross([1, 0, 0], [0, 1, 0])
+    Array([0, 0, 1])
+    """
     return products.cross(x1, x2, axis=axis)
 
 
 @implements(np.linalg.matmul)
 def matmul(x1: Any, x2: Any, /) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.matmul([[1, 2], [3, 4]], [[1, 0], [0, 2]])
+    Array([[1, 4],
+           [3, 8]])
+    """
     return products.matmul(x1, x2)
 
 
 @implements(np.linalg.tensordot)
 def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.tensordot([[1, 2], [3, 4]], [[1, 2], [3, 4]])
+    Array(30)
+    """
     return products.tensordot(x1, x2, axes)
 
 
 @implements(np.linalg.vecdot)
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.linalg.vecdot([[1, 2], [3, 4]], [1, 1])
+    Array([3, 7])
+    """
     return products.vecdot(x1, x2, axis=axis)

@@ -32,6 +32,12 @@ from functrans.numpy.dispatch import (
 
 @implements(np.reshape)
 def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.reshape(fnp.arange(4), (2, -1))
+    Array([[0, 1],
+           [2, 3]])
+    """
     a = operand("reshape", a)
     sizes = shape if shape is not None else newshape
     sizes = tuple(operator.index(n) for n in (sizes if isinstance(sizes, (tuple, list, np.ndarray)) else (sizes,)))
@@ -55,11 +61,23 @@ def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = N
 
 @implements(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.ravel([[1, 2], [3, 4]])
+    Array([1, 2, 3, 4])
+    """
     return reshape(a, (-1,) if aval_of(a).size else (0,), order=order if order == "F" else "C")
 
 
 @implements(np.transpose)
 def transpose(a: Any, axes: Any = None) -> Any:
+    """
+    Also called `permute_dims`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.transpose(fnp.ones((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     a = operand("transpose", a)
     n = len(shape_of(a))
     if axes is None:
@@ -74,11 +92,22 @@ permute_dims = transpose
 
 @implements(np.matrix_transpose)
 def matrix_transpose(x: Any, /) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.matrix_transpose([[1, 2], [3, 4]])
+    Array([[1, 3],
+           [2, 4]])
+    """
     return swapaxes(x, -1, -2)
 
 
 @implements(np.swapaxes)
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.swapaxes(fnp.ones((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     a = operand("swapaxes", a)
     n = len(shape_of(a))
     order = list(range(n))
@@ -89,6 +118,11 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 @implements(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.moveaxis(fnp.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     a = operand("moveaxis", a)
     n = len(shape_of(a))
     sources = [normalize_axis(i, n) for i in (source if isinstance(source, (tuple, list)) else (source,))]
@@ -105,6 +139,11 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 @implements(np.rollaxis)
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.rollaxis(fnp.ones((2, 3, 4)), 2).shape
+    (4, 2, 3)
+    """
     n = len(shape_of(a))
     axis, start = normalize_axis(axis, n), start + n if start < 0 else start
     return moveaxis(a, axis, start - 1 if start > axis else start)
@@ -112,6 +151,11 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 @implements(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.squeeze([[[1, 2]]])
+    Array([1, 2])
+    """
     a = operand("squeeze", a)
     shape = shape_of(a)
     axes = [i for i, n in enumerate(shape) if n == 1] if axis is None else reduced_axes(axis, len(shape))
@@ -120,6 +164,11 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
 @implements(np.expand_dims, eager=lambda a, axis=0: np.expand_dims(a, axis))
 def expand_dims(a: Any, axis: Any = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.expand_dims([1, 2], 0)
+    Array([[1, 2]])
+    """
     a = operand("expand_dims", a)
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     return lax.expand_dims(a, normalize_axes(axes, len(shape_of(a)) + len(axes)))
@@ -136,21 +185,42 @@ def _at_least(n: int, name: str, arrays: tuple[Any, ...], place: Any) -> Any:
 
 @implements(np.atleast_1d)
 def atleast_1d(*arys: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.atleast_1d(5)
+    Array([5])
+    """
     return _at_least(1, "atleast_1d", arys, lambda s: (1,))
 
 
 @implements(np.atleast_2d)
 def atleast_2d(*arys: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.atleast_2d([1, 2])
+    Array([[1, 2]])
+    """
     return _at_least(2, "atleast_2d", arys, lambda s: (1, *s) if s else (1, 1))
 
 
 @implements(np.atleast_3d)
 def atleast_3d(*arys: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.atleast_3d([1, 2]).shape
+    (1, 2, 1)
+    """
     return _at_least(3, "atleast_3d", arys, lambda s: {0: (1, 1, 1), 1: (1, *s, 1), 2: (*s, 1)}[len(s)])
 
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.broadcast_to([1, 2], (2, 2))
+    Array([[1, 2],
+           [1, 2]])
+    """
     array = operand("broadcast_to", array)
     shape = canonical_shape(shape)
     own = shape_of(array)
@@ -161,13 +231,24 @@ def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.broadcast_arrays([1, 2], [[3], [4]])[1]
+    Array([[3, 3],
+           [4, 4]])
+    """
     arrays = [operand("broadcast_arrays", a) for a in args]
     shape = _common_shape("broadcast_arrays", [shape_of(a) for a in arrays])
     return tuple(lax.broadcast_to(a, shape) for a in arrays)
 
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
-    """The shape to which arrays of these shapes broadcast, as `numpy.broadcast_shapes`."""
+    """The shape to which arrays of these shapes broadcast, as `numpy.broadcast_shapes`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.broadcast_shapes((3, 1), (4,))
+    (3, 4)
+    """
     return np.broadcast_shapes(*shapes)
 
 
@@ -197,6 +278,13 @@ def _check_casting(name: str, arrays: Any, dtype: Any, casting: Any) -> None:
 def concatenate(
     arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
+    """
+    Also called `concat`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.concatenate([[1, 2], [3]])
+    Array([1, 2, 3])
+    """
     unsupported("concatenate", out=out)
     _check_casting("concatenate", arrays, dtype, casting)
     parts = _sequence("concatenate", arrays)
@@ -213,6 +301,12 @@ concat = concatenate
 
 @implements(np.stack)
 def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.stack([[1, 2], [3, 4]], axis=1)
+    Array([[1, 3],
+           [2, 4]])
+    """
     unsupported("stack", out=out)
     _check_casting("stack", arrays, dtype, casting)
     parts = _sequence("stack", arrays)
@@ -226,22 +320,44 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
 
 @implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.vstack([[1, 2], [3, 4]])
+    Array([[1, 2],
+           [3, 4]])
+    """
     return concatenate([atleast_2d(a) for a in _sequence("vstack", tup)], 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.hstack([[1, 2], [3]])
+    Array([1, 2, 3])
+    """
     parts = [atleast_1d(a) for a in _sequence("hstack", tup)]
     return concatenate(parts, 0 if len(shape_of(parts[0])) == 1 else 1, dtype=dtype, casting=casting)
 
 
 @implements(np.dstack, "dtype")
 def dstack(tup: Any, *, dtype: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.dstack([[1, 2], [3, 4]]).shape
+    (1, 2, 2)
+    """
     return concatenate([atleast_3d(a) for a in _sequence("dstack", tup)], 2, dtype=dtype)
 
 
 @implements(np.column_stack)
 def column_stack(tup: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.column_stack([[1, 2], [3, 4]])
+    Array([[1, 3],
+           [2, 4]])
+    """
     parts = []
     for a in _sequence("column_stack", tup):
         a = atleast_1d(a)
@@ -251,6 +367,11 @@ def column_stack(tup: Any) -> Any:
 
 @implements(np.append)
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.append([1, 2], [3, 4])
+    Array([1, 2, 3, 4])
+    """
     if axis is None:
         return concatenate([ravel(operand("append", arr)), ravel(operand("append", values))])
     return concatenate([arr, values], axis)
@@ -258,6 +379,12 @@ def append(arr: Any, values: Any, axis: Any = None) -> Any:
 
 @implements(np.block)
 def block(arrays: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.block([[fnp.ones((1, 2)), fnp.zeros((1, 1))]])
+    Array([[1., 1., 0.]])
+    """
+
     def depth(x: Any) -> int:
         return 1 + depth(x[0]) if isinstance(x, list) else 0
 
@@ -282,6 +409,11 @@ def _leaves(x: Any) -> list[Any]:
 
 @implements(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.array_split([1, 2, 3], 2)
+    [Array([1, 2]), Array([3])]
+    """
     ary = operand("array_split", ary)
     axis = normalize_axis(axis, len(shape_of(ary)))
     n = shape_of(ary)[axis]
@@ -299,6 +431,11 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 @implements(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.split(fnp.arange(4), 2)
+    [Array([0, 1]), Array([2, 3])]
+    """
     ary = operand("split", ary)
     if isinstance(indices_or_sections, (int, np.integer)):
         n = shape_of(ary)[normalize_axis(axis, len(shape_of(ary)))]
@@ -311,16 +448,31 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 @implements(np.hsplit)
 def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.hsplit(fnp.arange(4), 2)
+    [Array([0, 1]), Array([2, 3])]
+    """
     return split(_of_rank("hsplit", ary, 1), indices_or_sections, 1 if len(shape_of(ary)) > 1 else 0)
 
 
 @implements(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.vsplit(fnp.eye(2), 2)
+    [Array([[1., 0.]]), Array([[0., 1.]])]
+    """
     return split(_of_rank("vsplit", ary, 2), indices_or_sections, 0)
 
 
 @implements(np.dsplit)
 def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> [part.shape for part in fnp.dsplit(fnp.ones((1, 2, 4)), 2)]
+    [(1, 2, 2), (1, 2, 2)]
+    """
     return split(_of_rank("dsplit", ary, 3), indices_or_sections, 2)
 
 
@@ -333,6 +485,11 @@ def _of_rank(name: str, a: Any, least: int) -> Any:
 
 @implements(getattr(np, "unstack", None))  # since NumPy 2.1
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.unstack(fnp.array([[1, 2], [3, 4]]))
+    (Array([1, 2]), Array([3, 4]))
+    """
     x = moveaxis(x, axis, 0)
     return tuple(getitem(x, i) for i in range(shape_of(x)[0]))
 
@@ -342,6 +499,11 @@ def unstack(x: Any, /, *, axis: int = 0) -> Any:
 
 @implements(np.tile)
 def tile(A: Any, reps: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.tile([1, 2], 2)
+    Array([1, 2, 1, 2])
+    """
     a = operand("tile", A)
     counts = tuple(reps) if isinstance(reps, (tuple, list)) else (reps,)
     n = builtins.max(len(counts), len(shape_of(a)))
@@ -359,6 +521,10 @@ def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: int |
     Args:
         total_repeat_length: the size of the result along the axis, needed where `repeats` is traced: what is beyond is
             cut off, what lacks is filled with the last element.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.repeat([1, 2], 2)
+    Array([1, 1, 2, 2])
     """
     a, repeats = operand("repeat", a), operand("repeat", repeats)
     if axis is None or (not shape_of(a) and axis in (0, -1)):
@@ -399,22 +565,45 @@ def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: int |
 
 @implements(np.flip)
 def flip(m: Any, axis: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.flip([1, 2, 3])
+    Array([3, 2, 1])
+    """
     m = operand("flip", m)
     return lax.rev(m, normalize_axes(axis, len(shape_of(m))))
 
 
 @implements(np.flipud)
 def flipud(m: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.flipud([[1, 2], [3, 4]])
+    Array([[3, 4],
+           [1, 2]])
+    """
     return flip(m, 0)
 
 
 @implements(np.fliplr)
 def fliplr(m: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fliplr([[1, 2], [3, 4]])
+    Array([[2, 1],
+           [4, 3]])
+    """
     return flip(m, 1)
 
 
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.rot90([[1, 2], [3, 4]])
+    Array([[2, 4],
+           [1, 3]])
+    """
     if len(axes) != 2:
         raise ArgumentError(f"rot90 takes two axes, got {axes}")
     m = operand("rot90", m)
@@ -431,6 +620,11 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.roll([1, 2, 3], 1)
+    Array([3, 1, 2])
+    """
     a = operand("roll", a)
     if axis is None:
         return lax.reshape(roll(ravel(a), shift, 0), shape_of(a))
@@ -454,6 +648,12 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 @implements(np.resize)
 def resize(a: Any, new_shape: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.resize([1, 2, 3], (2, 2))
+    Array([[1, 2],
+           [3, 1]])
+    """
     a, shape = ravel(operand("resize", a)), canonical_shape(new_shape)
     size, own = int(np.prod(shape, dtype=np.int64)), aval_of(a).size
     if not own or not size:
@@ -463,7 +663,12 @@ def resize(a: Any, new_shape: Any) -> Any:
 
 @implements(np.trim_zeros)
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """Of a traced array it needs values, so it works under `grad` but not under `jit`."""
+    """Of a traced array it needs values, so it works under `grad` but not under `jit`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.trim_zeros([0, 0, 1, 2, 0])
+    [1, 2]
+    """
     filt = operand("trim_zeros", filt)
     sides = trim.lower()
     if sides not in ("fb", "bf", "f", "b"):

@@ -24,6 +24,11 @@ from functrans.numpy.manipulation import broadcast_to, expand_dims, moveaxis
 
 @implements(np.apply_along_axis)
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.apply_along_axis(fnp.max, 1, [[1, 2], [4, 3]])
+    Array([2, 4])
+    """
     arr = operand("apply_along_axis", arr)
     axis = normalize_axis(axis, len(shape_of(arr)))
     moved = moveaxis(arr, axis, -1)
@@ -41,6 +46,13 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
 
 @implements(np.apply_over_axes)
 def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.apply_over_axes(fnp.sum, fnp.ones((2, 3, 4)), [0, 2])
+    Array([[[8.],
+            [8.],
+            [8.]]])
+    """
     a = operand("apply_over_axes", a)
     n = len(shape_of(a))
     for axis in axes if isinstance(axes, (tuple, list)) else (axes,):

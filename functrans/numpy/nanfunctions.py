@@ -12,7 +12,7 @@ from functrans.errors import ArgumentError
 from functrans.lax import elementwise as ew
 from functrans.lax.conversion import as_inexact
 from functrans.numpy.dispatch import dtype_of, implements, operand, unsupported
-from functrans.numpy.reductions import all, argmax, argmin, cumprod, cumsum, max, mean, min, prod, sum, var
+from functrans.numpy.reductions import _documented, all, argmax, argmin, cumprod, cumsum, max, mean, min, prod, sum, var
 from functrans.numpy.ufuncs import where as _where
 
 
@@ -31,6 +31,11 @@ def nansum(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
     where: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nansum([2.0, fnp.nan, 3.0])
+    Array(5.)
+    """
     return sum(_without_nan(operand("nansum", a), 0), axis, dtype, out, keepdims, initial, where)
 
 
@@ -39,10 +44,15 @@ def nanprod(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
     where: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nanprod([2.0, fnp.nan, 3.0])
+    Array(6.)
+    """
     return prod(_without_nan(operand("nanprod", a), 1), axis, dtype, out, keepdims, initial, where)
 
 
-def _nan_extremum(name: str, reduce: Any, neutral: float) -> Any:
+def _nan_extremum(name: str, reduce: Any, neutral: float, *example: str) -> Any:
     def function(
         a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = None
     ) -> Any:
@@ -59,32 +69,43 @@ def _nan_extremum(name: str, reduce: Any, neutral: float) -> Any:
             return value
         return _where(all(missing, axis, keepdims=keepdims), dtype_of(a).type(np.nan), value)
 
-    function.__name__ = function.__qualname__ = name
-    return function
+    return _documented(function, name, *example)
 
 
-nanmax = implements(np.nanmax)(_nan_extremum("nanmax", max, -np.inf))
-nanmin = implements(np.nanmin)(_nan_extremum("nanmin", min, np.inf))
+nanmax = implements(np.nanmax)(
+    _nan_extremum("nanmax", max, -np.inf, "fnp.nanmax([2.0, fnp.nan, 3.0])", "Array(3.)"),
+)
+nanmin = implements(np.nanmin)(
+    _nan_extremum("nanmin", min, np.inf, "fnp.nanmin([2.0, fnp.nan, 3.0])", "Array(2.)"),
+)
 
 
-def _nan_arg(name: str, find: Any, neutral: float) -> Any:
+def _nan_arg(name: str, find: Any, neutral: float, call: str, result: str) -> Any:
     def function(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         unsupported(name, out=out)
         return find(_without_nan(operand(name, a), neutral), axis, keepdims=keepdims)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = "A traced slice of nothing but NaN gives 0, where NumPy raises."
-    return function
+    summary = "A traced slice of nothing but NaN gives 0, where NumPy raises."
+    return _documented(function, name, call, result, summary)
 
 
-nanargmax = implements(np.nanargmax)(_nan_arg("nanargmax", argmax, -np.inf))
-nanargmin = implements(np.nanargmin)(_nan_arg("nanargmin", argmin, np.inf))
+nanargmax = implements(np.nanargmax)(
+    _nan_arg("nanargmax", argmax, -np.inf, "fnp.nanargmax([2.0, fnp.nan, 3.0])", "Array(2)"),
+)
+nanargmin = implements(np.nanargmin)(
+    _nan_arg("nanargmin", argmin, np.inf, "fnp.nanargmin([fnp.nan, 2.0, 3.0])", "Array(1)"),
+)
 
 
 @implements(np.nanmean)
 def nanmean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nanmean([2.0, fnp.nan, 3.0])
+    Array(2.5)
+    """
     unsupported("nanmean", out=out)
     a = as_inexact(operand("nanmean", a), dtype)
     return mean(_without_nan(a, 0), axis, keepdims=keepdims, where=_present(a, where))
@@ -95,6 +116,11 @@ def nanvar(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nanvar([2.0, fnp.nan, 3.0])
+    Array(0.25)
+    """
     unsupported("nanvar", out=out)
     a = as_inexact(operand("nanvar", a), dtype)
     there = _present(a, where)
@@ -109,14 +135,29 @@ def nanstd(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nanstd([2.0, fnp.nan, 3.0])
+    Array(0.5)
+    """
     return ew.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
 @implements(np.nancumsum)
 def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nancumsum([2.0, fnp.nan, 3.0])
+    Array([2., 2., 5.])
+    """
     return cumsum(_without_nan(operand("nancumsum", a), 0), axis, dtype, out)
 
 
 @implements(np.nancumprod)
 def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nancumprod([2.0, fnp.nan, 3.0])
+    Array([2., 2., 6.])
+    """
     return cumprod(_without_nan(operand("nancumprod", a), 1), axis, dtype, out)

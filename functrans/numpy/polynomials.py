@@ -42,7 +42,12 @@ def _trimmed(p: Any, trim: bool) -> Any:
 
 @implements(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
-    """Complex roots give complex coefficients; NumPy drops the imaginary parts where roots come in conjugate pairs."""
+    """Complex roots give complex coefficients; NumPy drops the imaginary parts where roots come in conjugate pairs.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.poly([1.0, 2.0])
+    Array([ 1., -3.,  2.])
+    """
     zeros = atleast_1d(operand("poly", seq_of_zeros))
     shape = shape_of(zeros)
     if len(shape) == 2 and shape[0] == shape[1] and shape[0]:
@@ -65,6 +70,10 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
 
     Args:
         strip_zeros: whether leading and trailing zeros are dropped, which a traced function cannot do; as in JAX.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.sort(fnp.roots([1.0, -3.0, 2.0]))
+    Array([1., 2.])
     """
     p = as_inexact(_vector("roots", p))
     n = shape_of(p)[0]
@@ -91,18 +100,33 @@ def _aligned(name: str, a1: Any, a2: Any) -> list[Any]:
 
 @implements(np.polyadd)
 def polyadd(a1: Any, a2: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.polyadd([1, 2], [3, 0, 1])
+    Array([3, 1, 3])
+    """
     a, b = _aligned("polyadd", a1, a2)
     return a + b
 
 
 @implements(np.polysub)
 def polysub(a1: Any, a2: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.polysub([1, 2], [3, 0, 1])
+    Array([-3,  1,  1])
+    """
     a, b = _aligned("polysub", a1, a2)
     return a - b
 
 
 @implements(np.polymul, "trim_leading_zeros")
 def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.polymul([1, 2], [1, -2])
+    Array([ 1,  0, -4])
+    """
     parts = [_trimmed(_vector("polymul", x), trim_leading_zeros) for x in (a1, a2)]
     a, b = (p if shape_of(p)[0] else lax.full((1,), 0, dtype_of(p)) for p in parts)
     return convolve(a, b)
@@ -110,7 +134,13 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
 
 @implements(np.polydiv, "trim_leading_zeros")
 def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> Any:
-    """The remainder has the length of `u`; NumPy drops its leading zeros."""
+    """The remainder has the length of `u`; NumPy drops its leading zeros.
+
+    >>> import functrans.numpy as fnp
+    >>> quotient, remainder = fnp.polydiv([1.0, 0.0, -1.0], [1.0, -1.0])
+    >>> quotient
+    Array([1., 1.])
+    """
     u, v = to_common_dtype("polydiv", [as_inexact(_vector("polydiv", x)) for x in (u, v)])
     n, m = shape_of(u)[0], shape_of(v)[0]
     if not n or not m:
@@ -127,6 +157,11 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> Any:
 
 @implements(np.polyder)
 def polyder(p: Any, m: Any = 1) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.polyder([1, 2, 3])
+    Array([2, 2])
+    """
     m = operator.index(m)
     if m < 0:
         raise ArgumentError(f"polyder: the order of the derivative must not be negative, got {m}")
@@ -139,6 +174,11 @@ def polyder(p: Any, m: Any = 1) -> Any:
 
 @implements(np.polyint)
 def polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.polyint([2.0, 2.0])
+    Array([1., 2., 0.])
+    """
     m = operator.index(m)
     if m < 0:
         raise ArgumentError(f"polyint: the order of the integral must not be negative, got {m}")
@@ -159,6 +199,10 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
 
     Args:
         unroll: accepted for programs of JAX; the rule is written out.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.polyval([1, 2, 3], 2.0)
+    Array(11.)
     """
     p, x = _vector("polyval", p), operand("polyval", x)
     x = lax.convert_element_type(x, dtype_of(x))
@@ -170,7 +214,12 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
 
 @implements(np.polyfit)
 def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
-    """By least squares; a fit of lower rank gives no warning in traced functions."""
+    """By least squares; a fit of lower rank gives no warning in traced functions.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.polyfit([0.0, 1.0, 2.0], [1.0, 3.0, 5.0], 1)
+    Array([2., 1.])
+    """
     order = operator.index(deg) + 1
     x, y = (lax.mul(operand("polyfit", v), 1.0) for v in (x, y))
     if order < 1:

@@ -134,6 +134,10 @@ def dot(a: Any, b: Any, out: Any = None, *, precision: Any = None, preferred_ele
     Args:
         precision: accepted for programs of JAX; products are computed in the operands' dtype.
         preferred_element_type: the dtype of the sums and of the result, as in JAX.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.dot([1, 2], [3, 4])
+    Array(11)
     """
     unsupported("dot", out=out)
     a, b = _preferred(preferred_element_type, *_strong("dot", a, b))
@@ -147,14 +151,24 @@ def dot(a: Any, b: Any, out: Any = None, *, precision: Any = None, preferred_ele
 
 @implements(np.vdot, "precision", "preferred_element_type")
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """`precision` and `preferred_element_type` are as for `dot`."""
+    """`precision` and `preferred_element_type` are as for `dot`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.vdot([1j, 2], [1j, 1])
+    Array(3.+0.j)
+    """
     a, b = ravel(lax.conj(operand("vdot", a))), ravel(operand("vdot", b))
     return dot(a, b, preferred_element_type=preferred_element_type)
 
 
 @implements(np.inner, "precision", "preferred_element_type")
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """`precision` and `preferred_element_type` are as for `dot`."""
+    """`precision` and `preferred_element_type` are as for `dot`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.inner([1, 2], [3, 4])
+    Array(11)
+    """
     a, b = _preferred(preferred_element_type, *_strong("inner", a, b))
     n, m = len(shape_of(a)), len(shape_of(b))
     if not n or not m:
@@ -166,6 +180,12 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
 
 @implements(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.outer([1, 2], [3, 4])
+    Array([[3, 4],
+           [6, 8]])
+    """
     unsupported("outer", out=out)
     a, b = ravel(operand("outer", a)), ravel(operand("outer", b))
     return lax.reshape(a, (*shape_of(a), 1)) * b
@@ -173,7 +193,12 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
 
 @implements(np.tensordot, "precision", "preferred_element_type")
 def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """`precision` and `preferred_element_type` are as for `dot`."""
+    """`precision` and `preferred_element_type` are as for `dot`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.tensordot([[1, 2], [3, 4]], [[1, 2], [3, 4]])
+    Array(30)
+    """
     a, b = _preferred(preferred_element_type, *_strong("tensordot", a, b))
     n, m = len(shape_of(a)), len(shape_of(b))
     if isinstance(axes, (int, np.integer)):
@@ -194,7 +219,12 @@ def einsum(
     subscripts: Any, /, *operands: Any, out: Any = None, dtype: Any = None, order: str = "K", casting: str = "safe",
     optimize: Any = "auto", precision: Any = None, preferred_element_type: Any = None,
 ) -> Any:  # fmt: skip
-    """`precision` and `preferred_element_type` are as for `dot`."""
+    """`precision` and `preferred_element_type` are as for `dot`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.einsum("ij,j->i", fnp.eye(2), fnp.array([3.0, 4.0]))
+    Array([3., 4.])
+    """
     unsupported("einsum", out=out)
     if dtype is None and preferred_element_type is None:
         return contraction.einsum(subscripts, *operands, optimize=optimize)
@@ -217,7 +247,12 @@ def einsum(
 
 
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
-    """The order in which `einsum` contracts, as `numpy.einsum_path`."""
+    """The order in which `einsum` contracts, as `numpy.einsum_path`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.einsum_path("ij,jk->ik", fnp.eye(2), fnp.eye(2))[0]
+    ['einsum_path', (0, 1)]
+    """
     if einsum_call:
         raise ArgumentError("einsum_path: einsum_call is for NumPy's own use")
     return np.einsum_path(subscripts, *[np.broadcast_to(0.0, shape_of(x)) for x in operands], optimize=optimize)
@@ -225,6 +260,11 @@ def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "greedy", ei
 
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.kron([1, 2], [1, 10])
+    Array([ 1, 10,  2, 20])
+    """
     a, b = _strong("kron", a, b)
     n = max(len(shape_of(a)), len(shape_of(b)))
     sa, sb = ((1,) * (n - len(shape_of(x))) + shape_of(x) for x in (a, b))
@@ -235,7 +275,12 @@ def kron(a: Any, b: Any) -> Any:
 
 @_product(np.vecdot, (1, 1, 0))
 def vecdot(x1: Any, x2: Any, /) -> Any:
-    """Dot products of vectors along an axis, the first conjugated, as `numpy.vecdot`."""
+    """Dot products of vectors along an axis, the first conjugated, as `numpy.vecdot`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.vecdot([[1, 2], [3, 4]], [1, 1])
+    Array([3, 7])
+    """
     from functrans.numpy.reductions import sum
 
     a, b = operand("vecdot", x1), operand("vecdot", x2)
@@ -248,7 +293,12 @@ def vecdot(x1: Any, x2: Any, /) -> Any:
 
 @_product(getattr(np, "matvec", None), (2, 1, 1))
 def matvec(x1: Any, x2: Any, /) -> Any:
-    """Matrices times vectors, `(..., m, n)` and `(..., n)`, as `numpy.matvec` (of NumPy 2.2)."""
+    """Matrices times vectors, `(..., m, n)` and `(..., n)`, as `numpy.matvec` (of NumPy 2.2).
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.matvec([[1, 2], [3, 4]], [1, 1])
+    Array([3, 7])
+    """
     a, v = operand("matvec", x1), operand("matvec", x2)
     if not shape_of(v):
         raise ShapeError("matvec takes a matrix and a vector, got a scalar")
@@ -258,7 +308,12 @@ def matvec(x1: Any, x2: Any, /) -> Any:
 
 @_product(getattr(np, "vecmat", None), (1, 2, 1))
 def vecmat(x1: Any, x2: Any, /) -> Any:
-    """Vectors, conjugated, times matrices, `(..., n)` and `(..., n, m)`, as `numpy.vecmat` (of NumPy 2.2)."""
+    """Vectors, conjugated, times matrices, `(..., n)` and `(..., n, m)`, as `numpy.vecmat` (of NumPy 2.2).
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.vecmat([1, 1], [[1, 2], [3, 4]])
+    Array([4, 6])
+    """
     v, a = operand("vecmat", x1), operand("vecmat", x2)
     if not shape_of(v):
         raise ShapeError("vecmat takes a vector and a matrix, got a scalar")
@@ -268,6 +323,11 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
 
 @implements(np.cross)
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.cross([1, 0, 0], [0, 1, 0])
+    Array([0, 0, 1])
+    """
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = moveaxis(operand("cross", a), axisa, -1), moveaxis(operand("cross", b), axisb, -1)
@@ -311,6 +371,10 @@ def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None, prefe
     """
     Args:
         precision, preferred_element_type: accepted for programs of JAX, the first without effect.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.convolve([1, 2, 3], [1, 1])
+    Array([1, 3, 5, 3])
     """
     a, v = _vector("convolve", a), _vector("convolve", v)
     if shape_of(v)[0] > shape_of(a)[0]:
@@ -325,6 +389,10 @@ def correlate(a: Any, v: Any, mode: str = "valid", *, precision: Any = None, pre
     """
     Args:
         precision, preferred_element_type: accepted for programs of JAX, the first without effect.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.correlate([1, 2, 3], [1, 1])
+    Array([3, 5])
     """
     a, v = _vector("correlate", a), _vector("correlate", v)
     if preferred_element_type is not None:

@@ -207,6 +207,11 @@ def quantile(
     a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
     keepdims: Any = False, *, weights: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.quantile([1.0, 2.0, 3.0, 4.0], [0.25, 0.5])
+    Array([1.75, 2.5 ])
+    """
     unsupported("quantile", out=out)
     return _quantiles("quantile", a, q, axis, method, keepdims, weights, False)
 
@@ -216,12 +221,22 @@ def percentile(
     a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
     keepdims: Any = False, *, weights: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.percentile([1.0, 2.0, 3.0, 4.0], 50)
+    Array(2.5)
+    """
     unsupported("percentile", out=out)
     return _quantiles("percentile", a, _scaled("percentile", a, q), axis, method, keepdims, weights, False)
 
 
 @implements(np.median)
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.median([3.0, 1.0, 2.0])
+    Array(2.)
+    """
     unsupported("median", out=out)
     return _middle("median", a, axis, keepdims, False)
 
@@ -231,6 +246,11 @@ def nanquantile(
     a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
     keepdims: Any = False, *, weights: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nanquantile([3.0, fnp.nan, 2.0], 0.5)
+    Array(2.5)
+    """
     unsupported("nanquantile", out=out)
     return _quantiles("nanquantile", a, q, axis, method, keepdims, weights, True)
 
@@ -240,6 +260,11 @@ def nanpercentile(
     a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear",
     keepdims: Any = False, *, weights: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nanpercentile([3.0, fnp.nan, 2.0], 50)
+    Array(2.5)
+    """
     unsupported("nanpercentile", out=out)
     scaled = _scaled("nanpercentile", a, q)
     return _quantiles("nanpercentile", a, scaled, axis, method, keepdims, weights, True)
@@ -247,5 +272,10 @@ def nanpercentile(
 
 @implements(np.nanmedian)
 def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nanmedian([3.0, fnp.nan, 2.0])
+    Array(2.5)
+    """
     unsupported("nanmedian", out=out)
     return _middle("nanmedian", a, axis, keepdims, True)

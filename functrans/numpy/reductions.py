@@ -9,6 +9,7 @@ import numpy as np
 
 from functrans import lax
 from functrans.core.avals import SMALL_FLOATS, inexact_dtype
+from functrans.core.documentation import with_example
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew, reductions as red
 from functrans.lax.broadcasting import reduce_sum_p
@@ -56,6 +57,12 @@ def _reduce(name: str, primitive: Any, a: Any, axis: Any, keepdims: Any, where: 
     return _keep(out, shape, axes) if keepdims else out
 
 
+def _documented(function: Any, name: str, call: str, result: str, summary: str = "") -> Any:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = with_example(summary, call, result, imports="import functrans.numpy as fnp")
+    return function
+
+
 def _keep(out: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
     return lax.reshape(out, tuple(1 if i in axes else n for i, n in enumerate(shape)))
 
@@ -68,6 +75,10 @@ def sum(
     """
     Args:
         promote_integers: whether small integers are summed as int64; as in JAX.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.sum([[1, 2], [3, 4]], axis=0)
+    Array([4, 6])
     """
     unsupported("sum", out=out)
     a = _accumulated(operand("sum", a), dtype, promote_integers)
@@ -83,6 +94,10 @@ def prod(
     """
     Args:
         promote_integers: whether small integers are multiplied as int64; as in JAX.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.prod([1, 2, 3])
+    Array(6)
     """
     unsupported("prod", out=out)
     a = _accumulated(operand("prod", a), dtype, promote_integers)
@@ -90,7 +105,7 @@ def prod(
     return total if initial is None else total * lax.convert_element_type(initial, dtype_of(total))
 
 
-def _extremum(name: str, primitive: Any, combine: Any, neutral: Any) -> Any:
+def _extremum(name: str, primitive: Any, combine: Any, neutral: Any, *doc: str) -> Any:
     def reduce(
         a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = None
     ) -> Any:
@@ -101,29 +116,53 @@ def _extremum(name: str, primitive: Any, combine: Any, neutral: Any) -> Any:
         value = _reduce(name, primitive, a, axis, keepdims, where, neutral(dtype_of(a)), initial)
         return value if initial is None else combine(value, lax.convert_element_type(initial, dtype_of(value)))
 
-    reduce.__name__ = reduce.__qualname__ = name
-    return reduce
+    return _documented(reduce, name, *doc)
 
 
-max = amax = implements(np.max)(_extremum("max", red.reduce_max_p, ew.max, red._lowest))
-min = amin = implements(np.min)(_extremum("min", red.reduce_min_p, ew.min, red._highest))
+max = amax = implements(np.max)(
+    _extremum(
+        "max", red.reduce_max_p, ew.max, red._lowest,
+        "fnp.max([[1, 4], [3, 2]], axis=0)", "Array([3, 4])", "Also called `amax`.",
+    )
+)  # fmt: skip
+min = amin = implements(np.min)(
+    _extremum(
+        "min", red.reduce_min_p, ew.min, red._highest,
+        "fnp.min([[1, 4], [3, 2]], axis=0)", "Array([1, 2])", "Also called `amin`.",
+    )
+)  # fmt: skip
 implements(np.amax)(max.__wrapped__)
 implements(np.amin)(min.__wrapped__)
 
 
 @implements(np.ptp)
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.ptp([1, 5, 2])
+    Array(4)
+    """
     return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
 
 
 @implements(np.all)
 def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.all([True, False]), fnp.all([[True, False], [True, True]], axis=1)
+    (Array(False), Array([False,  True]))
+    """
     a = _boolean(operand("all", a))
     return _reduce("all", red.reduce_and_p, a, axis, keepdims, where, np.True_, None)
 
 
 @implements(np.any)
 def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.any([True, False]), fnp.any([[False, False], [True, True]], axis=1)
+    (Array(True), Array([False,  True]))
+    """
     a = _boolean(operand("any", a))
     return _reduce("any", red.reduce_or_p, a, axis, keepdims, where, np.False_, None)
 
@@ -132,7 +171,7 @@ def _boolean(a: Any) -> Any:
     return a if dtype_of(a).kind == "b" else lax.ne(a, 0)
 
 
-def _arg(name: str, function: Any) -> Any:
+def _arg(name: str, function: Any, *example: str) -> Any:
     def reduce(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         unsupported(name, out=out)
         a = operand(name, a)
@@ -144,12 +183,11 @@ def _arg(name: str, function: Any) -> Any:
         found = function(a, axis)
         return _keep(found, shape, (axis,)) if keepdims else found
 
-    reduce.__name__ = reduce.__qualname__ = name
-    return reduce
+    return _documented(reduce, name, *example)
 
 
-argmax = implements(np.argmax)(_arg("argmax", lax.argmax))
-argmin = implements(np.argmin)(_arg("argmin", lax.argmin))
+argmax = implements(np.argmax)(_arg("argmax", lax.argmax, "fnp.argmax([1, 4, 3])", "Array(1)"))
+argmin = implements(np.argmin)(_arg("argmin", lax.argmin, "fnp.argmin([2, 1, 3])", "Array(1)"))
 
 # ---------------------------------------------------------------- means and variances
 
@@ -173,6 +211,11 @@ def _count(a: Any, axis: Any, where: Any, dtype: Any, keepdims: Any) -> Any:
 def mean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
 ) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
+    Array([2., 3.])
+    """
     unsupported("mean", out=out)
     a = as_inexact(operand("mean", a), dtype)
     own = dtype_of(a)
@@ -188,6 +231,11 @@ def var(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.var([1.0, 3.0], ddof=1)
+    Array(2.)
+    """
     unsupported("var", out=out)
     a = as_inexact(operand("var", a), dtype)
     own = dtype_of(a)
@@ -215,11 +263,21 @@ def std(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.std([1.0, 3.0])
+    Array(1.)
+    """
     return ew.sqrt(var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
 @implements(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.average([1.0, 2.0], weights=[3.0, 1.0])
+    Array(1.25)
+    """
     a = operand("average", a)
     shape = shape_of(a)
     axes = normalize_axes(axis, len(shape))
@@ -245,7 +303,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 # ---------------------------------------------------------------- cumulative
 
 
-def _cumulative(name: str, function: Any) -> Any:
+def _cumulative(name: str, function: Any, *example: str) -> Any:
     def cumulative(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         unsupported(name, out=out)
         a = operand(name, a)
@@ -254,15 +312,14 @@ def _cumulative(name: str, function: Any) -> Any:
         a = lax.convert_element_type(a, _accumulator(dtype_of(a)) if dtype is None else dtype)
         return function(a, normalize_axis(axis, len(shape_of(a))))
 
-    cumulative.__name__ = cumulative.__qualname__ = name
-    return cumulative
+    return _documented(cumulative, name, *example)
 
 
-cumsum = implements(np.cumsum)(_cumulative("cumsum", lax.cumsum))
-cumprod = implements(np.cumprod)(_cumulative("cumprod", lax.cumprod))
+cumsum = implements(np.cumsum)(_cumulative("cumsum", lax.cumsum, "fnp.cumsum([1, 2, 3])", "Array([1, 3, 6])"))
+cumprod = implements(np.cumprod)(_cumulative("cumprod", lax.cumprod, "fnp.cumprod([1, 2, 3])", "Array([1, 2, 6])"))
 
 
-def _array_api_cumulative(name: str, function: Any, neutral: int) -> Any:
+def _array_api_cumulative(name: str, function: Any, neutral: int, *example: str) -> Any:
     def cumulative(
         x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
     ) -> Any:
@@ -277,9 +334,18 @@ def _array_api_cumulative(name: str, function: Any, neutral: int) -> Any:
             y = lax.concatenate([first, y], axis)
         return y
 
-    cumulative.__name__ = cumulative.__qualname__ = name
-    return cumulative
+    return _documented(cumulative, name, *example)
 
 
-cumulative_sum = implements(getattr(np, "cumulative_sum", None))(_array_api_cumulative("cumulative_sum", cumsum, 0))
-cumulative_prod = implements(getattr(np, "cumulative_prod", None))(_array_api_cumulative("cumulative_prod", cumprod, 1))
+cumulative_sum = implements(getattr(np, "cumulative_sum", None))(
+    _array_api_cumulative(
+        "cumulative_sum", cumsum, 0,
+        "fnp.cumulative_sum(fnp.array([1, 2, 3]), include_initial=True)", "Array([0, 1, 3, 6])",
+    )
+)  # fmt: skip
+cumulative_prod = implements(getattr(np, "cumulative_prod", None))(
+    _array_api_cumulative(
+        "cumulative_prod", cumprod, 1,
+        "fnp.cumulative_prod(fnp.array([1, 2, 3]), include_initial=True)", "Array([1, 1, 2, 6])",
+    )
+)  # fmt: skip

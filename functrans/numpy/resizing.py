@@ -25,6 +25,10 @@ def delete(arr: Any, obj: Any, axis: Any = None, *, assume_unique_indices: bool 
     Args:
         assume_unique_indices: says that no index occurs twice, which a traced `obj` of several indices needs: the shape
             of the result depends on it.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.delete([1, 2, 3], 1)
+    Array([1, 3])
     """
     arr = operand("delete", arr)
     if axis is None:
@@ -59,6 +63,11 @@ def delete(arr: Any, obj: Any, axis: Any = None, *, assume_unique_indices: bool 
 
 @implements(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.insert([1, 2, 3], 1, 9)
+    Array([1, 9, 2, 3])
+    """
     arr = operand("insert", arr)
     if axis is None:
         arr, axis = ravel(arr), 0
@@ -135,7 +144,12 @@ _PAD_OPTIONS: dict[str, tuple[str, ...]] = {
 
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """A function as `mode` gets a padded vector and returns a new one; NumPy's writes into it."""
+    """A function as `mode` gets a padded vector and returns a new one; NumPy's writes into it.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.pad([1, 2], (1, 2), constant_values=7)
+    Array([7, 1, 2, 7, 7])
+    """
     array = operand("pad", array)
     widths = _pad_widths(pad_width, len(shape_of(array)))
     if callable(mode):

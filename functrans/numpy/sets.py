@@ -248,6 +248,10 @@ def isin(
     """
     Args:
         method: `"compare_all"` (each with each), `"binary_search"` in the sorted test elements, or `"auto"`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.isin([1, 2, 3], [3, 1])
+    Array([ True, False,  True])
     """
     if method not in ("auto", "compare_all", "binary_search", "sort"):
         raise ArgumentError(f"isin: method must be auto, compare_all, binary_search or sort, got {method!r}")
@@ -311,16 +315,31 @@ def unique_all(x: Any, *, size: int | None = None, fill_value: Any = None) -> Un
 
 
 def unique_counts(x: Any, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
-    """The distinct elements and how many there are of each, as `numpy.unique_counts`; `size` as for `unique`."""
+    """The distinct elements and how many there are of each, as `numpy.unique_counts`; `size` as for `unique`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.unique_counts([3, 1, 3])
+    UniqueCounts(values=Array([1, 3]), counts=Array([1, 2]))
+    """
     return UniqueCounts(*_distinct(x, False, False, True, size, fill_value))
 
 
 def unique_inverse(x: Any, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
-    """The distinct elements and which of them each element is, as `numpy.unique_inverse`; `size` as for `unique`."""
+    """The distinct elements and which of them each element is, as `numpy.unique_inverse`; `size` as for `unique`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.unique_inverse([3, 1, 3])
+    UniqueInverse(values=Array([1, 3]), inverse_indices=Array([1, 0, 1]))
+    """
     value, inverse = _distinct(x, False, True, False, size, fill_value)
-    return UniqueInverse(value, lax.reshape(inverse, shape_of(x)))
+    return UniqueInverse(value, lax.reshape(inverse, shape_of(operand("unique_inverse", x))))
 
 
 def unique_values(x: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """The distinct elements in ascending order, as `numpy.unique_values`; `size` as for `unique`."""
+    """The distinct elements in ascending order, as `numpy.unique_values`; `size` as for `unique`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.unique_values([3, 1, 3])
+    Array([1, 3])
+    """
     return _distinct(x, False, False, False, size, fill_value)

@@ -25,6 +25,10 @@ def sort(
     """
     Args:
         descending: the largest first (NaN, the greatest of all, before them); as in JAX.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.sort([3, 1, 2])
+    Array([1, 2, 3])
     """
     a, axis = _sortable("sort", a, axis, order)
     out = lax.sort(a, axis)
@@ -45,6 +49,10 @@ def argsort(
         stable: equal elements keep their order; so they do by default too, unless a `kind` is given.
         descending: the largest first, equal elements in their order; as in JAX.
         dtype: of the indices; int64 by default.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.argsort([3, 1, 2])
+    Array([1, 2, 0])
     """
     a = operand("argsort", a)
     if not shape_of(a) and axis in (0, -1):
@@ -69,6 +77,11 @@ def _sortable(name: str, a: Any, axis: Any, order: Any) -> tuple[Any, int]:
 
 @implements(np.sort_complex)
 def sort_complex(a: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.sort_complex([2 + 1j, 1, 2 - 1j])
+    Array([1.+0.j, 2.-1.j, 2.+1.j])
+    """
     a = operand("sort_complex", a)
     out = sort(a)
     own = dtype_of(a)
@@ -79,6 +92,11 @@ def sort_complex(a: Any) -> Any:
 
 @implements(np.lexsort)
 def lexsort(keys: Any, axis: int = -1) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.lexsort(([1, 2, 1], [0, 0, -1]))
+    Array([2, 0, 1])
+    """
     keys = [operand("lexsort", k) for k in keys]
     if not keys:
         raise ArgumentError("lexsort needs at least one key")
@@ -91,12 +109,22 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 @implements(np.partition)
 def partition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.partition([3, 1, 2], 0)[0]
+    Array(1)
+    """
     _check_kth("partition", a, kth, axis)
     return sort(a, axis)
 
 
 @implements(np.argpartition)
 def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.argpartition([3, 1, 2], 0)[0]
+    Array(1)
+    """
     _check_kth("argpartition", a, kth, axis)
     return argsort(a, axis)
 
@@ -116,6 +144,10 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     """
     Args:
         method: accepted for programs of JAX; it is always a binary search.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.searchsorted([1.0, 2.0, 3.0], [2.0, 2.5])
+    Array([1, 2])
     """
     a, v = operand("searchsorted", a), operand("searchsorted", v)
     if len(shape_of(a)) != 1:
@@ -160,6 +192,10 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: Any = None) -> A
     """
     Args:
         method: accepted for programs of JAX; it is always a binary search.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.digitize([0.5, 1.5, 9.0], [0.0, 1.0, 2.0])
+    Array([1, 2, 3])
     """
     x, bins = operand("digitize", x), operand("digitize", bins)
     if dtype_of(x).kind == "c":
@@ -179,6 +215,11 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: Any = None) -> A
 
 @implements(np.count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.count_nonzero([0, 3, 4])
+    Array(2)
+    """
     from functrans.numpy.reductions import sum
 
     return sum(lax.ne(operand("count_nonzero", a), 0), axis=axis, keepdims=keepdims, dtype=np.int64)

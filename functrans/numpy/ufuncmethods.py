@@ -239,7 +239,13 @@ def _one_by_one(f: Any, a: Any, indices: Any, b: tuple[Any, ...]) -> Any:
 
 
 class ufunc(UfuncMethods):
-    """A function of scalars as one of arrays, with the methods of a ufunc: what `frompyfunc` makes."""
+    """A function of scalars as one of arrays, with the methods of a ufunc: what `frompyfunc` makes.
+
+    >>> import functrans.numpy as fnp
+    >>> add = fnp.frompyfunc(lambda x, y: x + y, 2, 1, identity=0)
+    >>> isinstance(add, fnp.ufunc), add.reduce(fnp.arange(4))
+    (True, Array(6))
+    """
 
     ufunc = None
 

@@ -120,7 +120,14 @@ def made_of_others(ufunc: Any, plain: Any = None) -> Callable[[Callable[..., Any
 
 @made_of_others(np.power, ew.pow)
 def power(x1: Any, x2: Any, /) -> Any:
-    """`x1 ** x2`, elementwise; as `numpy.power`. A Python integer exponent becomes multiplications."""
+    """`x1 ** x2`, elementwise; as `numpy.power`. A Python integer exponent becomes multiplications.
+
+    Also called `pow`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.power([2.0, 3.0], 2)
+    Array([4., 9.])
+    """
     if type(x2) is int and isinstance(x1, Tracer) and is_inexact(x1.aval.dtype):
         return ew.integer_pow(x1, x2)
     return ew.pow(x1, x2)
@@ -131,7 +138,12 @@ pow = power
 
 @made_of_others(np.float_power)
 def float_power(x1: Any, x2: Any, /) -> Any:
-    """`x1 ** x2` in at least float64; as `numpy.float_power`."""
+    """`x1 ** x2` in at least float64; as `numpy.float_power`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.float_power([2, 3], -1)
+    Array([0.5       , 0.33333333])
+    """
     x1, x2 = operand("float_power", x1), operand("float_power", x2)
     dtype = ew.common_dtype(dtype_of(x1), dtype_of(x2), np.float64)
     return ew.pow(lax.convert_element_type(x1, dtype), lax.convert_element_type(x2, dtype))
@@ -139,13 +151,23 @@ def float_power(x1: Any, x2: Any, /) -> Any:
 
 @made_of_others(np.divmod)
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
-    """The quotient and the remainder; as `numpy.divmod`."""
+    """The quotient and the remainder; as `numpy.divmod`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.divmod([7, -7], 3)
+    (Array([ 2, -3]), Array([1, 2]))
+    """
     return ew.floor_divide(x1, x2), ew.rem(x1, x2)
 
 
 @made_of_others(np.modf)
 def modf(x: Any, /) -> tuple[Any, Any]:
-    """The fractional and the integral part; as `numpy.modf`."""
+    """The fractional and the integral part; as `numpy.modf`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.modf([1.5, -2.25])
+    (Array([ 0.5 , -0.25]), Array([ 1., -2.]))
+    """
     x = _float(_real("modf", x))
     whole = ew.trunc(x)
     return ew.copysign(ew.where(ew.isinf(x), dtype_of(x).type(0), x - whole), x), whole
@@ -153,7 +175,12 @@ def modf(x: Any, /) -> tuple[Any, Any]:
 
 @made_of_others(np.frexp)
 def frexp(x: Any, /) -> tuple[Any, Any]:
-    """Mantissa in [0.5, 1) and exponent of 2; as `numpy.frexp`."""
+    """Mantissa in [0.5, 1) and exponent of 2; as `numpy.frexp`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.frexp([8.0, 0.75])
+    (Array([0.5 , 0.75]), Array([4, 0], dtype=int32))
+    """
     x = _float(_real("frexp", x))
     own = dtype_of(x)
     wide = x if own == np.float64 else lax.convert_element_type(x, np.float64)
@@ -193,7 +220,12 @@ TRACED_UFUNCS: dict[Any, Any] = {
 
 @implements(np.where, "size", "fill_value")
 def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """With the condition alone it is `nonzero`, with its `size` and `fill_value`."""
+    """With the condition alone it is `nonzero`, with its `size` and `fill_value`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.where([True, False], [1, 2], [10, 20])
+    Array([ 1, 20])
+    """
     if x is None and y is None:
         from functrans.numpy.indexing import nonzero
 
@@ -221,6 +253,10 @@ def clip(
     Args:
         min, max: the limits, also by NumPy's older names `a_min` and `a_max`; `None` stands for no limit.
         kwargs: the keyword arguments of ufuncs.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.clip([-1, 5, 12], 0, 10)
+    Array([ 0,  5, 10])
     """
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = operand("clip", a)
@@ -235,6 +271,13 @@ def clip(
 
 @implements(np.round)
 def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """
+    Also called `around`.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.round([1.25, -2.71], 1)
+    Array([ 1.2, -2.7])
+    """
     a = operand("round", a)
     own = dtype_of(a)
     if own.kind == "c":
@@ -258,11 +301,21 @@ around = round
 
 @implements(np.fix)
 def fix(x: Any, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.fix([1.7, -1.7])
+    Array([ 1., -1.])
+    """
     return ew.trunc(x)
 
 
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.nan_to_num([fnp.nan, 1.0])
+    Array([0., 1.])
+    """
     x = operand("nan_to_num", x)
     dtype = dtype_of(x)
     if dtype.kind == "c":
@@ -277,16 +330,31 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
 
 @implements(np.real)
 def real(val: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.real([1 + 2j, 3.0])
+    Array([1., 3.])
+    """
     return lax.real(operand("real", val))
 
 
 @implements(np.imag)
 def imag(val: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.imag([1 + 2j, 3.0])
+    Array([2., 0.])
+    """
     return lax.imag(operand("imag", val))
 
 
 @implements(np.angle)
 def angle(z: Any, deg: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.angle(1j, deg=True)
+    Array(90.)
+    """
     z = operand("angle", z)
     z = lax.convert_element_type(z, np.float64) if dtype_of(z).kind == "b" else z
     out = ew.atan2(lax.imag(z), lax.real(z))
@@ -295,6 +363,11 @@ def angle(z: Any, deg: bool = False) -> Any:
 
 @implements(np.sinc)
 def sinc(x: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.sinc([0.0, 0.5])
+    Array([1.        , 0.63661977])
+    """
     x = operand("sinc", x) * np.pi
     small = ew.abs(x) < 1e-4  # the series keeps derivatives right where the quotient is 0 / 0
     safe = ew.where(small, 1.0, x)
@@ -303,6 +376,11 @@ def sinc(x: Any) -> Any:
 
 @implements(np.isclose)
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.isclose([1.0, 2.0], [1.0, 2.1])
+    Array([ True, False])
+    """
     a, b = operand("isclose", a), operand("isclose", b)
     close = (ew.abs(a - b) <= atol + rtol * ew.abs(b)) & ew.isfinite(b)
     out = ew.logical_or(close, ew.eq(a, b))
@@ -311,12 +389,22 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool 
 
 @implements(np.allclose)
 def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.allclose([1.0, 2.0], [1.0, 2.0 + 1e-9])
+    True
+    """
     close = isclose(a, b, rtol, atol, equal_nan)
     return lax.reduce_and(close, range(aval_of(close).ndim))
 
 
 @implements(np.array_equal)
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.array_equal([1, 2], [1, 2])
+    True
+    """
     a1, a2 = operand("array_equal", a1), operand("array_equal", a2)
     if aval_of(a1).shape != aval_of(a2).shape:
         return wrap(np.bool_(False))
@@ -328,6 +416,11 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
 
 @implements(np.array_equiv)
 def array_equiv(a1: Any, a2: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.array_equiv([1, 1], [[1, 1], [1, 1]])
+    True
+    """
     a1, a2 = operand("array_equiv", a1), operand("array_equiv", a2)
     try:
         np.broadcast_shapes(aval_of(a1).shape, aval_of(a2).shape)
@@ -339,7 +432,12 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 @implements(np.real_if_close)
 def real_if_close(a: Any, tol: Any = 100) -> Any:
-    """Of traced complex arrays it needs values: whether the result is real depends on them."""
+    """Of traced complex arrays it needs values: whether the result is real depends on them.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.real_if_close([1 + 0j, 2])
+    Array([1., 2.])
+    """
     a = operand("real_if_close", a)
     if dtype_of(a).kind != "c":
         return a
@@ -354,11 +452,21 @@ def real_if_close(a: Any, tol: Any = 100) -> Any:
 
 @implements(np.isposinf)
 def isposinf(x: Any, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.isposinf([-fnp.inf, fnp.inf, 0.0])
+    Array([False,  True, False])
+    """
     return ew.eq(_ordered("isposinf", x), np.inf)
 
 
 @implements(np.isneginf)
 def isneginf(x: Any, out: Any = None) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.isneginf([-fnp.inf, fnp.inf, 0.0])
+    Array([ True, False, False])
+    """
     return ew.eq(_ordered("isneginf", x), -np.inf)
 
 
@@ -371,9 +479,19 @@ def _ordered(name: str, x: Any) -> Any:
 
 @implements(np.isreal)
 def isreal(x: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.isreal([1 + 2j, 3.0])
+    Array([False,  True])
+    """
     return ew.eq(imag(x), 0)
 
 
 @implements(np.iscomplex)
 def iscomplex(x: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.iscomplex([1 + 2j, 3.0])
+    Array([ True, False])
+    """
     return ew.ne(imag(x), 0)

@@ -18,6 +18,11 @@ from functrans.numpy.ufuncs import where
 
 @implements(np.i0)
 def i0(x: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.i0([0.0, 1.0])
+    Array([1.        , 1.26606588])
+    """
     x = operand("i0", x)
     if dtype_of(x).kind == "c":
         raise DTypeError(f"i0 is not defined for complex numbers, got {aval_of(x)}")
@@ -35,12 +40,22 @@ def _counting(M: Any) -> Any:
 
 @creates(np.bartlett)
 def bartlett(M: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.bartlett(5)
+    Array([0. , 0.5, 1. , 0.5, 0. ])
+    """
     k, n = _counting(M)
     return lax.full((n,), 1.0) if n == 1 else where(k <= 0, 1 + k / (n - 1), 1 - k / (n - 1))
 
 
 @creates(np.blackman)
 def blackman(M: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.blackman(3).round(2) + 0
+    Array([0., 1., 0.])
+    """
     k, n = _counting(M)
     if n == 1:
         return lax.full((1,), 1.0)
@@ -49,18 +64,33 @@ def blackman(M: Any) -> Any:
 
 @creates(np.hamming)
 def hamming(M: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.hamming(5)
+    Array([0.08, 0.54, 1.  , 0.54, 0.08])
+    """
     k, n = _counting(M)
     return lax.full((n,), 1.0) if n == 1 else 0.54 + 0.46 * ew.cos(np.pi * k / (n - 1))
 
 
 @creates(np.hanning)
 def hanning(M: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.hanning(5)
+    Array([0. , 0.5, 1. , 0.5, 0. ])
+    """
     k, n = _counting(M)
     return lax.full((n,), 1.0) if n == 1 else 0.5 + 0.5 * ew.cos(np.pi * k / (n - 1))
 
 
 @creates(np.kaiser)
 def kaiser(M: Any, beta: Any) -> Any:
+    """
+    >>> import functrans.numpy as fnp
+    >>> fnp.kaiser(3, 5.0)
+    Array([0.03671089, 1.        , 0.03671089])
+    """
     if isinstance(M, Tracer):
         M.__index__()
     n = max(int(M), 0)

@@ -96,6 +96,10 @@ def putmask(a: Any, mask: Any, values: Any, *, inplace: bool = True) -> Any:
     """
     Args:
         inplace: `False` returns a new array, which traced arrays need.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.putmask(fnp.arange(3), [True, False, True], [7, 8, 9], inplace=False)
+    Array([7, 1, 9])
     """
     if not _functional("putmask", inplace, a, mask, values):
         return np.putmask(a, mask, values)
@@ -113,6 +117,10 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True, *,
     """
     Args:
         inplace: `False` returns a new array, which traced arrays need.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.copyto(fnp.zeros(2), [1.0, 2.0], inplace=False)
+    Array([1., 2.])
     """
     if not _functional("copyto", inplace, dst, src, where):
         return np.copyto(dst, src, casting=casting, where=where)

@@ -33,6 +33,12 @@ class GradientTransformation(NamedTuple):
     Attributes:
         init: `init(params) -> state`.
         update: `update(updates, state, params=None) -> (updates, state)`; the updates have the structure of `params`.
+
+    >>> import functrans as ft, numpy as np
+    >>> transformation = ft.optim.scale(-0.1)
+    >>> updates, state = transformation.update(np.array([1.0]), transformation.init(np.zeros(1)))
+    >>> updates
+    Array([-0.1])
     """
 
     init: Callable[[Any], Any]
@@ -40,11 +46,21 @@ class GradientTransformation(NamedTuple):
 
 
 class GradientTransformationExtraArgs(GradientTransformation):
-    """A transformation whose `update` takes further keyword arguments, as line searches do."""
+    """A transformation whose `update` takes further keyword arguments, as line searches do.
+
+    >>> import functrans as ft, numpy as np
+    >>> isinstance(ft.optim.lbfgs(), ft.optim.GradientTransformationExtraArgs)
+    True
+    """
 
 
 class EmptyState(NamedTuple):
-    """The state of a transformation without memory."""
+    """The state of a transformation without memory.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale(0.1).init(np.zeros(2))
+    EmptyState()
+    """
 
 
 def apply_updates(params: Any, updates: Any) -> Any:
@@ -75,7 +91,12 @@ def global_norm(tree: Any) -> Any:
 
 
 def identity() -> GradientTransformation:
-    """The transformation that changes nothing."""
+    """The transformation that changes nothing.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.identity().update(np.array([1.0]), ft.optim.identity().init(np.zeros(1)))[0]
+    array([1.])
+    """
     return stateless(lambda updates, params: updates)
 
 

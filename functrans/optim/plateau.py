@@ -22,6 +22,10 @@ class ReduceOnPlateauState(NamedTuple):
         plateau_count: how many means since then were not lower.
         cooldown_count: how many means to come are not judged.
         count, avg_value: how many values the mean under way has, and what it is.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.reduce_on_plateau().init(np.zeros(1)).scale
+    Array(1.)
     """
 
     scale: Any

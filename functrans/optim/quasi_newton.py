@@ -51,6 +51,10 @@ class ScaleByLBFGSState(NamedTuple):
         params, updates: the parameters and the gradient of the last step, `(n,)`.
         diff_params, diff_updates: differences of the last steps, `(memory_size, n)`, the newest last.
         weights: 1 over the inner products of their rows, `(memory_size,)`; 0 for rows not yet filled.
+
+    >>> import functrans as ft, numpy as np
+    >>> isinstance(ft.optim.scale_by_lbfgs().init(np.zeros(2)), ft.optim.ScaleByLBFGSState)
+    True
     """
 
     count: Any
@@ -74,6 +78,12 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> Gr
 
     Raises:
         ArgumentError: `memory_size` is below 1, or `update` is called without the parameters.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_lbfgs()
+    >>> state = scaling.init(np.zeros(2))
+    >>> scaling.update(np.array([3.0, 4.0]), state, np.zeros(2))[0]
+    Array([0.6, 0.8])
     """
     if memory_size < 1:
         raise ArgumentError(f"scale_by_lbfgs remembers 1 or more steps, got memory_size={memory_size}")
@@ -100,7 +110,13 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> Gr
 
 
 class ScaleByBacktrackingLinesearchState(NamedTuple):
-    """`learning_rate`: the last factor tried; `value`: the objective there, infinite before the first step."""
+    """`learning_rate`: the last factor tried; `value`: the objective there, infinite before the first step.
+
+    >>> import functrans as ft, numpy as np
+    >>> search = ft.optim.scale_by_backtracking_linesearch(max_backtracking_steps=5)
+    >>> search.init(np.zeros(1)).learning_rate
+    Array(0.66666667)
+    """
 
     learning_rate: Any
     value: Any
@@ -182,7 +198,13 @@ def scale_by_backtracking_linesearch(
 
 
 class ScaleByZoomLinesearchState(NamedTuple):
-    """`learning_rate`: the last factor; `value`, `grad`: the objective there (first infinite) and its gradient."""
+    """`learning_rate`: the last factor; `value`, `grad`: the objective there (first infinite) and its gradient.
+
+    >>> import functrans as ft, numpy as np
+    >>> search = ft.optim.scale_by_zoom_linesearch(max_linesearch_steps=5)
+    >>> search.init(np.zeros(1)).learning_rate
+    Array(1.)
+    """
 
     learning_rate: Any
     value: Any

@@ -53,7 +53,12 @@ def scale(step_size: Any) -> GradientTransformation:
 
 
 class ScaleByScheduleState(NamedTuple):
-    """`count`: the number of steps so far."""
+    """`count`: the number of steps so far.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale_by_schedule(lambda step: 0.1).init(np.zeros(1)).count
+    Array(0)
+    """
 
     count: Any
 
@@ -163,7 +168,12 @@ def add_decayed_weights(weight_decay: Any = 0.0, mask: Mask | None = None) -> Gr
 
 
 class TraceState(NamedTuple):
-    """`trace`: the decaying sum of gradients."""
+    """`trace`: the decaying sum of gradients.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.trace(0.9).init(np.zeros(1)).trace
+    Array([0.])
+    """
 
     trace: Any
 
@@ -194,7 +204,12 @@ def trace(decay: Any, nesterov: bool = False) -> GradientTransformation:
 
 
 class ScaleByAdamState(NamedTuple):
-    """`count`: the number of steps so far; `mu`, `nu`: the averages of gradients and of their squares."""
+    """`count`: the number of steps so far; `mu`, `nu`: the averages of gradients and of their squares.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale_by_adam().init(np.zeros(1)).mu
+    Array([0.])
+    """
 
     count: Any
     mu: Any
@@ -204,7 +219,13 @@ class ScaleByAdamState(NamedTuple):
 def scale_by_adam(
     b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8, eps_root: Any = 0.0, *, nesterov: bool = False
 ) -> GradientTransformation:
-    """The scaling of `adam`, or with `nesterov` that of `nadam`, which have the formulas."""
+    """The scaling of `adam`, or with `nesterov` that of `nadam`, which have the formulas.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_adam()
+    >>> scaling.update(np.array([3.0]), scaling.init(np.zeros(1)))[0]
+    Array([1.])
+    """
     name = "scale_by_adam"
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
@@ -217,7 +238,12 @@ def scale_by_adam(
 
 
 class ScaleByAmsgradState(NamedTuple):
-    """That of Adam, with `nu_max`, the largest unbiased average of squares so far."""
+    """That of Adam, with `nu_max`, the largest unbiased average of squares so far.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale_by_amsgrad().init(np.zeros(1)).nu_max
+    Array([0.])
+    """
 
     count: Any
     mu: Any
@@ -226,7 +252,13 @@ class ScaleByAmsgradState(NamedTuple):
 
 
 def scale_by_amsgrad(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8, eps_root: Any = 0.0) -> GradientTransformation:
-    """The scaling of `amsgrad`, which has the formula."""
+    """The scaling of `amsgrad`, which has the formula.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_amsgrad()
+    >>> scaling.update(np.array([3.0]), scaling.init(np.zeros(1)))[0]
+    Array([1.])
+    """
     name = "scale_by_amsgrad"
 
     def init(params: Any) -> Any:
@@ -243,7 +275,13 @@ def scale_by_amsgrad(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8, eps_root: 
 
 
 def scale_by_adamax(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> GradientTransformation:
-    """The scaling of `adamax`, which has the formula; `nu` of its state is the decaying maximum."""
+    """The scaling of `adamax`, which has the formula; `nu` of its state is the decaying maximum.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_adamax()
+    >>> scaling.update(np.array([3.0]), scaling.init(np.zeros(1)))[0]
+    Array([1.])
+    """
     name = "scale_by_adamax"
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
@@ -259,7 +297,13 @@ def scale_by_adamax(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Gradient
 def scale_by_radam(
     b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8, eps_root: Any = 0.0, threshold: Any = 5.0
 ) -> GradientTransformation:
-    """The scaling of `radam`, which has the formula."""
+    """The scaling of `radam`, which has the formula.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_radam()
+    >>> scaling.update(np.array([3.0]), scaling.init(np.zeros(1)))[0]
+    Array([3.])
+    """
     name = "scale_by_radam"
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
@@ -281,13 +325,24 @@ def scale_by_radam(
 
 
 class ScaleByLionState(NamedTuple):
-    """`mu`: the average of gradients."""
+    """`mu`: the average of gradients.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale_by_lion().init(np.zeros(1)).mu
+    Array([0.])
+    """
 
     mu: Any
 
 
 def scale_by_lion(b1: Any = 0.9, b2: Any = 0.99) -> GradientTransformation:
-    """The scaling of `lion`, which has the formula."""
+    """The scaling of `lion`, which has the formula.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_lion()
+    >>> scaling.update(np.array([3.0]), scaling.init(np.zeros(1)))[0]
+    Array([1.])
+    """
     name = "scale_by_lion"
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
@@ -299,13 +354,24 @@ def scale_by_lion(b1: Any = 0.9, b2: Any = 0.99) -> GradientTransformation:
 
 
 class ScaleByRssState(NamedTuple):
-    """`sum_of_squares` of all gradients so far."""
+    """`sum_of_squares` of all gradients so far.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale_by_rss().init(np.zeros(1)).sum_of_squares
+    Array([0.1])
+    """
 
     sum_of_squares: Any
 
 
 def scale_by_rss(initial_accumulator_value: Any = 0.1, eps: Any = 1e-7) -> GradientTransformation:
-    """The scaling of `adagrad`, which has the formula."""
+    """The scaling of `adagrad`, which has the formula.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_rss()
+    >>> scaling.update(np.array([3.0]), scaling.init(np.zeros(1)))[0]
+    Array([0.99449031])
+    """
     name = "scale_by_rss"
 
     def init(params: Any) -> Any:
@@ -321,13 +387,24 @@ def scale_by_rss(initial_accumulator_value: Any = 0.1, eps: Any = 1e-7) -> Gradi
 
 
 class ScaleByRmsState(NamedTuple):
-    """`nu`: the average of squared gradients."""
+    """`nu`: the average of squared gradients.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale_by_rms().init(np.zeros(1)).nu
+    Array([0.])
+    """
 
     nu: Any
 
 
 def scale_by_rms(decay: Any = 0.9, eps: Any = 1e-8, initial_scale: Any = 0.0) -> GradientTransformation:
-    """The scaling of `rmsprop`, which has the formula."""
+    """The scaling of `rmsprop`, which has the formula.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_rms(decay=0.75)
+    >>> scaling.update(np.array([3.0]), scaling.init(np.zeros(1)))[0]
+    Array([2.])
+    """
     name = "scale_by_rms"
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
@@ -339,14 +416,25 @@ def scale_by_rms(decay: Any = 0.9, eps: Any = 1e-8, initial_scale: Any = 0.0) ->
 
 
 class ScaleByStddevState(NamedTuple):
-    """`mu`, `nu`: the averages of gradients and of their squares."""
+    """`mu`, `nu`: the averages of gradients and of their squares.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale_by_stddev().init(np.zeros(1)).mu
+    Array([0.])
+    """
 
     mu: Any
     nu: Any
 
 
 def scale_by_stddev(decay: Any = 0.9, eps: Any = 1e-8, initial_scale: Any = 0.0) -> GradientTransformation:
-    """The scaling of `rmsprop` with `centered=True`, which has the formula."""
+    """The scaling of `rmsprop` with `centered=True`, which has the formula.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_stddev(decay=0.5)
+    >>> scaling.update(np.array([3.0]), scaling.init(np.zeros(1)))[0]
+    Array([2.])
+    """
     name = "scale_by_stddev"
 
     def init(params: Any) -> Any:
@@ -362,14 +450,25 @@ def scale_by_stddev(decay: Any = 0.9, eps: Any = 1e-8, initial_scale: Any = 0.0)
 
 
 class ScaleByAdadeltaState(NamedTuple):
-    """`e_g`, `e_x`: the averages of squared gradients and of squared updates."""
+    """`e_g`, `e_x`: the averages of squared gradients and of squared updates.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.scale_by_adadelta().init(np.zeros(1)).e_g
+    Array([0.])
+    """
 
     e_g: Any
     e_x: Any
 
 
 def scale_by_adadelta(rho: Any = 0.9, eps: Any = 1e-6) -> GradientTransformation:
-    """The scaling of `adadelta`, which has the formula."""
+    """The scaling of `adadelta`, which has the formula.
+
+    >>> import functrans as ft, numpy as np
+    >>> scaling = ft.optim.scale_by_adadelta()
+    >>> scaling.update(np.array([1.0]), scaling.init(np.zeros(1)))[0]
+    Array([0.00316226])
+    """
     name = "scale_by_adadelta"
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:

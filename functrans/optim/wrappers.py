@@ -32,7 +32,12 @@ __all__ = [
 
 
 class MaskedState(NamedTuple):
-    """`inner_state`: that of the transformation for the parameters it is applied to."""
+    """`inner_state`: that of the transformation for the parameters it is applied to.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.masked(ft.optim.scale(2.0), {"w": True}).init({"w": np.zeros(1)})
+    MaskedState(inner_state=EmptyState())
+    """
 
     inner_state: Any
 
@@ -76,7 +81,14 @@ def masked(inner: GradientTransformation, mask: Mask) -> GradientTransformationE
 
 
 class PartitionState(NamedTuple):
-    """`inner_states`: for each label the state of its transformation."""
+    """`inner_states`: for each label the state of its transformation.
+
+    >>> import functrans as ft, numpy as np
+    >>> labels = {"w": "slow"}
+    >>> optimizer = ft.optim.partition({"slow": ft.optim.sgd(0.1)}, labels)
+    >>> sorted(optimizer.init({"w": np.zeros(1)}).inner_states)
+    ['slow']
+    """
 
     inner_states: dict[Any, Any]
 
@@ -91,6 +103,8 @@ def partition(transforms: Mapping[Any, GradientTransformation], param_labels: An
     Raises:
         ArgumentError: a label without a transformation.
         TreeStructureError: the labels do not fit the parameters.
+
+    Also called `multi_transform`.
 
     >>> import functrans as ft, numpy as np
     >>> groups = {"slow": ft.optim.sgd(0.01), "fast": ft.optim.sgd(1.0)}
@@ -153,6 +167,10 @@ class MultiStepsState(NamedTuple):
         gradient_step: steps of the inner optimizer so far.
         inner_opt_state: its state.
         acc_grads: the mean (or the sum) of the gradients gathered.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.MultiSteps(ft.optim.sgd(0.1), 2).init(np.zeros(1)).mini_step
+    Array(0)
     """
 
     mini_step: Any
@@ -245,6 +263,11 @@ class InjectHyperparamsState(NamedTuple):
         hyperparams: the hyperparameters by name, as they were at the last step; those that are no schedules can be
             changed here.
         inner_state: the state of the optimizer.
+
+    >>> import functrans as ft, numpy as np
+    >>> optimizer = ft.optim.inject_hyperparams(ft.optim.sgd)(learning_rate=0.1)
+    >>> optimizer.init(np.zeros(1)).hyperparams
+    {'learning_rate': Array(0.1)}
     """
 
     count: Any

@@ -34,6 +34,8 @@ def key(seed: Any, *, impl: str | None = None) -> Any:
         DTypeError: the seed is no integer.
         ArgumentError: the seed does not fit 64 bits, or is an array; or `impl` names another generator.
 
+    Also called `PRNGKey`.
+
     >>> from functrans import random
     >>> random.key(42)
     Array([ 0, 42], dtype=uint32)
@@ -119,7 +121,12 @@ def clone(key: Any) -> Any:
 
 
 def key_data(keys: Any) -> Any:
-    """The words of keys: the keys themselves, which are arrays `(..., 2)` of uint32."""
+    """The words of keys: the keys themselves, which are arrays `(..., 2)` of uint32.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.random.key_data(ft.random.key(0))
+    Array([0, 0], dtype=uint32)
+    """
     return wrap_key_data(keys)
 
 
@@ -129,6 +136,10 @@ def wrap_key_data(key_bits_array: Any, *, impl: str | None = None) -> Any:
     Raises:
         DTypeError: the array has another dtype or shape.
         ArgumentError: `impl` names another generator than `"threefry2x32"`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.random.wrap_key_data(np.array([0, 7], np.uint32))
+    Array([0, 7], dtype=uint32)
     """
     _check_impl(impl)
     keys = key_bits_array if isinstance(key_bits_array, Tracer) else fnp.asarray(key_bits_array)
@@ -139,7 +150,12 @@ def wrap_key_data(key_bits_array: Any, *, impl: str | None = None) -> Any:
 
 
 def key_impl(keys: Any) -> str:
-    """The name of the generator that keys belong to: `"threefry2x32"`."""
+    """The name of the generator that keys belong to: `"threefry2x32"`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.random.key_impl(ft.random.key(0))
+    'threefry2x32'
+    """
     wrap_key_data(keys)
     return "threefry2x32"
 

@@ -30,12 +30,22 @@ __all__ = [
 
 
 def fftfreq(n: int, d: float = 1.0, *, xp: Any = None, device: Any = None, dtype: Any = None) -> Any:
-    """The frequencies of a transform's results, as `scipy.fft.fftfreq`; `xp` is without effect."""
+    """The frequencies of a transform's results, as `scipy.fft.fftfreq`; `xp` is without effect.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.fftfreq(4, 0.5)
+    Array([ 0. ,  0.5, -1. , -0.5])
+    """
     return numpy_fft.fftfreq(n, d, device, dtype=dtype)
 
 
 def rfftfreq(n: int, d: float = 1.0, *, xp: Any = None, device: Any = None, dtype: Any = None) -> Any:
-    """Those of real data, as `scipy.fft.rfftfreq`; `xp` is without effect."""
+    """Those of real data, as `scipy.fft.rfftfreq`; `xp` is without effect.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.rfftfreq(4, 0.5)
+    Array([0. , 0.5, 1. ])
+    """
     return numpy_fft.rfftfreq(n, d, device, dtype=dtype)
 
 
@@ -84,24 +94,102 @@ def _along_axes(name: str, doc: str, default: Any = None) -> Any:
 
 def _named(transform: Callable[..., Any], name: str, doc: str) -> Any:
     transform.__name__ = transform.__qualname__ = name
-    transform.__doc__ = f"{doc}, as `scipy.fft.{name}`."
+    transform.__doc__ = doc
     return implements("scipy.fft")(transform)
 
 
-fft = _along_one_axis("fft", "The Fourier transform along an axis")
-ifft = _along_one_axis("ifft", "The inverse Fourier transform along an axis")
-rfft = _along_one_axis("rfft", "The Fourier transform of a real array along an axis")
-irfft = _along_one_axis("irfft", "The inverse of `rfft`")
-hfft = _along_one_axis("hfft", "The Fourier transform of a Hermitian array along an axis, which is real")
-ihfft = _along_one_axis("ihfft", "The inverse of `hfft`")
-fft2 = _along_axes("fft2", "The Fourier transform along two axes", (-2, -1))
-ifft2 = _along_axes("ifft2", "The inverse Fourier transform along two axes", (-2, -1))
-rfft2 = _along_axes("rfft2", "The Fourier transform of a real array along two axes", (-2, -1))
-irfft2 = _along_axes("irfft2", "The inverse of `rfft2`", (-2, -1))
-fftn = _along_axes("fftn", "The Fourier transform along axes")
-ifftn = _along_axes("ifftn", "The inverse Fourier transform along axes")
-rfftn = _along_axes("rfftn", "The Fourier transform of a real array along axes")
-irfftn = _along_axes("irfftn", "The inverse of `rfftn`")
+fft = _along_one_axis("fft", """The Fourier transform along an axis, as `scipy.fft.fft`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.fft(np.array([1.0, 0.0, -1.0, 0.0]))
+    Array([0.-0.j, 2.+0.j, 0.-0.j, 2.-0.j])
+    """)  # fmt: skip
+ifft = _along_one_axis("ifft", """The inverse Fourier transform along an axis, as `scipy.fft.ifft`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.ifft(np.array([0.0, 2.0, 0.0, 2.0]))
+    Array([ 1.-0.j,  0.-0.j, -1.-0.j,  0.+0.j])
+    """)  # fmt: skip
+rfft = _along_one_axis("rfft", """The Fourier transform of a real array along an axis, as `scipy.fft.rfft`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.rfft(np.array([1.0, 0.0, -1.0, 0.0]))
+    Array([0.+0.j, 2.+0.j, 0.+0.j])
+    """)  # fmt: skip
+irfft = _along_one_axis("irfft", """The inverse of `rfft`, as `scipy.fft.irfft`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.irfft(np.array([0.0, 2.0, 0.0]))
+    Array([ 1.,  0., -1.,  0.])
+    """)  # fmt: skip
+hfft = _along_one_axis("hfft", """The real Fourier transform of a Hermitian array along an axis, as `scipy.fft.hfft`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.hfft(np.array([1.0, 2.0, 1.0]))
+    Array([ 6.,  0., -2.,  0.])
+    """)  # fmt: skip
+ihfft = _along_one_axis("ihfft", """The inverse of `hfft`, as `scipy.fft.ihfft`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.ihfft(np.array([6.0, 0.0, -2.0, 0.0]))
+    Array([1.+0.j, 2.-0.j, 1.+0.j])
+    """)  # fmt: skip
+fft2 = _along_axes("fft2", """The Fourier transform along two axes, as `scipy.fft.fft2`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.fft2(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[10.-0.j, -2.-0.j],
+           [-4.-0.j,  0.-0.j]])
+    """, (-2, -1))  # fmt: skip
+ifft2 = _along_axes("ifft2", """The inverse Fourier transform along two axes, as `scipy.fft.ifft2`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.ifft2(np.array([[10.0, -2.0], [-4.0, 0.0]]))
+    Array([[1.-0.j, 2.-0.j],
+           [3.-0.j, 4.-0.j]])
+    """, (-2, -1))  # fmt: skip
+rfft2 = _along_axes("rfft2", """The Fourier transform of a real array along two axes, as `scipy.fft.rfft2`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.rfft2(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[10.+0.j, -2.+0.j],
+           [-4.+0.j,  0.+0.j]])
+    """, (-2, -1))  # fmt: skip
+irfft2 = _along_axes("irfft2", """The inverse of `rfft2`, as `scipy.fft.irfft2`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.irfft2(np.array([[10.0, -2.0], [-4.0, 0.0]]))
+    Array([[1., 2.],
+           [3., 4.]])
+    """, (-2, -1))  # fmt: skip
+fftn = _along_axes("fftn", """The Fourier transform along axes, as `scipy.fft.fftn`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.fftn(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[10.-0.j, -2.-0.j],
+           [-4.-0.j,  0.-0.j]])
+    """)  # fmt: skip
+ifftn = _along_axes("ifftn", """The inverse Fourier transform along axes, as `scipy.fft.ifftn`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.ifftn(np.array([[10.0, -2.0], [-4.0, 0.0]]))
+    Array([[1.-0.j, 2.-0.j],
+           [3.-0.j, 4.-0.j]])
+    """)  # fmt: skip
+rfftn = _along_axes("rfftn", """The Fourier transform of a real array along axes, as `scipy.fft.rfftn`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.rfftn(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[10.+0.j, -2.+0.j],
+           [-4.+0.j,  0.+0.j]])
+    """)  # fmt: skip
+irfftn = _along_axes("irfftn", """The inverse of `rfftn`, as `scipy.fft.irfftn`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.irfftn(np.array([[10.0, -2.0], [-4.0, 0.0]]))
+    Array([[1., 2.],
+           [3., 4.]])
+    """)  # fmt: skip
 
 # ---------------------------------------------------------------- cosine and sine transforms
 
@@ -224,7 +312,12 @@ def idct(
     x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str | None = None, overwrite_x: bool = False,
     workers: int | None = None, orthogonalize: bool | None = None,
 ) -> Any:  # fmt: skip
-    """The inverse of `dct`, as `scipy.fft.idct`."""
+    """The inverse of `dct`, as `scipy.fft.idct`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.idct(ft.scipy.fft.dct(np.array([1.0, 2.0, 3.0])))
+    Array([1., 2., 3.])
+    """
     return _transform("idct", x, type, None if n is None else (n,), (axis,), norm, orthogonalize)
 
 
@@ -233,7 +326,13 @@ def dctn(
     x: Any, type: int = 2, s: Any = None, axes: Any = None, norm: str | None = None, overwrite_x: bool = False,
     workers: int | None = None, *, orthogonalize: bool | None = None,
 ) -> Any:  # fmt: skip
-    """The cosine transform along axes, by default along all, as `scipy.fft.dctn`."""
+    """The cosine transform along axes, by default along all, as `scipy.fft.dctn`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.dctn(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[ 40.        ,  -5.65685425],
+           [-11.3137085 ,   0.        ]])
+    """
     return _transform("dctn", x, type, s, axes, norm, orthogonalize)
 
 
@@ -242,7 +341,13 @@ def idctn(
     x: Any, type: int = 2, s: Any = None, axes: Any = None, norm: str | None = None, overwrite_x: bool = False,
     workers: int | None = None, orthogonalize: bool | None = None,
 ) -> Any:  # fmt: skip
-    """The inverse of `dctn`, as `scipy.fft.idctn`."""
+    """The inverse of `dctn`, as `scipy.fft.idctn`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.idctn(ft.scipy.fft.dctn(np.array([[1.0, 2.0], [3.0, 4.0]])))
+    Array([[1., 2.],
+           [3., 4.]])
+    """
     return _transform("idctn", x, type, s, axes, norm, orthogonalize)
 
 
@@ -251,7 +356,12 @@ def dst(
     x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str | None = None, overwrite_x: bool = False,
     workers: int | None = None, orthogonalize: bool | None = None,
 ) -> Any:  # fmt: skip
-    """The sine transform of type 1, 2, 3 or 4 along an axis, as `scipy.fft.dst`."""
+    """The sine transform of type 1, 2, 3 or 4 along an axis, as `scipy.fft.dst`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.dst(np.array([1.0, 2.0, 3.0]))
+    Array([ 8.        , -3.46410162,  4.        ])
+    """
     return _transform("dst", x, type, None if n is None else (n,), (axis,), norm, orthogonalize)
 
 
@@ -260,7 +370,12 @@ def idst(
     x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str | None = None, overwrite_x: bool = False,
     workers: int | None = None, orthogonalize: bool | None = None,
 ) -> Any:  # fmt: skip
-    """The inverse of `dst`, as `scipy.fft.idst`."""
+    """The inverse of `dst`, as `scipy.fft.idst`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.idst(ft.scipy.fft.dst(np.array([1.0, 2.0, 3.0])))
+    Array([1., 2., 3.])
+    """
     return _transform("idst", x, type, None if n is None else (n,), (axis,), norm, orthogonalize)
 
 
@@ -269,7 +384,13 @@ def dstn(
     x: Any, type: int = 2, s: Any = None, axes: Any = None, norm: str | None = None, overwrite_x: bool = False,
     workers: int | None = None, orthogonalize: bool | None = None,
 ) -> Any:  # fmt: skip
-    """The sine transform along axes, by default along all, as `scipy.fft.dstn`."""
+    """The sine transform along axes, by default along all, as `scipy.fft.dstn`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.dstn(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[ 20.        ,  -5.65685425],
+           [-11.3137085 ,   0.        ]])
+    """
     return _transform("dstn", x, type, s, axes, norm, orthogonalize)
 
 
@@ -278,5 +399,11 @@ def idstn(
     x: Any, type: int = 2, s: Any = None, axes: Any = None, norm: str | None = None, overwrite_x: bool = False,
     workers: int | None = None, orthogonalize: bool | None = None,
 ) -> Any:  # fmt: skip
-    """The inverse of `dstn`, as `scipy.fft.idstn`."""
+    """The inverse of `dstn`, as `scipy.fft.idstn`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.fft.idstn(ft.scipy.fft.dstn(np.array([[1.0, 2.0], [3.0, 4.0]])))
+    Array([[1., 2.],
+           [3., 4.]])
+    """
     return _transform("idstn", x, type, s, axes, norm, orthogonalize)

@@ -22,6 +22,11 @@ class Epoch(NamedTuple):
         number: its number, from 1.
         logs: the loss and the metrics by name; those of the validation data begin with `val_`.
         state: the state of the training after it.
+
+    >>> import functrans as ft, numpy as np
+    >>> epoch = ft.train.Epoch(1, {"loss": 0.5}, None)
+    >>> epoch.number, epoch.logs["loss"]
+    (1, 0.5)
     """
 
     number: int

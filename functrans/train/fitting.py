@@ -31,6 +31,12 @@ class Trained(NamedTuple):
         state: the model and all that training needs to go on.
         history: the loss and the metrics of each epoch.
         interrupted: whether it was stopped by the keyboard. What was done until then is in `state` and `history`.
+
+    >>> import functrans as ft, numpy as np
+    >>> model, x = ft.nn.Linear(1, 1, key=ft.random.key(0)), np.ones((4, 1), np.float32)
+    >>> trained = ft.train.fit(model, (x, x), "mean_squared_error", ft.optim.sgd(0.1), epochs=0, progress=False)
+    >>> isinstance(trained, ft.train.Trained), trained.interrupted
+    (True, False)
     """
 
     state: TrainState

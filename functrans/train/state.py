@@ -26,6 +26,11 @@ class TrainState(NamedTuple):
         key: the random key of the whole training.
         epoch: how many epochs are complete.
         batch: how many batches of the next epoch are done; 0 unless training was interrupted within it.
+
+    >>> import functrans as ft, numpy as np
+    >>> model = ft.nn.Linear(2, 1, key=ft.random.key(0))
+    >>> ft.train.TrainState.create(model, ft.optim.sgd(0.1)).epoch
+    0
     """
 
     model: Any

@@ -164,6 +164,11 @@ def make_interp_spline(
 
     Returns:
         A `BSpline`. It has derivatives by `y` and `x`; the equations for its coefficients are solved as a full matrix.
+
+    >>> import functrans as ft, numpy as np
+    >>> spline = ft.scipy.interpolate.make_interp_spline(np.arange(5.0), np.arange(5.0) ** 2)
+    >>> spline(2.5)
+    Array(6.25)
     """
     name = "make_interp_spline"
     k = operator.index(k)

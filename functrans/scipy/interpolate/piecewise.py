@@ -199,6 +199,10 @@ class CubicHermiteSpline(_Cubic):
         y, dydx: values and slopes, with `n` elements along the axis.
         axis: the axis of the points.
         extrapolate: as for `PPoly`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.interpolate.CubicHermiteSpline([0.0, 1.0], [0.0, 1.0], [0.0, 0.0])(0.5)
+    Array(0.5)
     """
 
     def __init__(self, x: Any, y: Any, dydx: Any, axis: int = 0, extrapolate: Any = None):
@@ -265,6 +269,10 @@ class Akima1DInterpolator(_Cubic):
 
     Source: H. Akima, "A new method of interpolation and smooth curve fitting based on local procedures", Journal of the
     ACM 17 (1970).
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.interpolate.Akima1DInterpolator(np.arange(4.0), np.arange(4.0))(1.5)
+    Array(1.5)
     """
 
     def __init__(self, x: Any, y: Any, axis: int = 0, *, method: str = "akima", extrapolate: Any = None):

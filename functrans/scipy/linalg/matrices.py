@@ -34,12 +34,50 @@ hilbert = _plain("hilbert", """The Hilbert matrix `1 / (i + j + 1)` of order `n`
     Array([[1.        , 0.5       ],
            [0.5       , 0.33333333]])
     """)  # fmt: skip
-invhilbert = _plain("invhilbert", "The inverse of the Hilbert matrix, as `scipy.linalg.invhilbert`.")
-pascal = _plain("pascal", "Pascal's matrix of binomial coefficients, as `scipy.linalg.pascal`.")
-invpascal = _plain("invpascal", "The inverse of Pascal's matrix, as `scipy.linalg.invpascal`.")
-dft = _plain("dft", "The matrix of the discrete Fourier transform, as `scipy.linalg.dft`.")
-hadamard = _plain("hadamard", "Sylvester's Hadamard matrix, as `scipy.linalg.hadamard`.")
-helmert = _plain("helmert", "Helmert's matrix, as `scipy.linalg.helmert`.")
+invhilbert = _plain("invhilbert", """The inverse of the Hilbert matrix, as `scipy.linalg.invhilbert`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.linalg.invhilbert(2)
+    Array([[ 4., -6.],
+           [-6., 12.]])
+    """)  # fmt: skip
+pascal = _plain("pascal", """Pascal's matrix of binomial coefficients, as `scipy.linalg.pascal`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.linalg.pascal(3)
+    Array([[1, 1, 1],
+           [1, 2, 3],
+           [1, 3, 6]], dtype=uint64)
+    """)  # fmt: skip
+invpascal = _plain("invpascal", """The inverse of Pascal's matrix, as `scipy.linalg.invpascal`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.linalg.invpascal(3)
+    Array([[ 3, -3,  1],
+           [-3,  5, -2],
+           [ 1, -2,  1]])
+    """)  # fmt: skip
+dft = _plain("dft", """The matrix of the discrete Fourier transform, as `scipy.linalg.dft`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.linalg.dft(2).real
+    Array([[ 1.,  1.],
+           [ 1., -1.]])
+    """)  # fmt: skip
+hadamard = _plain("hadamard", """Sylvester's Hadamard matrix, as `scipy.linalg.hadamard`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.linalg.hadamard(2)
+    Array([[ 1,  1],
+           [ 1, -1]])
+    """)  # fmt: skip
+helmert = _plain("helmert", """Helmert's matrix, as `scipy.linalg.helmert`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.linalg.helmert(3)
+    Array([[ 0.70710678, -0.70710678,  0.        ],
+           [ 0.40824829,  0.40824829, -0.81649658]])
+    """)  # fmt: skip
 
 
 def _vector(name: str, x: Any) -> Any:

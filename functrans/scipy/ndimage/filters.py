@@ -132,6 +132,10 @@ def convolve1d(
     """The convolution of an image and weights along one axis, as `scipy.ndimage.convolve1d`.
 
     Arguments as for `correlate1d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.convolve1d(np.array([0.0, 1.0, 0.0]), [1.0, 2.0, 3.0])
+    Array([1., 2., 3.])
     """
     return _along_axis("convolve1d", input, weights, axis, output, mode, cval, origin, True)
 
@@ -164,6 +168,10 @@ def correlate(
     """The correlation of an image and weights of as many dimensions, as `scipy.ndimage.correlate`.
 
     Complex weights are conjugated.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.correlate(np.array([0.0, 1.0, 0.0]), np.array([1.0, 2.0, 3.0]))
+    Array([3., 2., 1.])
     """
     return _along_axes("correlate", input, weights, output, mode, cval, origin, axes, False)
 
@@ -173,7 +181,12 @@ def convolve(
     input: Any, weights: Any, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *,
     axes: Any = None,
 ) -> Any:  # fmt: skip
-    """The convolution of an image and weights of as many dimensions, as `scipy.ndimage.convolve`."""
+    """The convolution of an image and weights of as many dimensions, as `scipy.ndimage.convolve`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.convolve(np.array([0.0, 1.0, 0.0]), np.array([1.0, 2.0, 3.0]))
+    Array([1., 2., 3.])
+    """
     return _along_axes("convolve", input, weights, output, mode, cval, origin, axes, True)
 
 
@@ -231,6 +244,10 @@ def gaussian_filter1d(
         axis, output, mode, cval: as for `correlate1d`.
         order: which derivative.
         truncate, radius: the window reaches `truncate` standard deviations to each side, or `radius` elements.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.gaussian_filter1d(np.array([0.0, 0.0, 1.0, 0.0, 0.0]), 1.0)
+    Array([0.05842299, 0.24210528, 0.39894347, 0.24210528, 0.05842299])
     """
     name = "gaussian_filter1d"
     order = operator.index(order)
@@ -291,7 +308,12 @@ def _summed(name: str, input: Any, output: Any, mode: Any, axes: Any, one: Calla
 
 @implements("scipy.ndimage")
 def laplace(input: Any, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, *, axes: Any = None) -> Any:
-    """The Laplacian by second differences, as `scipy.ndimage.laplace`."""
+    """The Laplacian by second differences, as `scipy.ndimage.laplace`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.laplace(np.arange(5.0) ** 2)
+    Array([ 1.,  2.,  2.,  2., -7.])
+    """
     weights = np.array([1.0, -2.0, 1.0])
     return _summed("laplace", input, output, mode, axes, lambda x, a, m: correlate1d(x, weights, a, output, m, cval))
 
@@ -313,7 +335,12 @@ def gaussian_laplace(
     input: Any, sigma: Any, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, *, axes: Any = None,
     **kwargs: Any,
 ) -> Any:  # fmt: skip
-    """The Laplacian by Gaussian second derivatives, as `scipy.ndimage.gaussian_laplace`."""
+    """The Laplacian by Gaussian second derivatives, as `scipy.ndimage.gaussian_laplace`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.gaussian_laplace(np.arange(5.0) ** 2, 0.5)[2]
+    Array(0.4422715)
+    """
     one = _gaussian_each(input, sigma, output, cval, axes, 2, kwargs)
     return _summed("gaussian_laplace", input, output, mode, axes, one)
 
@@ -323,7 +350,12 @@ def gaussian_gradient_magnitude(
     input: Any, sigma: Any, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, *, axes: Any = None,
     **kwargs: Any,
 ) -> Any:  # fmt: skip
-    """The length of the gradient by Gaussian derivatives, as `scipy.ndimage.gaussian_gradient_magnitude`."""
+    """The length of the gradient by Gaussian derivatives, as `scipy.ndimage.gaussian_gradient_magnitude`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.gaussian_gradient_magnitude(np.arange(5.0), 1.0)[2]
+    Array(0.9701249)
+    """
     name = "gaussian_gradient_magnitude"
     one = _gaussian_each(input, sigma, output, cval, axes, 1, kwargs)
     total = _summed(name, input, output, mode, axes, lambda x, a, m: fnp.square(one(x, a, m)))
@@ -344,13 +376,23 @@ def _edges(name: str, across: Sequence[float], input: Any, axis: int, output: An
 
 @implements("scipy.ndimage")
 def sobel(input: Any, axis: int = -1, output: Any = None, mode: Any = "reflect", cval: Any = 0.0) -> Any:
-    """Sobel's filter, as `scipy.ndimage.sobel`."""
+    """Sobel's filter, as `scipy.ndimage.sobel`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.sobel(np.array([0.0, 1.0, 4.0, 9.0]))
+    Array([1., 4., 8., 5.])
+    """
     return _edges("sobel", [1.0, 2.0, 1.0], input, axis, output, mode, cval)
 
 
 @implements("scipy.ndimage")
 def prewitt(input: Any, axis: int = -1, output: Any = None, mode: Any = "reflect", cval: Any = 0.0) -> Any:
-    """Prewitt's filter, as `scipy.ndimage.prewitt`."""
+    """Prewitt's filter, as `scipy.ndimage.prewitt`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.prewitt(np.array([0.0, 1.0, 4.0, 9.0]))
+    Array([1., 4., 8., 5.])
+    """
     return _edges("prewitt", [1.0, 1.0, 1.0], input, axis, output, mode, cval)
 
 
@@ -368,7 +410,12 @@ def _size(name: str, size: Any) -> int:
 def uniform_filter1d(
     input: Any, size: int, axis: int = -1, output: Any = None, mode: str = "reflect", cval: Any = 0.0, origin: int = 0
 ) -> Any:
-    """Means of windows along one axis, as `scipy.ndimage.uniform_filter1d`; arguments: `correlate1d`."""
+    """Means of windows along one axis, as `scipy.ndimage.uniform_filter1d`; arguments: `correlate1d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.uniform_filter1d(np.array([0.0, 3.0, 0.0, 0.0]), 3)
+    Array([1., 1., 1., 0.])
+    """
     name = "uniform_filter1d"
     size = _size(name, size)
     x, dtype = wide(name, input)
@@ -382,7 +429,12 @@ def uniform_filter(
     input: Any, size: Any = 3, output: Any = None, mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *,
     axes: Any = None,
 ) -> Any:  # fmt: skip
-    """Means of boxes, as `scipy.ndimage.uniform_filter`."""
+    """Means of boxes, as `scipy.ndimage.uniform_filter`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.uniform_filter(np.array([0.0, 3.0, 0.0, 0.0]), 3)
+    Array([1., 1., 1., 0.])
+    """
     name = "uniform_filter"
     count = len(_axes(axes, aval_of(fnp.asarray(input)).ndim))
     sizes, origins = _per_axis(name, "a size", size, count), _per_axis(name, "an origin", origin, count)
@@ -428,7 +480,12 @@ def _highest(dtype: np.dtype) -> Any:
 def maximum_filter1d(
     input: Any, size: int, axis: int = -1, output: Any = None, mode: str = "reflect", cval: Any = 0.0, origin: int = 0
 ) -> Any:
-    """Maxima of windows along one axis, as `scipy.ndimage.maximum_filter1d`; arguments: `correlate1d`."""
+    """Maxima of windows along one axis, as `scipy.ndimage.maximum_filter1d`; arguments: `correlate1d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.maximum_filter1d(np.array([1, 4, 2, 0, 3]), 3)
+    Array([4, 4, 4, 3, 3])
+    """
     return _extremum_along("maximum_filter1d", input, size, axis, output, mode, cval, origin, True)
 
 
@@ -436,7 +493,12 @@ def maximum_filter1d(
 def minimum_filter1d(
     input: Any, size: int, axis: int = -1, output: Any = None, mode: str = "reflect", cval: Any = 0.0, origin: int = 0
 ) -> Any:
-    """Minima of windows along one axis, as `scipy.ndimage.minimum_filter1d`; arguments: `correlate1d`."""
+    """Minima of windows along one axis, as `scipy.ndimage.minimum_filter1d`; arguments: `correlate1d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.minimum_filter1d(np.array([1, 4, 2, 0, 3]), 3)
+    Array([1, 1, 0, 0, 0])
+    """
     return _extremum_along("minimum_filter1d", input, size, axis, output, mode, cval, origin, False)
 
 
@@ -462,7 +524,12 @@ def maximum_filter(
     input: Any, size: Any = None, footprint: Any = None, output: Any = None, mode: Any = "reflect", cval: Any = 0.0,
     origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """Maxima of boxes, as `scipy.ndimage.maximum_filter`; traced without `footprint`."""
+    """Maxima of boxes, as `scipy.ndimage.maximum_filter`; traced without `footprint`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.maximum_filter(np.array([1, 4, 2, 0, 3]), 3)
+    Array([4, 4, 4, 3, 3])
+    """
     return _extremum("maximum_filter", input, size, footprint, output, mode, cval, origin, axes, True)
 
 
@@ -471,7 +538,12 @@ def minimum_filter(
     input: Any, size: Any = None, footprint: Any = None, output: Any = None, mode: Any = "reflect", cval: Any = 0.0,
     origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """Minima of boxes, as `scipy.ndimage.minimum_filter`; traced without `footprint`."""
+    """Minima of boxes, as `scipy.ndimage.minimum_filter`; traced without `footprint`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.minimum_filter(np.array([1, 4, 2, 0, 3]), 3)
+    Array([1, 1, 0, 0, 0])
+    """
     return _extremum("minimum_filter", input, size, footprint, output, mode, cval, origin, axes, False)
 
 
@@ -509,7 +581,12 @@ def rank_filter(
     input: Any, rank: int, size: Any = None, footprint: Any = None, output: Any = None, mode: Any = "reflect",
     cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """The element of a rank in each box, as `scipy.ndimage.rank_filter`; traced without `footprint`."""
+    """The element of a rank in each box, as `scipy.ndimage.rank_filter`; traced without `footprint`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.rank_filter(np.array([1, 4, 2, 0, 3]), 0, 3)
+    Array([1, 1, 0, 0, 0])
+    """
     rank = operator.index(rank)
     return _ranked("rank_filter", input, lambda n: rank, size, footprint, output, mode, cval, origin, axes)
 
@@ -522,6 +599,10 @@ def median_filter(
     """Medians of boxes, as `scipy.ndimage.median_filter`; traced without `footprint`.
 
     Of an even number of elements it is the upper one of the two in the middle.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.median_filter(np.array([1, 9, 2, 3, 3]), 3)
+    Array([1, 2, 3, 3, 3])
     """
     return _ranked("median_filter", input, lambda n: n // 2, size, footprint, output, mode, cval, origin, axes)
 
@@ -531,7 +612,12 @@ def percentile_filter(
     input: Any, percentile: float, size: Any = None, footprint: Any = None, output: Any = None, mode: Any = "reflect",
     cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """Percentiles of boxes, as `scipy.ndimage.percentile_filter`; traced without `footprint`."""
+    """Percentiles of boxes, as `scipy.ndimage.percentile_filter`; traced without `footprint`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.percentile_filter(np.array([1, 4, 2, 0, 3]), 50, 3)
+    Array([1, 2, 2, 2, 3])
+    """
     if not -100 <= percentile <= 100:
         raise ArgumentError(f"percentile_filter takes a percentile from -100 to 100, got {percentile}")
     part = percentile + 100 if percentile < 0 else percentile

@@ -97,7 +97,12 @@ def _filtered(x: Any, order: int, mode: str) -> Any:
 
 @implements("scipy.ndimage")
 def spline_filter1d(input: Any, order: int = 3, axis: int = -1, output: Any = np.float64, mode: str = "mirror") -> Any:
-    """The coefficients of splines through an image's elements along one axis, as `scipy.ndimage.spline_filter1d`."""
+    """The coefficients of splines through an image's elements along one axis, as `scipy.ndimage.spline_filter1d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.spline_filter1d(np.ones(3))
+    Array([1., 1., 1.])
+    """
     name = "spline_filter1d"
     check_mode(name, mode)
     x, dtype = wide(name, input)
@@ -114,7 +119,12 @@ def _spline_dtype(name: str, output: Any, dtype: np.dtype) -> np.dtype:
 
 @implements("scipy.ndimage")
 def spline_filter(input: Any, order: int = 3, output: Any = np.float64, mode: str = "mirror") -> Any:
-    """The coefficients of the splines through an image's elements, as `scipy.ndimage.spline_filter`."""
+    """The coefficients of the splines through an image's elements, as `scipy.ndimage.spline_filter`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.spline_filter(np.ones(3))
+    Array([1., 1., 1.])
+    """
     name = "spline_filter"
     check_mode(name, mode)
     x, dtype = wide(name, input)
@@ -299,6 +309,10 @@ def affine_transform(
         offset: a number, or one for each axis.
         output_shape: the shape of the result, that of the image by default.
         output, order, mode, cval, prefilter: as for `map_coordinates`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.affine_transform(np.arange(4.0), [1.0], offset=1, order=1)
+    Array([1., 2., 3., 0.])
     """
     name = "affine_transform"
     ndim = aval_of(fnp.asarray(input)).ndim
@@ -328,6 +342,10 @@ def zoom(
         zoom: the factor of all sizes, or one for each axis.
         grid_mode: whether elements are areas, whose outer edges stay, or points, the outermost of which stay.
         output, order, mode, cval, prefilter: as for `map_coordinates`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.zoom(np.array([0.0, 1.0, 2.0]), 2, order=1)
+    Array([0. , 0.4, 0.8, 1.2, 1.6, 2. ])
     """
     name = "zoom"
     if isinstance(zoom, Tracer):
@@ -362,6 +380,11 @@ def rotate(
         axes: the plane.
         reshape: whether the result is as large as the turned image.
         output, order, mode, cval, prefilter: as for `map_coordinates`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.rotate(np.array([[1.0, 2.0], [3.0, 4.0]]), 90, order=0)
+    Array([[2., 4.],
+           [1., 3.]])
     """
     name = "rotate"
     shape = list(aval_of(fnp.asarray(input)).shape)

@@ -31,6 +31,11 @@ class LeastSquaresResult(NamedTuple):
         nfev, njev: evaluations of the residuals and of their Jacobian.
         status: 1 where the gradient, 2 where the fall of the cost, 3 where the step is small; else 0.
         success: whether the status is above 0.
+
+    >>> import functrans as ft, numpy as np
+    >>> solve = lambda a: ft.scipy.optimize.least_squares(lambda x: x - a, np.zeros(2))
+    >>> ft.eval_shape(solve, np.ones(2)).x
+    ShapeDtypeStruct(shape=(2,), dtype=float64)
     """
 
     x: Any

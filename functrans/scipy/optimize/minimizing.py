@@ -38,6 +38,11 @@ class OptimizeResults(NamedTuple):
         status: 0 if it did; 1 for too many iterations, 2 if no step lowers the objective, 3 for NaN.
         hess_inv: the estimate of the inverse Hessian, `(n, n)`; `None` for L-BFGS.
         nfev, njev, nit: evaluations of the objective, of its gradient, and iterations.
+
+    >>> import functrans as ft, numpy as np
+    >>> solve = lambda a: ft.scipy.optimize.minimize(lambda x: np.sum((x - a) ** 2), np.zeros(2), method="BFGS")
+    >>> ft.eval_shape(solve, np.ones(2)).x
+    ShapeDtypeStruct(shape=(2,), dtype=float64)
     """
 
     x: Any

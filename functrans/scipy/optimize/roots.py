@@ -33,7 +33,13 @@ _EPS = float(np.finfo(float).eps)
 
 
 class RootResults(NamedTuple):
-    """How a traced search for a root of a function of one variable went; fields as in SciPy."""
+    """How a traced search for a root of a function of one variable went; fields as in SciPy.
+
+    >>> import functrans as ft, numpy as np
+    >>> solve = lambda a: ft.scipy.optimize.brentq(lambda x: x * x - a, 0.0, 9.0, full_output=True)[1]
+    >>> ft.eval_shape(solve, 4.0).converged
+    ShapeDtypeStruct(shape=(), dtype=bool)
+    """
 
     root: Any
     iterations: Any
@@ -171,7 +177,12 @@ def brenth(
     f: Callable[..., Any], a: Any, b: Any, args: Any = (), xtol: float = 2e-12, rtol: float = 4 * _EPS,
     maxiter: int = 100, full_output: bool = False, disp: bool = True,
 ) -> Any:  # fmt: skip
-    """As `scipy.optimize.brenth`; traced as `brentq`."""
+    """As `scipy.optimize.brenth`; traced as `brentq`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.optimize.brenth(lambda x: x * x - 2, 0.0, 2.0)
+    1.4142135623730965
+    """
     return _between("brenth", f, a, b, args, xtol, rtol, maxiter, full_output, disp)
 
 
@@ -179,7 +190,12 @@ def ridder(
     f: Callable[..., Any], a: Any, b: Any, args: Any = (), xtol: float = 2e-12, rtol: float = 4 * _EPS,
     maxiter: int = 100, full_output: bool = False, disp: bool = True,
 ) -> Any:  # fmt: skip
-    """As `scipy.optimize.ridder`; traced as `brentq`."""
+    """As `scipy.optimize.ridder`; traced as `brentq`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.optimize.ridder(lambda x: x * x - 2, 0.0, 2.0)
+    1.414213562372099
+    """
     return _between("ridder", f, a, b, args, xtol, rtol, maxiter, full_output, disp)
 
 
@@ -187,7 +203,12 @@ def toms748(
     f: Callable[..., Any], a: Any, b: Any, args: Any = (), k: int = 1, xtol: float = 2e-12, rtol: float = 4 * _EPS,
     maxiter: int = 100, full_output: bool = False, disp: bool = True,
 ) -> Any:  # fmt: skip
-    """As `scipy.optimize.toms748`; traced as `brentq`."""
+    """As `scipy.optimize.toms748`; traced as `brentq`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.optimize.toms748(lambda x: x * x - 2, 0.0, 2.0)
+    Array(1.41421356)
+    """
     return _between("toms748", f, a, b, args, xtol, rtol, maxiter, full_output, disp, **({} if k == 1 else {"k": k}))
 
 
@@ -195,7 +216,12 @@ def bisect(
     f: Callable[..., Any], a: Any, b: Any, args: Any = (), xtol: float = 2e-12, rtol: float = 4 * _EPS,
     maxiter: int = 100, full_output: bool = False, disp: bool = True,
 ) -> Any:  # fmt: skip
-    """A root between two points by halving their interval, as `scipy.optimize.bisect`; arguments as for `brentq`."""
+    """A root between two points by halving their interval, as `scipy.optimize.bisect`; arguments as for `brentq`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.optimize.bisect(lambda x: x * x - 2, 0.0, 2.0)
+    1.4142135623715149
+    """
     return _between("bisect", f, a, b, args, xtol, rtol, maxiter, full_output, disp)
 
 
@@ -281,6 +307,10 @@ def root_scalar(
 
     Returns:
         SciPy's `RootResults`, or for traced values the `RootResults` here.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.optimize.root_scalar(lambda x: x * x - 2, bracket=(0.0, 2.0)).root
+    1.4142135623731364
     """
     args = tuple_of(args)
     at = bracket[0] if bracket is not None else x0
@@ -377,6 +407,11 @@ class RootResult(NamedTuple):
         success: whether the method converged.
         fun: the function there.
         nfev, nit: evaluations and steps.
+
+    >>> import functrans as ft, numpy as np
+    >>> solve = lambda a: ft.scipy.optimize.root(lambda x: x * x - a, np.ones(2))
+    >>> ft.eval_shape(solve, np.ones(2)).x
+    ShapeDtypeStruct(shape=(2,), dtype=float64)
     """
 
     x: Any

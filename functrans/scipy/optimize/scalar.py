@@ -25,7 +25,13 @@ _GOLDEN = 0.5 * (3 - 5**0.5)
 
 
 class ScalarResult(NamedTuple):
-    """What `minimize_scalar` of traced values returns; fields as in SciPy. `x` and `fun` have derivatives."""
+    """What `minimize_scalar` of traced values returns; fields as in SciPy. `x` and `fun` have derivatives.
+
+    >>> import functrans as ft, numpy as np
+    >>> solve = lambda a: ft.scipy.optimize.minimize_scalar(lambda x: (x - a) ** 2, bounds=(0.0, 9.0))
+    >>> ft.eval_shape(solve, 2.0).x
+    ShapeDtypeStruct(shape=(), dtype=float64)
+    """
 
     x: Any
     fun: Any

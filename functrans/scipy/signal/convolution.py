@@ -238,7 +238,13 @@ def convolve2d(
 def correlate2d(
     in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0, precision: Any = None
 ) -> Any:
-    """The correlation of two-dimensional arrays, as `scipy.signal.correlate2d`."""
+    """The correlation of two-dimensional arrays, as `scipy.signal.correlate2d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.correlate2d(np.eye(2), np.array([[1.0, 2.0]]), mode="valid")
+    Array([[1.],
+           [2.]])
+    """
     out_is_reversed = mode == "same"
     if out_is_reversed:  # a correlation's middle is the other one where sizes are even
         in1, in2 = operands("correlate2d", in1, in2)

@@ -177,7 +177,12 @@ def sosfilt(sos: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
 
 @implements("scipy.signal")
 def sosfilt_zi(sos: Any) -> Any:
-    """The state of `sosfilt` in which a constant signal 1 gives a constant, as `scipy.signal.sosfilt_zi`."""
+    """The state of `sosfilt` in which a constant signal 1 gives a constant, as `scipy.signal.sosfilt_zi`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.sosfilt_zi(np.array([[0.5, 0.5, 0.0, 1.0, 0.0, 0.0]]))
+    Array([[0.5, 0. ]])
+    """
     (sos,) = _common("sosfilt_zi", sos)
     scale: Any = 1
     out = []
@@ -229,7 +234,12 @@ def filtfilt(
     b: Any, a: Any, x: Any, axis: int = -1, padtype: Any = "odd", padlen: Any = None, method: str = "pad",
     irlen: Any = None,
 ) -> Any:  # fmt: skip
-    """`lfilter` forward and backward, which shifts no phase, as `scipy.signal.filtfilt`; traced with `method="pad"`."""
+    """`lfilter` forward and backward, which shifts no phase, as `scipy.signal.filtfilt`; traced with `method="pad"`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.filtfilt([0.5, 0.5], [1.0], np.array([0.0, 4.0, 0.0, 4.0, 0.0, 4.0, 0.0]))
+    Array([0., 2., 2., 2., 2., 2., 0.])
+    """
     if method != "pad":
         raise ArgumentError(f"filtfilt of a traced array takes method='pad', got {method!r:.60}")
     b, a, x = _common("filtfilt", fnp.atleast_1d(b), fnp.atleast_1d(a), x)
@@ -246,6 +256,11 @@ def sosfiltfilt(sos: Any, x: Any, axis: int = -1, padtype: Any = "odd", padlen: 
     """`sosfilt` forward and backward, which shifts no phase, as `scipy.signal.sosfiltfilt`.
 
     Traced sections need `padlen`, whose default depends on which of their coefficients are zero.
+
+    >>> import functrans as ft, numpy as np
+    >>> sos = np.array([[0.5, 0.5, 0.0, 1.0, 0.0, 0.0]])
+    >>> np.round(ft.scipy.signal.sosfiltfilt(sos, np.ones(12)), 6)[:3]
+    Array([1., 1., 1.])
     """
     name = "sosfiltfilt"
     sos, x = _common(name, sos, x)
@@ -309,7 +324,12 @@ def savgol_coeffs(
     window_length: int, polyorder: int, deriv: int = 0, delta: float = 1.0, pos: int | None = None, use: str = "conv",
     *, xp: Any = None, device: Any = None,
 ) -> Any:  # fmt: skip
-    """The weights of a Savitzky-Golay filter, as `scipy.signal.savgol_coeffs`."""
+    """The weights of a Savitzky-Golay filter, as `scipy.signal.savgol_coeffs`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.savgol_coeffs(3, 1)
+    Array([0.33333333, 0.33333333, 0.33333333])
+    """
     from scipy import signal
 
     on_cpu(device)

@@ -165,6 +165,11 @@ def spectrogram(
 
     Returns:
         `(frequencies, times, spectra)`, in the shapes of `stft`.
+
+    >>> import functrans as ft, numpy as np
+    >>> f, t, p = ft.scipy.signal.spectrogram(np.sin(np.arange(32.0)), nperseg=8, noverlap=4)
+    >>> p.shape
+    (5, 7)
     """
     name = "spectrogram"
     if mode not in ("psd", "complex", "magnitude", "angle", "phase"):
@@ -251,6 +256,12 @@ def csd(
 
     Returns:
         `(frequencies, densities)`, the densities with the frequencies where the signal's axis was.
+
+    >>> import functrans as ft, numpy as np
+    >>> x = np.sin(np.arange(32.0))
+    >>> f, p = ft.scipy.signal.csd(x, 2 * x, nperseg=8)
+    >>> np.allclose(p, 2 * ft.scipy.signal.welch(x, nperseg=8)[1])
+    True
     """
     return _cross(
         "csd", x, x if y is None else y, fs, window, nperseg, noverlap, nfft, detrend, return_onesided, scaling, axis,
@@ -280,7 +291,13 @@ def periodogram(
     x: Any, fs: Any = 1.0, window: Any = "boxcar", nfft: Any = None, detrend: Any = "constant",
     return_onesided: bool = True, scaling: str = "density", axis: int = -1,
 ) -> tuple[Any, Any]:  # fmt: skip
-    """The power spectral density by one transform of the whole, as `scipy.signal.periodogram`."""
+    """The power spectral density by one transform of the whole, as `scipy.signal.periodogram`.
+
+    >>> import functrans as ft, numpy as np
+    >>> f, p = ft.scipy.signal.periodogram(np.sin(2 * np.pi * np.arange(8) / 4))
+    >>> f[np.argmax(p)]
+    Array(0.25)
+    """
     x = inexact(x)
     n = aval_of(x).shape[normalize_axis(operator.index(axis), aval_of(x).ndim)]
     if nfft is not None and nfft < n:
@@ -297,7 +314,14 @@ def coherence(
     x: Any, y: Any, fs: Any = 1.0, window: Any = "hann", nperseg: Any = None, noverlap: Any = None, nfft: Any = None,
     detrend: Any = "constant", axis: int = -1,
 ) -> tuple[Any, Any]:  # fmt: skip
-    """The magnitude squared coherence of two signals, as `scipy.signal.coherence`."""
+    """The magnitude squared coherence of two signals, as `scipy.signal.coherence`.
+
+    >>> import functrans as ft, numpy as np
+    >>> x = np.sin(np.arange(32.0))
+    >>> f, c = ft.scipy.signal.coherence(x, 2 * x, nperseg=8)
+    >>> np.allclose(c, 1)
+    True
+    """
     options = (fs, window, nperseg, noverlap, nfft, detrend, True, "density", axis, "mean")
     f, xx = _cross("coherence", x, x, *options)
     _, yy = _cross("coherence", y, y, *options)
@@ -315,6 +339,12 @@ def istft(
 
     Returns:
         `(times, signal)`.
+
+    >>> import functrans as ft, numpy as np
+    >>> x = np.sin(np.arange(32.0))
+    >>> f, t, z = ft.scipy.signal.stft(x, nperseg=8)
+    >>> np.allclose(ft.scipy.signal.istft(z, nperseg=8)[1], x)
+    True
     """
     name = "istft"
     z = fnp.asarray(Zxx)

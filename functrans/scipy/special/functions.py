@@ -71,7 +71,12 @@ def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> An
 
 @implements("scipy.special")
 def perm(N: Any, k: Any, exact: bool = False) -> Any:
-    """How many ordered choices of `k` of `N` things there are, as `scipy.special.perm`."""
+    """How many ordered choices of `k` of `N` things there are, as `scipy.special.perm`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.perm(4, 2)
+    Array(12.)
+    """
     if exact:
         raise ArgumentError("perm of a traced array does not take exact=True")
     N, k = fnp.asarray(N), fnp.asarray(k)

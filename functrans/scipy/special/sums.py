@@ -77,7 +77,12 @@ def softmax(x: Any, axis: Axis = None) -> Any:
 
 @implements("scipy.special")
 def log_softmax(x: Any, axis: Axis = None) -> Any:
-    """The logarithm of `softmax`, as `scipy.special.log_softmax`."""
+    """The logarithm of `softmax`, as `scipy.special.log_softmax`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.log_softmax(np.array([0.0, 0.0]))
+    Array([-0.69314718, -0.69314718])
+    """
     x = inexact(x)
     axis = _axes(axis, aval_of(x).ndim)
     shifted = x - stop_gradient_p.bind(fnp.max(x, axis=axis, keepdims=True))

@@ -6,6 +6,8 @@ derivatives with respect to the variable and all continuous parameters, of secon
 where the tails underflow. Methods that SciPy computes by numerical integration are not offered.
 """
 
+from functrans.core.documentation import describe
+from functrans.scipy.stats import docs
 from functrans.scipy.stats.discrete import bernoulli, betabinom, binom, geom, hypergeom, nbinom, poisson, randint, zipf
 from functrans.scipy.stats.elementary import (
     cauchy,
@@ -83,6 +85,8 @@ from functrans.scipy.stats.summaries import (
     yeojohnson,
     yeojohnson_llf,
 )
+
+__test__ = describe(globals(), docs.TEXT, docs.TYPES, docs.IMPORTS)
 
 __all__ = [
     "bernoulli", "beta", "betabinom", "binom", "boxcox", "boxcox_llf", "cauchy", "chi", "chi2", "chisquare",

@@ -95,7 +95,6 @@ class Distribution:
             logcdf, logsf = logcdf or _logarithm(cdf, sf), logsf or _logarithm(sf, cdf)
         self._cdf, self._sf, self._logcdf, self._logsf = cdf, sf, logcdf, logsf
         self._mean, self._var, self._entropy = mean, var, entropy
-        self.__doc__ = f"The distribution `scipy.stats.{name}`, with parameters `{', '.join(self.parameters)}`."
 
     def __repr__(self) -> str:
         defaults = [*self.shapes, "loc=0", "scale=1"]

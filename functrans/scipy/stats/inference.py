@@ -113,6 +113,10 @@ def spearmanr(
 
     Returns:
         Coefficient and p-value for two variables, else matrices of them for all pairs.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.spearmanr(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])).statistic
+    Array(0.5)
     """
     _propagating("spearmanr", nan_policy)
     parts = [fnp.asarray(v) for v in ((a,) if b is None else (a, b))]
@@ -142,7 +146,12 @@ def spearmanr(
 def pointbiserialr(
     x: Any, y: Any, *, axis: int | None = 0, nan_policy: str = "propagate", keepdims: bool = False
 ) -> CorrelationResult:
-    """The correlation of booleans with numbers, as `scipy.stats.pointbiserialr`."""
+    """The correlation of booleans with numbers, as `scipy.stats.pointbiserialr`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.pointbiserialr(np.array([0.0, 0.0, 1.0, 1.0]), np.array([1.0, 2.0, 3.0, 4.0])).statistic
+    Array(0.89442719)
+    """
     _propagating("pointbiserialr", nan_policy)
     out = pearsonr(inexact(x), y, axis=axis)
     return CorrelationResult(*(fnp.expand_dims(v, axis or 0) for v in out)) if keepdims else out
@@ -224,7 +233,12 @@ def ttest_rel(
     a: Any, b: Any, axis: int | None = 0, nan_policy: str = "propagate", alternative: str = "two-sided", *,
     keepdims: bool = False,
 ) -> TtestResult:  # fmt: skip
-    """Whether two related samples have one mean, as `scipy.stats.ttest_rel`."""
+    """Whether two related samples have one mean, as `scipy.stats.ttest_rel`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.ttest_rel(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 5.0])).statistic
+    Array(-5.)
+    """
     a, b = inexact(a), inexact(b)
     if aval_of(a).shape != aval_of(b).shape:
         raise ShapeError(f"ttest_rel takes samples of one shape, got {aval_of(a).shape} and {aval_of(b).shape}")
@@ -235,7 +249,12 @@ def ttest_ind(
     a: Any, b: Any, *, axis: int | None = 0, equal_var: bool = True, nan_policy: str = "propagate",
     alternative: str = "two-sided", trim: float = 0, method: Any = None, keepdims: bool = False,
 ) -> TtestResult:  # fmt: skip
-    """Whether two independent samples have one mean, as `scipy.stats.ttest_ind`; Welch's test without `equal_var`."""
+    """Whether two independent samples have one mean, as `scipy.stats.ttest_ind`; Welch's test without `equal_var`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.ttest_ind(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0])).statistic
+    Array(-1.54919334)
+    """
     _check_options("ttest_ind", nan_policy, trim=trim, method=method)
     (a, axis_a, shaped), (b, axis_b, _) = _along(inexact(a), axis, keepdims), _along(inexact(b), axis)
     parts = [(fnp.mean(v, axis=i), fnp.var(v, axis=i, ddof=1), _size(v, i)) for v, i in ((a, axis_a), (b, axis_b))]
@@ -260,7 +279,12 @@ def ttest_ind_from_stats(
     mean1: Any, std1: Any, nobs1: Any, mean2: Any, std2: Any, nobs2: Any, equal_var: bool = True,
     alternative: str = "two-sided",
 ) -> SignificanceResult:  # fmt: skip
-    """`ttest_ind` by means, standard deviations and sizes, as `scipy.stats.ttest_ind_from_stats`."""
+    """`ttest_ind` by means, standard deviations and sizes, as `scipy.stats.ttest_ind_from_stats`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.ttest_ind_from_stats(1.0, 1.0, 10, 2.0, 1.0, 10).statistic
+    Array(-2.23606798)
+    """
     m1, s1, n1, m2, s2, n2 = (inexact(v) for v in (mean1, std1, nobs1, mean2, std2, nobs2))
     statistic, df = _of_two_means(m1, s1**2, n1, m2, s2**2, n2, equal_var)
     return SignificanceResult(statistic, _sided("ttest_ind_from_stats", t(df), statistic, alternative))
@@ -269,7 +293,12 @@ def ttest_ind_from_stats(
 def f_oneway(
     *samples: Any, axis: int | None = 0, equal_var: bool = True, nan_policy: str = "propagate", keepdims: bool = False
 ) -> SignificanceResult:
-    """Whether samples have one mean, by the analysis of variance, as `scipy.stats.f_oneway`."""
+    """Whether samples have one mean, by the analysis of variance, as `scipy.stats.f_oneway`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.f_oneway(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0])).statistic
+    Array(2.4)
+    """
     _check_options("f_oneway", nan_policy, unequal_variances=not equal_var)
     if len(samples) < 2:
         raise DTypeError(f"f_oneway takes at least two samples, got {len(samples)}")
@@ -306,6 +335,10 @@ def power_divergence(
             of traced ones.
         ddof: taken off the degrees of freedom.
         lambda_: the power, a number or one of SciPy's names; 1, Pearson's statistic, by default.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.power_divergence(np.array([16.0, 18.0, 16.0, 14.0])).statistic
+    Array(0.5)
     """
     _propagating("power_divergence", nan_policy)
     if isinstance(lambda_, str) and lambda_ not in _POWERS:
@@ -351,7 +384,12 @@ def chisquare(
 def jarque_bera(
     x: Any, *, axis: int | None = None, nan_policy: str = "propagate", keepdims: bool = False
 ) -> SignificanceResult:
-    """Whether skewness and kurtosis are those of a normal distribution, as `scipy.stats.jarque_bera`."""
+    """Whether skewness and kurtosis are those of a normal distribution, as `scipy.stats.jarque_bera`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.jarque_bera(np.array([1.0, 2.0, 3.0, 7.0])).statistic
+    Array(0.59836573)
+    """
     _propagating("jarque_bera", nan_policy)
     x, axis, shaped = _along(inexact(x), axis, keepdims)
     statistic = _size(x, axis) / 6 * (skew(x, axis=axis) ** 2 + kurtosis(x, axis=axis) ** 2 / 4)

@@ -128,13 +128,23 @@ def sem(a: Any, axis: Any = 0, ddof: int = 1, nan_policy: str = "propagate", *, 
 
 @_stats
 def zscore(a: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
-    """Distances from the mean in standard deviations, as `scipy.stats.zscore`."""
+    """Distances from the mean in standard deviations, as `scipy.stats.zscore`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.zscore(np.array([1.0, 3.0]))
+    Array([-1.,  1.])
+    """
     return zmap(a, a, axis, ddof, nan_policy)
 
 
 @_stats
 def zmap(scores: Any, compare: Any, axis: Any = 0, ddof: int = 0, nan_policy: str = "propagate") -> Any:
-    """Distances from the mean of `compare` in its standard deviations, as `scipy.stats.zmap`."""
+    """Distances from the mean of `compare` in its standard deviations, as `scipy.stats.zmap`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.zmap(np.array([5.0]), np.array([1.0, 3.0]))
+    Array([3.])
+    """
     _propagating("zmap", nan_policy)
     scores, compare = inexact(scores), inexact(compare)
     mean = fnp.mean(compare, axis=axis, keepdims=True)
@@ -145,7 +155,12 @@ def zmap(scores: Any, compare: Any, axis: Any = 0, ddof: int = 0, nan_policy: st
 def moment(
     a: Any, order: Any = 1, axis: Any = 0, nan_policy: str = "propagate", *, center: Any = None, keepdims: bool = False
 ) -> Any:
-    """The mean of a power of distances from the mean, or from `center`, as `scipy.stats.moment`."""
+    """The mean of a power of distances from the mean, or from `center`, as `scipy.stats.moment`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.moment(np.array([1.0, 2.0, 3.0, 4.0]), 2)
+    Array(1.25)
+    """
     _propagating("moment", nan_policy)
     if not isinstance(order, (int, np.integer)) or order < 0:
         raise ArgumentError(f"moment of a traced array takes a whole number as its order, got {order!r:.40}")
@@ -172,7 +187,12 @@ def _standardised(a: Any, order: int, axis: int) -> Any:
 
 @_stats
 def skew(a: Any, axis: Any = 0, bias: bool = True, nan_policy: str = "propagate", *, keepdims: bool = False) -> Any:
-    """The skewness, as `scipy.stats.skew`."""
+    """The skewness, as `scipy.stats.skew`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.skew(np.array([1.0, 2.0, 6.0]))
+    Array(0.59517006)
+    """
     _propagating("skew", nan_policy)
     a, axis, shaped = _along(inexact(a), axis, keepdims)
     n, value = _size(a, axis), _standardised(a, 3, axis)
@@ -191,7 +211,12 @@ def kurtosis(
     *,
     keepdims: bool = False,
 ) -> Any:
-    """The kurtosis, by default relative to that of the normal distribution, as `scipy.stats.kurtosis`."""
+    """The kurtosis, by default relative to that of the normal distribution, as `scipy.stats.kurtosis`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.kurtosis(np.array([1.0, 2.0, 3.0, 4.0]))
+    Array(-1.36)
+    """
     _propagating("kurtosis", nan_policy)
     a, axis, shaped = _along(inexact(a), axis, keepdims)
     n, value = _size(a, axis), _standardised(a, 4, axis)
@@ -210,7 +235,12 @@ def iqr(
     interpolation: str = "linear",
     keepdims: bool = False,
 ) -> Any:
-    """The distance between two percentiles, by default the quartiles, as `scipy.stats.iqr`."""
+    """The distance between two percentiles, by default the quartiles, as `scipy.stats.iqr`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.iqr(np.array([1.0, 2.0, 3.0, 4.0]))
+    Array(1.5)
+    """
     _propagating("iqr", nan_policy)
     if scale == "normal":
         from scipy.special import erfinv
@@ -237,6 +267,10 @@ def entropy(
     """The entropy of probabilities, or theirs relative to others; both are scaled to sum to one.
 
     As `scipy.stats.entropy`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.entropy(np.array([1.0, 1.0]), base=2)
+    Array(1.)
     """
     from functrans.lax.special import entr, rel_entr
 
@@ -258,7 +292,12 @@ def gmean(
     a: Any, axis: Any = 0, dtype: Any = None, weights: Any = None, *, nan_policy: str = "propagate",
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The geometric mean, as `scipy.stats.gmean`."""
+    """The geometric mean, as `scipy.stats.gmean`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.gmean(np.array([1.0, 4.0]))
+    Array(2.)
+    """
     _propagating("gmean", nan_policy)
     a, weights = _weighted(a, dtype, weights)
     return fnp.exp(_weighted_mean(fnp.log(a), axis, weights, keepdims))
@@ -269,7 +308,12 @@ def hmean(
     a: Any, axis: Any = 0, dtype: Any = None, *, weights: Any = None, nan_policy: str = "propagate",
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The harmonic mean, as `scipy.stats.hmean`."""
+    """The harmonic mean, as `scipy.stats.hmean`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.hmean(np.array([1.0, 3.0]))
+    Array(1.5)
+    """
     _propagating("hmean", nan_policy)
     a, weights = _weighted(a, dtype, weights)
     return 1.0 / _weighted_mean(1.0 / a, axis, weights, keepdims)

@@ -14,8 +14,8 @@ import functrans.numpy as fnp
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, ShapeError
-from functrans.scipy.dispatch import implements, inexact
-from functrans.scipy.stats.samples import _along, _common, _propagating, _size, _weighted, _weighted_mean
+from functrans.scipy.dispatch import implements, inexact, of_one_dtype
+from functrans.scipy.stats.samples import _along, _propagating, _size, _weighted, _weighted_mean
 
 __all__ = [
     "boxcox", "boxcox_llf", "circmean", "circstd", "circvar", "energy_distance", "gstd", "median_abs_deviation",
@@ -28,7 +28,12 @@ _stats = implements("scipy.stats")
 
 @_stats
 def variation(a: Any, axis: Any = 0, nan_policy: str = "propagate", ddof: int = 0, *, keepdims: bool = False) -> Any:
-    """The standard deviation relative to the mean, as `scipy.stats.variation`."""
+    """The standard deviation relative to the mean, as `scipy.stats.variation`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.variation(np.array([1.0, 3.0]))
+    Array(0.5)
+    """
     _propagating("variation", nan_policy)
     a, axis, shaped = _along(inexact(a), axis, keepdims)
     mean = fnp.mean(a, axis=axis)
@@ -40,7 +45,12 @@ def variation(a: Any, axis: Any = 0, nan_policy: str = "propagate", ddof: int = 
 
 @_stats
 def gstd(a: Any, axis: Any = 0, ddof: int = 1, *, keepdims: bool = False, nan_policy: str = "propagate") -> Any:
-    """The geometric standard deviation, as `scipy.stats.gstd`."""
+    """The geometric standard deviation, as `scipy.stats.gstd`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.gstd(np.array([1.0, 2.0, 4.0]))
+    Array(2.)
+    """
     _propagating("gstd", nan_policy)
     a, axis, shaped = _along(inexact(a), axis, keepdims)
     return shaped(fnp.exp(fnp.std(fnp.log(a), axis=axis, ddof=ddof)))
@@ -54,6 +64,10 @@ def pmean(
     """The power mean of positive numbers, the geometric one for the power 0, as `scipy.stats.pmean`.
 
     A traced power must not be zero.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.pmean(np.array([1.0, 7.0]), 2)
+    Array(5.)
     """
     _propagating("pmean", nan_policy)
     a, weights = _weighted(a, dtype, weights)
@@ -74,6 +88,10 @@ def median_abs_deviation(
     """The median of the distances from the median, or from what `center(x, axis=...)` gives.
 
     As `scipy.stats.median_abs_deviation`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.median_abs_deviation(np.array([1.0, 2.0, 4.0]))
+    Array(1.)
     """
     _propagating("median_abs_deviation", nan_policy)
     if isinstance(scale, str) and scale != "normal":
@@ -115,7 +133,12 @@ def tmean(
     a: Any, limits: Any = None, inclusive: Any = (True, True), axis: Any = None, *, nan_policy: str = "propagate",
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The mean of the values within limits, as `scipy.stats.tmean`."""
+    """The mean of the values within limits, as `scipy.stats.tmean`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.tmean(np.array([1.0, 2.0, 9.0]), (0.0, 5.0))
+    Array(1.5)
+    """
     _propagating("tmean", nan_policy)
     _, mean, _, shaped = _moments(a, limits, inclusive, axis, 0, keepdims)
     return shaped(mean)
@@ -126,7 +149,12 @@ def tvar(
     a: Any, limits: Any = None, inclusive: Any = (True, True), axis: Any = 0, ddof: int = 1, *,
     nan_policy: str = "propagate", keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The variance of the values within limits, as `scipy.stats.tvar`."""
+    """The variance of the values within limits, as `scipy.stats.tvar`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.tvar(np.array([1.0, 3.0, 90.0]), (0.0, 5.0))
+    Array(2.)
+    """
     _propagating("tvar", nan_policy)
     _, _, variance, shaped = _moments(a, limits, inclusive, axis, ddof, keepdims)
     return shaped(variance)
@@ -137,7 +165,12 @@ def tstd(
     a: Any, limits: Any = None, inclusive: Any = (True, True), axis: Any = 0, ddof: int = 1, *,
     nan_policy: str = "propagate", keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The standard deviation of the values within limits, as `scipy.stats.tstd`."""
+    """The standard deviation of the values within limits, as `scipy.stats.tstd`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.tstd(np.array([1.0, 3.0, 90.0]), (0.0, 5.0))
+    Array(1.41421356)
+    """
     _propagating("tstd", nan_policy)
     _, _, variance, shaped = _moments(a, limits, inclusive, axis, ddof, keepdims)
     return shaped(fnp.sqrt(variance))
@@ -148,7 +181,12 @@ def tsem(
     a: Any, limits: Any = None, inclusive: Any = (True, True), axis: Any = 0, ddof: int = 1, *,
     nan_policy: str = "propagate", keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The standard error of the mean of the values within limits, as `scipy.stats.tsem`."""
+    """The standard error of the mean of the values within limits, as `scipy.stats.tsem`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.tsem(np.array([1.0, 3.0, 90.0]), (0.0, 5.0))
+    Array(1.)
+    """
     _propagating("tsem", nan_policy)
     n, _, variance, shaped = _moments(a, limits, inclusive, axis, ddof, keepdims)
     return shaped(fnp.sqrt(variance / fnp.maximum(n, 1)))
@@ -170,7 +208,12 @@ def tmin(
     a: Any, lowerlimit: Any = None, axis: Any = 0, inclusive: bool = True, nan_policy: str = "propagate", *,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The least value not below a limit, as `scipy.stats.tmin`; traced ones are floats."""
+    """The least value not below a limit, as `scipy.stats.tmin`; traced ones are floats.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.tmin(np.array([1.0, 2.0, 9.0]), 1.5)
+    Array(2.)
+    """
     return _extreme("tmin", a, lowerlimit, axis, inclusive, nan_policy, keepdims)
 
 
@@ -179,7 +222,12 @@ def tmax(
     a: Any, upperlimit: Any = None, axis: Any = 0, inclusive: bool = True, nan_policy: str = "propagate", *,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The largest value not above a limit, as `scipy.stats.tmax`; traced ones are floats."""
+    """The largest value not above a limit, as `scipy.stats.tmax`; traced ones are floats.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.tmax(np.array([1.0, 2.0, 9.0]), 5.0)
+    Array(2.)
+    """
     return _extreme("tmax", a, upperlimit, axis, inclusive, nan_policy, keepdims)
 
 
@@ -187,7 +235,12 @@ def tmax(
 def trim_mean(
     a: Any, proportiontocut: float, axis: Any = 0, *, nan_policy: str = "propagate", keepdims: bool = False
 ) -> Any:
-    """The mean without a share of the least and of the largest values, as `scipy.stats.trim_mean`."""
+    """The mean without a share of the least and of the largest values, as `scipy.stats.trim_mean`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.trim_mean(np.array([1.0, 2.0, 3.0, 90.0]), 0.25)
+    Array(2.5)
+    """
     _propagating("trim_mean", nan_policy)
     a, axis, shaped = _along(inexact(a), axis, keepdims)
     n = _size(a, axis)
@@ -214,7 +267,12 @@ def circmean(
     samples: Any, high: Any = 2 * math.pi, low: Any = 0, axis: Any = None, nan_policy: str = "propagate", *,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The mean of angles, in `[low, high)`, as `scipy.stats.circmean`."""
+    """The mean of angles, in `[low, high)`, as `scipy.stats.circmean`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.circmean(np.array([0.1, 2 * np.pi + 0.3]))
+    Array(0.2)
+    """
     sine, cosine, shaped = _resultant("circmean", samples, high, low, axis, nan_policy, keepdims)
     angle = fnp.arctan2(sine, cosine) % (2 * math.pi)
     return shaped(angle * (high - low) / (2 * math.pi) + low)
@@ -225,7 +283,12 @@ def circvar(
     samples: Any, high: Any = 2 * math.pi, low: Any = 0, axis: Any = None, nan_policy: str = "propagate", *,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """One less the length of the mean of points of a circle, as `scipy.stats.circvar`."""
+    """One less the length of the mean of points of a circle, as `scipy.stats.circvar`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.circvar(np.array([0.0, np.pi / 2]))
+    Array(0.29289322)
+    """
     sine, cosine, shaped = _resultant("circvar", samples, high, low, axis, nan_policy, keepdims)
     return shaped(1.0 - fnp.minimum(fnp.hypot(sine, cosine), 1.0))
 
@@ -235,7 +298,12 @@ def circstd(
     samples: Any, high: Any = 2 * math.pi, low: Any = 0, axis: Any = None, nan_policy: str = "propagate", *,
     normalize: bool = False, keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """The standard deviation of angles, as `scipy.stats.circstd`."""
+    """The standard deviation of angles, as `scipy.stats.circstd`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.circstd(np.array([0.1, 0.3]))
+    Array(0.10008352)
+    """
     sine, cosine, shaped = _resultant("circstd", samples, high, low, axis, nan_policy, keepdims)
     spread = fnp.sqrt(-2 * fnp.log(fnp.minimum(fnp.hypot(sine, cosine), 1.0)))
     return shaped(spread if normalize else spread * (high - low) / (2 * math.pi))
@@ -255,7 +323,12 @@ def _power(name: str, lmbda: Any) -> Any:
 
 @_stats
 def boxcox(x: Any, lmbda: Any = None, alpha: Any = None, optimizer: Any = None) -> Any:
-    """The power transform of Box and Cox, of positive numbers, as `scipy.stats.boxcox`; traced, it needs `lmbda`."""
+    """The power transform of Box and Cox, of positive numbers, as `scipy.stats.boxcox`; traced, it needs `lmbda`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.boxcox(np.array([1.0, 4.0]), 0.5)
+    Array([0., 2.])
+    """
     from functrans.lax.special import boxcox as transform
 
     if alpha is not None:
@@ -265,7 +338,12 @@ def boxcox(x: Any, lmbda: Any = None, alpha: Any = None, optimizer: Any = None) 
 
 @_stats
 def boxcox_llf(lmb: Any, data: Any, *, axis: Any = 0, keepdims: bool = False, nan_policy: str = "propagate") -> Any:
-    """The log-likelihood of a power of `boxcox`, as `scipy.stats.boxcox_llf`."""
+    """The log-likelihood of a power of `boxcox`, as `scipy.stats.boxcox_llf`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.boxcox_llf(0.5, np.array([1.0, 2.0, 4.0]))
+    Array(-0.44616999)
+    """
     from functrans.lax.special import boxcox as transform
 
     _propagating("boxcox_llf", nan_policy)
@@ -285,13 +363,23 @@ def _yeojohnson(x: Any, lmbda: Any) -> Any:
 
 @_stats
 def yeojohnson(x: Any, lmbda: Any = None) -> Any:
-    """The power transform of Yeo and Johnson, as `scipy.stats.yeojohnson`; traced, `lmbda` must be given."""
+    """The power transform of Yeo and Johnson, as `scipy.stats.yeojohnson`; traced, `lmbda` must be given.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.yeojohnson(np.array([0.0, 3.0]), 0.5)
+    Array([0., 2.])
+    """
     return _yeojohnson(inexact(x), _power("yeojohnson", lmbda))
 
 
 @_stats
 def yeojohnson_llf(lmb: Any, data: Any, *, axis: Any = 0, nan_policy: str = "propagate", keepdims: bool = False) -> Any:
-    """The log-likelihood of a power of `yeojohnson`, as `scipy.stats.yeojohnson_llf`."""
+    """The log-likelihood of a power of `yeojohnson`, as `scipy.stats.yeojohnson_llf`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.yeojohnson_llf(0.5, np.array([1.0, 2.0, 4.0]))
+    Array(-0.52926737)
+    """
     _propagating("yeojohnson_llf", nan_policy)
     data, axis, shaped = _along(inexact(data), axis, keepdims)
     lmb = fnp.asarray(lmb)
@@ -315,7 +403,7 @@ def _steps(name: str, u: Any, v: Any, u_weights: Any, v_weights: Any) -> tuple[A
             raise ShapeError(f"{name} takes one weight for each value, got {aval_of(w).shape} for {aval_of(a).shape}")
         values.append(a)
         weights.append(w / fnp.sum(w))
-    both = fnp.concatenate(_common(*values))
+    both = fnp.concatenate(of_one_dtype(*values))
     signed = fnp.concatenate([weights[0], -weights[1]])
     order = fnp.argsort(both)
     return fnp.diff(both[order]), fnp.cumsum(signed[order])[:-1]
@@ -323,13 +411,23 @@ def _steps(name: str, u: Any, v: Any, u_weights: Any, v_weights: Any) -> tuple[A
 
 @_stats
 def wasserstein_distance(u_values: Any, v_values: Any, u_weights: Any = None, v_weights: Any = None) -> Any:
-    """How far a distribution of points has to be moved to become another, as `scipy.stats.wasserstein_distance`."""
+    """How far a distribution of points has to be moved to become another, as `scipy.stats.wasserstein_distance`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.wasserstein_distance(np.array([0.0, 1.0]), np.array([1.0, 2.0]))
+    Array(1.)
+    """
     apart, difference = _steps("wasserstein_distance", u_values, v_values, u_weights, v_weights)
     return fnp.sum(fnp.abs(difference) * apart)
 
 
 @_stats
 def energy_distance(u_values: Any, v_values: Any, u_weights: Any = None, v_weights: Any = None) -> Any:
-    """The energy distance of two distributions of points, as `scipy.stats.energy_distance`."""
+    """The energy distance of two distributions of points, as `scipy.stats.energy_distance`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.stats.energy_distance(np.array([0.0, 1.0]), np.array([1.0, 2.0]))
+    Array(1.)
+    """
     apart, difference = _steps("energy_distance", u_values, v_values, u_weights, v_weights)
     return math.sqrt(2) * fnp.sqrt(fnp.sum(difference**2 * apart))
