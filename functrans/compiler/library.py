@@ -11,15 +11,7 @@ import numpy as np
 from functrans.compiler.contractions import emit_accumulation, emit_contraction
 from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
 from functrans.compiler.factorizations import emit_cholesky, emit_triangular_solve
-from functrans.compiler.lapack import (
-    emit_determinant,
-    emit_eig,
-    emit_eigh,
-    emit_lu,
-    emit_qr,
-    emit_solve,
-    emit_svd,
-)
+from functrans.compiler.imagetiles import emit_convolution
 from functrans.compiler.plan import CallPython, Emitter, MoveSlot, Place, Planner, nbytes
 from functrans.compiler.running import emit_argument, emit_cumulative
 from functrans.compiler.scatter import emit_scatter, emit_update
@@ -94,17 +86,10 @@ NATIVE: dict[str, Emitter] = {
     "dot_general": emit_contraction,
     "dot_general_add": emit_accumulation,
     "constant": emit_constant,
+    "conv_general_dilated": emit_convolution,
     "concatenate": emit_concatenation,
     "cholesky": emit_cholesky,
     "triangular_solve": emit_triangular_solve,
-    "solve": emit_solve,
-    "lu": emit_lu,
-    "det": emit_determinant,
-    "slogdet": emit_determinant,
-    "qr": emit_qr,
-    "eigh": emit_eigh,
-    "eig": emit_eig,
-    "svd": emit_svd,
     "dynamic_update_slice": emit_update,
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), emit_cumulative),
     **dict.fromkeys(("argmax", "argmin"), emit_argument),

@@ -12,6 +12,7 @@ import numpy as np
 from functrans.compiler.contractions import with_accumulation, with_loops
 from functrans.compiler.convolution import with_expansions
 from functrans.compiler.cost import jaxpr_cost
+from functrans.compiler.imagetiles import with_tiled_convolutions
 from functrans.compiler.lanes import with_lane_branches
 from functrans.compiler.loops import schedule
 from functrans.compiler.plan import Plan, make_plan, nbytes
@@ -59,7 +60,10 @@ def _with_constants_apart(jaxpr: Jaxpr) -> tuple[Jaxpr, list[np.ndarray]]:
 
 def schedule_block(jaxpr: Jaxpr, apart: bool = False) -> Sequence[Step]:
     """The steps of a program, or of the body of a loop or branch in it; `apart`: with a kernel for each loop nest."""
-    for rewrite in (with_expansions, with_accumulation, with_loops, with_updates_apart, with_effects_marked):
+    for rewrite in (
+        with_tiled_convolutions, with_expansions, with_accumulation, with_loops, with_updates_apart,
+        with_effects_marked,
+    ):  # fmt: skip
         jaxpr = rewrite(jaxpr)
     return schedule(with_lane_branches(jaxpr, schedule_block), apart)
 

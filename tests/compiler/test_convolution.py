@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 import functrans as ft
 from functrans import lax
-from functrans.compiler import convolution
+from functrans.compiler import convolution, imagetiles
 from functrans.compiler.plan import CallKernel, CallPython, Gemm, Mark
 from functrans.compiler.program import lower
 
@@ -36,7 +36,7 @@ def convolutions(draw):
     dtype = draw(st.sampled_from(sorted(TOLERANCE)))
     groups = draw(st.sampled_from([1, 2, 4]))
     pair = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(2))
-    features, out = draw(st.sampled_from([0, 1, 2, 5])), draw(st.sampled_from([1, 2, 9]))
+    features, out = draw(st.sampled_from([0, 1, 2, 5])), draw(st.sampled_from([1, 2, 9, 33]))
     (h, w), (kh, kw) = pair(1, 9), pair(1, 3)
     sizes = {"N": draw(st.integers(0, 3)), "C": features * groups, "H": h, "W": w}
     kernel = {"O": out * groups, "I": features, "H": kh, "W": kw}
@@ -95,6 +95,34 @@ def test_windows_of_one_element_are_not_copied():
     plan = _plan(fun, x, w)
     assert plan.arena == 0
     assert [type(i) for i in plan.instructions] == [Gemm]
+
+
+# ---------------------------------------------------------------- tiles
+
+
+@pytest.mark.skipif(not imagetiles.machine_has_masks(), reason="needs vectors that can be written in part")
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(
+    ("sizes", "kernel", "strides", "pads"),
+    [
+        ({"N": 2, "C": 5, "H": 8, "W": 30}, {"O": 32, "I": 5, "H": 3, "W": 3}, (1, 1), "SAME"),
+        ({"N": 3, "C": 3, "H": 9, "W": 7}, {"O": 20, "I": 3, "H": 3, "W": 2}, (2, 1), "SAME"),
+        ({"N": 5, "C": 16, "H": 6, "W": 6}, {"O": 16, "I": 16, "H": 3, "W": 3}, (1, 1), "VALID"),
+        ({"N": 1, "C": 2, "H": 5, "W": 3}, {"O": 40, "I": 2, "H": 5, "W": 5}, (1, 1), "SAME"),
+        ({"N": 18, "C": 8, "H": 5, "W": 17}, {"O": 13, "I": 8, "H": 2, "W": 3}, (2, 2), ((1, 0), (0, 3))),
+    ],
+    ids=["wide", "strides", "no padding", "large kernel", "groups"],
+)
+def test_features_last_are_convolved_by_tiles(dtype, sizes, kernel, strides, pads):
+    x, w = operands(LAYOUTS["last"], dtype, sizes, kernel)
+    fun = lambda x, w: lax.conv_general_dilated(x, w, strides, pads, dimension_numbers=LAYOUTS["last"])
+    by_tiles = lambda f: sum("by tiles" in i.kernel.note for i in instructions(f, x, w, kind=CallKernel))
+    assert by_tiles(fun) == 1
+    assert_close(ft.jit(fun)(x, w), fun(x, w), TOLERANCE[dtype])
+    gradient = ft.grad(lambda x, w: (fun(x, w) ** 2).sum(), (0, 1))
+    assert by_tiles(gradient) >= 2
+    for got, wanted in zip(ft.jit(gradient)(x, w), gradient(x, w)):
+        assert_close(got, wanted, TOLERANCE[dtype])
 
 
 # ---------------------------------------------------------------- blocks
