@@ -1,5 +1,6 @@
 """Distributions: values against SciPy and, in tails, mpmath; compiled against eager; derivatives by all parameters."""
 
+import importlib
 import warnings
 
 import mpmath
@@ -271,3 +272,17 @@ def test_errors(wrapped):
         wrapped(stats.norm.cdf)(np.ones(3) * 1j)
     with pytest.raises(ShapeError, match=r"norm.cdf: operands of shapes \(3,\) and \(2,\)"):
         wrapped(stats.norm.cdf)(np.ones(3), np.ones(2))
+
+
+def test_each_may_be_imported_as_a_module():
+    import functrans.scipy.stats.gamma as gamma
+    from functrans.scipy.stats.multivariate_normal import logpdf
+    from functrans.scipy.stats.norm import cdf
+
+    assert gamma is stats.gamma
+    assert cdf(0.0) == 0.5
+    np.testing.assert_allclose(logpdf(np.zeros(2), np.zeros(2), np.eye(2)), -np.log(2 * np.pi))
+    names = [n for n in stats.__all__ if hasattr(getattr(stats, n), "logpdf") or hasattr(getattr(stats, n), "logpmf")]
+    assert len(names) > 40
+    for name in names:
+        assert importlib.import_module(f"functrans.scipy.stats.{name}") is getattr(stats, name)

@@ -6,6 +6,8 @@ derivatives with respect to the variable and all continuous parameters, of secon
 where the tails underflow. Methods that SciPy computes by numerical integration are not offered.
 """
 
+import sys
+
 from functrans.core.documentation import describe
 from functrans.scipy.stats import docs
 from functrans.scipy.stats.discrete import bernoulli, betabinom, binom, geom, hypergeom, nbinom, poisson, randint, zipf
@@ -31,7 +33,7 @@ from functrans.scipy.stats.exponential import (
     weibull_max,
     weibull_min,
 )
-from functrans.scipy.stats.gamma import beta, chi, chi2, f, gamma, gennorm, invgamma, loggamma, maxwell, t
+from functrans.scipy.stats.gammas import beta, chi, chi2, f, gamma, gennorm, invgamma, loggamma, maxwell, t
 from functrans.scipy.stats.inference import (
     chisquare,
     f_oneway,
@@ -101,3 +103,7 @@ __all__ = [
     "wasserstein_distance", "weibull_max", "weibull_min", "wrapcauchy", "yeojohnson", "yeojohnson_llf", "zipf",
     "zmap", "zscore",
 ]  # fmt: skip
+
+for _name in __all__:  # `import functrans.scipy.stats.norm`, as JAX has it, where each distribution is a module
+    if hasattr(globals()[_name], "logpdf") or hasattr(globals()[_name], "logpmf"):
+        sys.modules[f"{__name__}.{_name}"] = globals()[_name]

@@ -15,7 +15,7 @@ from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.numpy.dispatch import normalize_axis
 from functrans.scipy.dispatch import inexact
-from functrans.scipy.stats.gamma import beta, chi2, f, t
+from functrans.scipy.stats.gammas import beta, chi2, f, t
 from functrans.scipy.stats.samples import _along, _propagating, _size, kurtosis, rankdata, skew
 
 __all__ = [
