@@ -21,7 +21,7 @@ from functrans.compiler.contractions import BLAS_DTYPES
 from functrans.compiler.elimination import SINGULAR, emit_small_determinant, emit_small_solve, is_small
 from functrans.compiler.factorizations import broadcast
 from functrans.compiler.fortran import permuter, transposer
-from functrans.compiler.plan import Planner
+from functrans.compiler.plan import Emitter, Planner
 from functrans.compiler.steps import Kernel
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Var
@@ -273,6 +273,75 @@ def emit_lu(p: Planner, eqn: Eqn) -> bool:
     return text.emit(p, k, m * n * k * 2 / 3, "LU decompositions")
 
 
+def emit_permutation(p: Planner, eqn: Eqn) -> bool:
+    """The order of rows that pivots, counted from zero, make."""
+    (pivots,), (out,) = eqn.inputs, eqn.outvars
+    if type(pivots) is not Var or pivots.aval.dtype.itemsize > 8 or not out.aval.size:
+        return False
+    (*batch, n), k = out.aval.shape, pivots.aval.shape[-1]
+    text = f"""# lu_pivots_to_permutation
+from functrans.compiler.intrinsics import pointer, size
+from numba.types import {", ".join(sorted({str(pivots.aval.dtype), "int32", "int64"}))}
+
+
+def kernel(buffers, sizes, lo, hi):
+    pivots = pointer(buffers, 0, {pivots.aval.dtype})
+    order = pointer(buffers, 1, int32)
+    status = pointer(buffers, 2, int64)
+    n = size(sizes, 0)
+    k = size(sizes, 1)
+    for i in range(lo, hi):
+        for j in range(n):
+            order[i * n + j] = int32(j)
+        for j in range(k):
+            other = int64(pivots[i * k + j])
+            if other < 0 or other >= n:
+                status[0] = 1
+                continue
+            row = order[i * n + j]
+            order[i * n + j] = order[i * n + other]
+            order[i * n + other] = row
+"""
+    error = f"pivots lie in 0 ... {n - 1}" + (f", at {eqn.source}" if eqn.source else "")
+    count = math.prod(batch)
+    kernel = Kernel(
+        text, (pivots, out), frozenset({out}), (n, k), count, count > 1 and out.aval.size > PARALLEL_WORK,
+        out.aval.size, (error,), (eqn,), f"{count} permutations",
+    )  # fmt: skip
+    p.call_at(kernel, [p.read(pivots), p.write(out)])
+    return True
+
+
+def emit_tridiagonal_solve(p: Planner, eqn: Eqn) -> bool:
+    """`?gtsv`, in the dtype of the operands, as in eager evaluation."""
+    *diagonals, b = eqn.inputs
+    (out,) = eqn.outvars
+    if type(b) is not Var or b.aval.dtype not in BLAS_DTYPES or not out.aval.size:
+        return False
+    if not all(type(d) is Var for d in diagonals):
+        return False
+    text = Text(eqn, b, wide=False)  # its matrix is that of the right-hand sides
+    *batch, n, k = out.aval.shape
+    text.count = math.prod(batch)
+    for name, x in (("a", b), *zip(("below", "middle", "above"), diagonals)):
+        own = (n, k) if name == "a" else (n,)
+        if name != "a":
+            text.array(name, x, n)
+        if math.prod(x.aval.shape[: x.aval.ndim - len(own)]) != text.count:
+            text.spread[name] = (*batch, *own)
+    text.array("x", out, n * k)
+    for name in ("lower", "diagonal", "upper"):
+        text.memory(name, n, text.wide)
+    text.memory("columns", n * k, text.wide)
+    text.sizes["width"] = text.wide.itemsize
+    for target, source in (("lower", "below"), ("diagonal", "middle"), ("upper", "above")):
+        text.bring(target, source, "1", "m")
+    text.bring("columns", "a", "m", "n")
+    text.call("gtsv", "iiaaaai", "m, n, lower + width, diagonal, upper, columns, m", SINGULAR)
+    text.give("x", "columns", "n", "m")
+    return text.emit(p, 0, 8 * n * k + 4 * n, "tridiagonal systems")
+
+
 def emit_determinant(p: Planner, eqn: Eqn) -> bool:
     """From the diagonal of `?getrf`, as NumPy computes them: those of `det` and of `slogdet`."""
     if is_small(eqn):
@@ -342,6 +411,30 @@ def emit_qr(p: Planner, eqn: Eqn) -> bool:
         text.call(generate, "iiiaiaai", "m, k, few, columns, m, factors, space, lwork")
         text.give("q", "columns", "k", "m")
     return text.emit(p, few, 4 * m * n * few, "QR decompositions")
+
+
+def emit_column_order(p: Planner, eqn: Eqn) -> bool:
+    """`?geqp3`, of which the order of columns is wanted."""
+    text = _text(eqn, wide=False)
+    if text is None:
+        return False
+    (order,) = eqn.outvars
+    m, n, few, is_complex = text.m, text.n, min(text.m, text.n), text.wide.kind == "c"
+    kinds = "iiaiaaai" + "a" * is_complex
+    query = "iiaiaawi" + "a" * is_complex
+    lwork = _query("geqp3", text.wide, query, (m, n, 0, m, 0, 0, 0, -1, *((0,) if is_complex else ())))
+    text.sizes["lwork"] = lwork
+    text.array("order", order, n)
+    text.memory("columns", m * n, text.wide)
+    text.memory("factors", few, text.wide)
+    text.memory("reals", 2 * n if is_complex else 0, text.real)
+    text.memory("space", lwork, text.wide)
+    text.bring("columns", "a", "m", "n")
+    text.pointer("place", "order", np.int32)
+    text.add("for j in range(n):", "    place[j] = 0")
+    text.call("geqp3", kinds, "m, n, columns, m, order, factors, space, lwork" + (", reals" if is_complex else ""))
+    text.add("for j in range(n):", "    place[j] -= 1")
+    return text.emit(p, few, 4 * m * n * few, "QR decompositions with pivoting")
 
 
 # ------------------------------------------------------------------ eigenvalues and singular values
@@ -464,3 +557,19 @@ def emit_eig(p: Planner, eqn: Eqn) -> bool:
             f"        target[row * n + j] = {v.aval.dtype}(part)",
         )
     return text.emit(p, n, 25 * n**3, "eigenvalue decompositions")
+
+
+#: How each equation is done by LAPACK.
+LAPACK: dict[str, Emitter] = {
+    "solve": emit_solve,
+    "lu": emit_lu,
+    "lu_pivots_to_permutation": emit_permutation,
+    "tridiagonal_solve": emit_tridiagonal_solve,
+    "det": emit_determinant,
+    "slogdet": emit_determinant,
+    "qr": emit_qr,
+    "qr_column_order": emit_column_order,
+    "eigh": emit_eigh,
+    "eig": emit_eig,
+    "svd": emit_svd,
+}

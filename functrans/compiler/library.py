@@ -12,6 +12,7 @@ from functrans.compiler.contractions import emit_accumulation, emit_contraction
 from functrans.compiler.controlflow import emit_cond, emit_scan, emit_while
 from functrans.compiler.factorizations import emit_cholesky, emit_triangular_solve
 from functrans.compiler.imagetiles import emit_convolution
+from functrans.compiler.lapack import LAPACK
 from functrans.compiler.plan import CallPython, Emitter, MoveSlot, Place, Planner, nbytes
 from functrans.compiler.running import emit_argument, emit_cumulative
 from functrans.compiler.scatter import emit_scatter, emit_update
@@ -90,6 +91,7 @@ NATIVE: dict[str, Emitter] = {
     "concatenate": emit_concatenation,
     "cholesky": emit_cholesky,
     "triangular_solve": emit_triangular_solve,
+    **LAPACK,
     "dynamic_update_slice": emit_update,
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), emit_cumulative),
     **dict.fromkeys(("argmax", "argmin"), emit_argument),

@@ -113,6 +113,26 @@ LAPACK = {
     "lu": (lax.linalg.lu, None, SQUARE + RECTANGULAR),
     "det": (np.linalg.det, None, SQUARE),
     "slogdet": (np.linalg.slogdet, None, SQUARE),
+    "lu_pivots_to_permutation": (
+        lambda a: lax.linalg.lu_pivots_to_permutation(lax.linalg.lu(a)[1], 7),
+        None,
+        SQUARE[:3],
+    ),
+    "tridiagonal_solve": (
+        lambda a: lax.linalg.tridiagonal_solve(a[..., 0], a[..., 1] + 9, a[..., 2], a),
+        None,
+        [(3, 3), (2, 3, 5, 5)],
+    ),
+    "tridiagonal_solve that broadcasts": (
+        lambda a: lax.linalg.tridiagonal_solve(a[0, 0, 0], a[0, :, 1] + 9, a[:, :1, 2], a[:, 0]),
+        None,
+        [(2, 2, 4, 4)],
+    ),
+    "qr with pivoting": (
+        lambda a: lax.linalg.qr(a, pivoting=True, full_matrices=False),
+        None,
+        SQUARE[:3] + RECTANGULAR,
+    ),
     "gradient of det": (ft.grad(lambda a: np.sum(np.real(np.linalg.det(a)))), None, SQUARE[:3]),
     "qr": (np.linalg.qr, None, SQUARE + RECTANGULAR),
     "qr, complete": (lambda a: np.linalg.qr(a, "complete"), None, RECTANGULAR),
@@ -166,10 +186,11 @@ def test_vectors_that_are_not_read_are_not_computed(function, name):
     (np.linalg.inv, np.ones((3, 3)), "Singular matrix"),
     (lambda a: np.linalg.solve(a, np.ones((3, 1))), np.zeros((3, 3)), "Singular matrix"),
     (lambda a: lax.linalg.solve(a[0], a), np.zeros((3, 3)), "Singular matrix"),
+    (lambda a: lax.linalg.tridiagonal_solve(0 * a[0], a.sum(-1), 0 * a[0], a), np.zeros((3, 3)), "Singular matrix"),
     (np.linalg.eigvalsh, np.full((3, 3), np.nan), "Eigenvalues did not converge"),
     (lambda a: np.linalg.svd(a)[0], np.full((3, 3), np.nan), "SVD did not converge"),
     (lambda a: np.linalg.eig(a)[1] * 1j, np.diag([1.0, np.inf, 1.0]), "Array must not contain infs or NaNs"),
-], ids=["inv", "solve", "shared", "eigvalsh", "svd", "eig"])  # fmt: skip
+], ids=["inv", "solve", "shared", "tridiagonal", "eigvalsh", "svd", "eig"])  # fmt: skip
 @pytest.mark.parametrize("threads", [1, 2])
 def test_what_lapack_refuses_raises_as_in_numpy(call, bad, text, threads, capfd):
     """With the line; BLAS has its threads back afterwards, and the program goes on working."""
