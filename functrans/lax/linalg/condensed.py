@@ -13,7 +13,7 @@ import numpy as np
 
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Primitive
-from functrans.errors import NotDifferentiableError
+from functrans.errors import ArgumentError, NotDifferentiableError
 from functrans.lax.contraction import matmul
 from functrans.lax.linalg.matrices import (
     adjoint,
@@ -157,11 +157,13 @@ schur_p.jvp = _schur_jvp
 schur_p.batch = batch_all(schur_p)
 
 
-def schur(x: Any, *, compute_schur_vectors: bool = True) -> Any:
+def schur(
+    x: Any, *, compute_schur_vectors: bool = True, sort_eig_vals: bool = False, select_callable: Any = None
+) -> Any:
     """The Schur decomposition `x = z t z^H` with a unitary `z` and an upper triangular `t`.
 
     Of real matrices `t` and `z` are real, and `t` has blocks of two by two for pairs of complex eigenvalues; this form
-    has no derivative.
+    has no derivative. Eigenvalues are not sorted: `sort_eig_vals` and `select_callable` of JAX are refused.
 
     Returns:
         `t` and `z`, or `t` alone without `compute_schur_vectors`.
@@ -172,5 +174,7 @@ def schur(x: Any, *, compute_schur_vectors: bool = True) -> Any:
     Array([[1., 2.],
            [0., 3.]])
     """
+    if sort_eig_vals or select_callable is not None:
+        raise ArgumentError("schur does not sort eigenvalues: leave out sort_eig_vals and select_callable")
     t, z = schur_p.bind(x)
     return (t, z) if compute_schur_vectors else t

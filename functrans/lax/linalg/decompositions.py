@@ -295,7 +295,7 @@ qr_p.jvp = _qr_jvp
 qr_p.batch = batch_all(qr_p)
 
 
-def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True) -> tuple[Any, ...]:
+def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True, use_magma: bool | None = None) -> tuple[Any, ...]:
     """The QR decomposition `x = q r`; with `pivoting`, of `x` with its columns permuted.
 
     Args:
@@ -303,6 +303,7 @@ def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True) -> tuple[A
         pivoting: choose the next column at each step, so that the diagonal of `r` does not increase. The permutation
             (int32) is a third result: `x[:, p] = q r`. The derivative is that for this order of the columns.
         full_matrices: whether `q` is square, else it is as narrow as `x`.
+        use_magma: accepted for programs of JAX, of no effect.
 
     >>> import functrans.lax as lax, numpy as np
     >>> q, r = lax.linalg.qr(np.array([[0.0, 2.0], [1.0, 3.0]]))

@@ -68,7 +68,7 @@ eigh_p.guard = guard_matrix(eigh_p)
 
 def eigh(
     x: Any, *, lower: bool = True, symmetrize_input: bool = True, sort_eigenvalues: bool = True,
-    subset_by_index: tuple[int, int] | None = None,
+    subset_by_index: tuple[int, int] | None = None, implementation: Any = None,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Orthonormal eigenvectors of Hermitian matrices, and their eigenvalues.
 
@@ -78,6 +78,7 @@ def eigh(
         symmetrize_input: take the Hermitian part of `x`, so that derivatives are Hermitian too.
         sort_eigenvalues: of no effect, LAPACK's are in ascending order.
         subset_by_index: the first and one beyond the last of the eigenvalues that are wanted.
+        implementation: accepted for programs of JAX, of no effect.
 
     >>> import functrans.lax as lax, numpy as np
     >>> v, w = lax.linalg.eigh(np.array([[2.0, 1.0], [1.0, 2.0]]))
@@ -138,11 +139,17 @@ eig_p.batch = batch_all(eig_p)
 eig_p.guard = guard_matrix(eig_p)
 
 
-def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True) -> tuple[Any, ...]:
+def eig(
+    x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True,
+    enable_eigvec_derivs: bool = True, implementation: Any = None, use_magma: bool | None = None,
+) -> tuple[Any, ...]:  # fmt: skip
     """Eigenvalues of square matrices, then left and right eigenvectors as asked for; all complex.
 
     Eigenvectors are columns of norm one whose largest component is real. Left ones satisfy `vl^H x = diag(w) vl^H`, and
     need that `x` has independent eigenvectors.
+
+    `enable_eigvec_derivs` (derivatives of eigenvectors are there always), `implementation` and `use_magma` are accepted
+    for programs of JAX, and of no effect.
 
     >>> import functrans.lax as lax, numpy as np
     >>> w, v = lax.linalg.eig(np.array([[2.0, 0.0], [0.0, 1.0]]), compute_left_eigenvectors=False)
@@ -232,8 +239,9 @@ svd_p.guard = guard_matrix(svd_p)
 
 
 def svd(
-    x: Any, *, full_matrices: bool = True, compute_uv: bool = True, subset_by_index: tuple[int, int] | None = None
-) -> Any:
+    x: Any, *, full_matrices: bool = True, compute_uv: bool = True, subset_by_index: tuple[int, int] | None = None,
+    algorithm: Any = None,
+) -> Any:  # fmt: skip
     """The singular value decomposition `x = u diag(s) vh`, or `s` alone without `compute_uv`.
 
     With `full_matrices` `u` and `vh` are square; only without it can those of other matrices be differentiated.
@@ -243,6 +251,7 @@ def svd(
         full_matrices: whether `u` and `vh` are completed to square matrices.
         compute_uv: whether `u` and `vh` are wanted.
         subset_by_index: the first and one beyond the last of the singular values that are wanted, largest first.
+        algorithm: accepted for programs of JAX, of no effect.
 
     >>> import functrans.lax as lax, numpy as np
     >>> lax.linalg.svd(np.array([[3.0, 0.0], [0.0, 4.0]]), compute_uv=False)

@@ -13,7 +13,7 @@ import numpy as np
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.primitive import Axis, Primitive
-from functrans.errors import DTypeError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import unbroadcast
 from functrans.lax.contraction import matmul
@@ -187,7 +187,7 @@ def inv(a: Any) -> Any:
 tridiagonal_solve_p = Primitive("tridiagonal_solve")
 
 
-def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any) -> Any:
+def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Any:
     """The solution of `a x = b` for tridiagonal matrices `a`, by Gaussian elimination with partial pivoting.
 
     Args:
@@ -195,6 +195,7 @@ def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any) -> Any:
         d: the diagonal. All three have shape `(..., n)`.
         du: above the diagonal, `a[i, i + 1] = du[i]`; `du[-1]` is of no matter.
         b: right-hand sides of shape `(..., n, k)`.
+        perturb_singular: of JAX, refused: singular matrices are an error.
 
     Raises:
         numpy.linalg.LinAlgError: a matrix is singular.
@@ -206,6 +207,8 @@ def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any) -> Any:
            [1.],
            [1.]])
     """
+    if perturb_singular:
+        raise ArgumentError("tridiagonal_solve does not perturb singular matrices: leave out perturb_singular")
     return tridiagonal_solve_p.bind(dl, d, du, b)
 
 

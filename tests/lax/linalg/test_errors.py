@@ -54,6 +54,12 @@ OTHER_ERRORS = [
     (lambda x: la.cholesky_update(x, x[0].astype(complex)), errors.DTypeError, "cholesky_update: dtypes .* differ"),
     (lambda x: la.symmetric_product(x, x[:2]), errors.ShapeError, "symmetric_product: .* do not fit"),
     (lambda x: la.symmetric_product(x, x.astype(complex)), errors.DTypeError, "symmetric_product: dtypes .* differ"),
+    (lambda x: la.schur(x, sort_eig_vals=True), errors.ArgumentError, "does not sort eigenvalues"),
+    (
+        lambda x: la.tridiagonal_solve(x[0], x[0], x[0], x, perturb_singular=True),
+        errors.ArgumentError,
+        "does not perturb singular matrices",
+    ),
     (lambda x: la.eigh(x, subset_by_index=(2, 2)), errors.ArgumentError, "0 <= start < stop <= 3, got .2, 2."),
     (lambda x: la.svd(x, subset_by_index=(0, 4)), errors.ArgumentError, "0 <= start < stop <= 3, got .0, 4."),
     (lambda x: la.svd(x, subset_by_index=(0, 2)), errors.ArgumentError, "use full_matrices=False"),

@@ -50,6 +50,19 @@ def test_derivatives_of_complex_svd(shape):
     check_rules(invariant, matrices(shape, np.complex128), rtol=1e-4)
 
 
+def test_hints_of_jax_are_of_no_effect():
+    x = positive((3, 3))
+    for found, wanted in [
+        (la.eigh(x, implementation="qr"), la.eigh(x)),
+        (la.eig(x, enable_eigvec_derivs=True, implementation=None, use_magma=False), la.eig(x)),
+        (la.svd(x, algorithm=None), la.svd(x)),
+        (la.qr(x, use_magma=False), la.qr(x)),
+    ]:
+        assert len(found) == len(wanted)
+        for got, want in zip(found, wanted):
+            assert_same(got, want)
+
+
 def test_eigenvalues_that_are_equal_have_a_trace_with_a_gradient():
     for fun in (lambda a: la.eigh(a)[1], lambda a: la.svd(a, compute_uv=False)):
         _, linear = linearize(lambda a, fun=fun: [reductions.reduce_sum(fun(a), (0,))], [np.eye(3)])
