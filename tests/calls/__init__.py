@@ -55,7 +55,7 @@ def is_function(name: str, value: Any, calls: dict[str, Call]) -> bool:
 
 
 def _scipy(name: str, calls: dict[str, Call], plain: dict[str, str] | None = None, apart: Any = ()) -> Namespace:
-    others = {"SciPy": f"scipy.{name}", "JAX": f"jax.scipy.{name}"}
+    others = {"SciPy": f"scipy.{name}"} | ({} if name == "spatial.distance" else {"JAX": f"jax.scipy.{name}"})
     return Namespace(f"functrans.scipy.{name}", others, calls, plain or scientific.PLAIN.get(name, {}), tuple(apart))
 
 
@@ -87,6 +87,7 @@ NAMESPACES = [
     _scipy("signal", scientific.SIGNAL),
     _scipy("ndimage", scientific.NDIMAGE),
     _scipy("stats", distributions.STATS, apart=distributions.DISTRIBUTIONS),
+    _scipy("spatial.distance", scientific.DISTANCE),
     _scipy("spatial.transform", scientific.TRANSFORM),
     _scipy("cluster.vq", scientific.CLUSTER),
 ]  # fmt: skip

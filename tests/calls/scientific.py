@@ -9,7 +9,7 @@ from calls.measure import Call
 from functrans.scipy import fft, integrate, interpolate, ndimage, optimize, signal
 from functrans.scipy.cluster import vq
 from functrans.scipy.sparse import linalg as sparse
-from functrans.scipy.spatial import transform
+from functrans.scipy.spatial import distance, transform
 
 A, S = SQUARE[0], SPD[0]
 LONG = np.concatenate([X.ravel(), Y.ravel(), P.ravel()])
@@ -145,6 +145,18 @@ TRANSFORM = {
     "Slerp": Call(lambda t, v, at: transform.Slerp(t, transform.Rotation.from_rotvec(v))(at).as_matrix(),
                   (TIMES[:3], X[:, :3], P[0])),
 }  # fmt: skip
+DISTANCE = {
+    name: Call(getattr(distance, name), (X[0], Y[0]))
+    for name in "chebyshev cityblock correlation cosine euclidean hamming minkowski sqeuclidean".split()
+}
+DISTANCE |= {name: Call(getattr(distance, name), (P[0], P[1])) for name in "braycurtis canberra jensenshannon".split()}
+DISTANCE |= {
+    "cdist": Call(distance.cdist, (X, Y)),
+    "mahalanobis": Call(distance.mahalanobis, (X[0, :3], Y[0, :3], SPD[0])),
+    "pdist": Call(distance.pdist, (X,)),
+    "seuclidean": Call(distance.seuclidean, (X[0], Y[0], P[0])),
+    "squareform": Call(distance.squareform, (X.ravel()[:10],)),
+}
 CLUSTER = {
     "kmeans": Call(vq.kmeans, (X, X[:2])),
     "kmeans2": Call(vq.kmeans2, (X, X[:2]), {"minit": "matrix"}),

@@ -1,5 +1,5 @@
-"""Geometry, as `scipy.spatial`: rotations."""
+"""Geometry, as `scipy.spatial`: distances and rotations."""
 
-from functrans.scipy.spatial import transform
+from functrans.scipy.spatial import distance, transform
 
-__all__ = ["transform"]
+__all__ = ["distance", "transform"]
