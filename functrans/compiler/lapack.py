@@ -30,8 +30,8 @@ from functrans.core.jaxpr import Atom, Eqn, Var
 PIECES = 64
 #: Operations from which on threads share the matrices of a stack.
 PARALLEL_WORK = 1 << 17
-#: A single matrix from this size on is left to LAPACK's own threads.
-LARGE_MATRIX = 768
+#: Fewer matrices than that, of this size and more, are left to LAPACK's own threads, as NumPy does.
+FEW, LARGE_MATRIX = 4, 256
 
 _ALIGNMENT = 64
 
@@ -162,13 +162,14 @@ class Text:
         writes = frozenset(v for _, v in self.arrays if v in eqn.outvars) | {scratch}
         where = f", at {eqn.source}" if eqn.source else ""
         work = int(self.count * flops)
+        alone = n >= LARGE_MATRIX and self.count < FEW
+        parallel = not alone and pieces > 1 and work > PARALLEL_WORK
         kernel = Kernel(
             self.source(), (*(v for _, v in self.arrays), scratch), writes,
-            (self.count, pieces, self.work, *self.sizes.values()), pieces, pieces > 1 and work > PARALLEL_WORK, work,
+            (self.count, pieces, self.work, *self.sizes.values()), pieces, parallel, work,
             tuple(e + where for e in self.errors), (eqn,), f"{self.count} {note} by LAPACK",
             error=np.linalg.LinAlgError,
         )  # fmt: skip
-        alone = n >= LARGE_MATRIX and self.count == 1
         (p.call_at if alone else p.call_blas_at)(kernel, places)
         return True
 

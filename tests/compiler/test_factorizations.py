@@ -33,6 +33,13 @@ def test_a_large_matrix_is_left_to_the_threads_of_blas():
     check_cholesky((800, 800), "d")
 
 
+@pytest.mark.parametrize(("count", "n", "left"), [(1, 300, True), (3, 300, True), (8, 300, False), (1, 100, False)])
+def test_few_large_matrices_are_left_to_the_threads_of_blas(count, n, left):
+    for call in (np.linalg.inv, np.linalg.eigvalsh):
+        text = ft.jit(call).lower(np.ones((count, n, n))).as_text("plan")
+        assert ("BLAS on one thread" not in text) == left
+
+
 def check_cholesky(shape, dtype):
     f = ft.jit(np.linalg.cholesky)
     a = positive_definite(shape, dtype)
