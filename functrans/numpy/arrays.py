@@ -167,6 +167,8 @@ def _extended(name: str, function: Callable[..., Any], beyond: str) -> Any:
 
     @functools.wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs and kwargs.get("where", True) is None:
+            del kwargs["where"]
         if kwargs and (not more.isdisjoint(kwargs) or kwargs.get("mode") == "fill" or has_tracer(kwargs.values())):
             return function(self, *args, **kwargs)
         if has_tracer(args):

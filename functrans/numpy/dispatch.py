@@ -59,6 +59,8 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
 
         @functools.wraps(traced)
         def function(*args: Any, **kwargs: Any) -> Any:
+            if kwargs and kwargs.get("where", True) is None:  # no mask; NumPy takes it for one that holds nowhere
+                del kwargs["where"]
             if kwargs and "out_sharding" in kwargs:
                 refuse_placement(numpy_function.__name__, out_sharding=kwargs.pop("out_sharding"))
             if has_tracer(args) or (kwargs and (has_tracer(kwargs.values()) or not extra.isdisjoint(kwargs))):

@@ -247,3 +247,32 @@ def test_a_negative_index_that_is_out_of_bounds():
         x.at[-1].get(wrap_negative_indices=False)
     with pytest.raises(IndexError, match="out of bounds"):
         ft.jit(lambda i: x.at[i].get(wrap_negative_indices=False))(np.array([-1]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sum",
+        "prod",
+        "mean",
+        "std",
+        "var",
+        "max",
+        "min",
+        "any",
+        "all",
+        "nansum",
+        "nanprod",
+        "nanmean",
+        "nanmax",
+        "nanstd",
+    ],
+)
+def test_where_none_is_no_mask(name):
+    x = np.array([3.0, 1.0, 2.0])
+    wanted = getattr(np, name)(x)
+    calls = [lambda x: getattr(fnp, name)(x, where=None)]
+    if hasattr(np.ndarray, name):
+        calls.append(lambda x: getattr(fnp.asarray(x), name)(where=None))
+    for call in calls:
+        assert call(x) == ft.jit(call)(x) == wanted
