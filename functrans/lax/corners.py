@@ -75,7 +75,7 @@ def expm1(x: Any) -> Any:
 
 
 def arccosh(x: Any) -> Any:
-    """`numpy.arccosh`; that of NumPy 2.0 is NaN in both parts at a NaN on the imaginary axis."""
+    """`numpy.arccosh`; that of NumPy 2.1 is NaN in both parts at a NaN on the imaginary axis."""
     return _complex_corners("arccosh", np.arccosh, x)
 
 

@@ -49,8 +49,6 @@ def implements(numpy_function: Any, *beyond: str, eager: Any = None) -> Callable
             plain values too.
         eager: what runs on plain values, where the array API standard asks for more than NumPy's function gives.
     """
-    if numpy_function is None:  # NumPy is older than its function: the traced form takes plain values too
-        return lambda traced: traced
     plain = eager or numpy_function
 
     def register(traced: F) -> F:

@@ -485,7 +485,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
 
 
 def _real_cond(x: Any, p: Any = None) -> Any:
-    """`numpy.linalg.cond`, which in NumPy 2.0 gives complex numbers without imaginary parts for complex matrices."""
+    """`numpy.linalg.cond`, which in NumPy 2.1 gives complex numbers without imaginary parts for complex matrices."""
     return np.linalg.cond(x, p).real
 
 

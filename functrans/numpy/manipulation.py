@@ -483,7 +483,7 @@ def _of_rank(name: str, a: Any, least: int) -> Any:
     return a
 
 
-@implements(getattr(np, "unstack", None))  # since NumPy 2.1
+@implements(np.unstack)
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
     """
     >>> import functrans.numpy as fnp

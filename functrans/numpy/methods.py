@@ -200,7 +200,7 @@ _BY_NAME: dict[Any, Any] = {
     np.isrealobj: lambda x: aval_of(x).dtype.kind != "c",
     np.result_type: datatypes.result_type,
     np.can_cast: datatypes.can_cast,
-    getattr(np, "astype", None): datatypes.astype,  # since NumPy 2.1
+    np.astype: datatypes.astype,
     np.array_repr: lambda arr, *args, **kwargs: repr(arr),
 }
 

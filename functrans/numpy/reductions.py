@@ -337,13 +337,13 @@ def _array_api_cumulative(name: str, function: Any, neutral: int, *example: str)
     return _documented(cumulative, name, *example)
 
 
-cumulative_sum = implements(getattr(np, "cumulative_sum", None))(
+cumulative_sum = implements(np.cumulative_sum)(
     _array_api_cumulative(
         "cumulative_sum", cumsum, 0,
         "fnp.cumulative_sum(fnp.array([1, 2, 3]), include_initial=True)", "Array([0, 1, 3, 6])",
     )
 )  # fmt: skip
-cumulative_prod = implements(getattr(np, "cumulative_prod", None))(
+cumulative_prod = implements(np.cumulative_prod)(
     _array_api_cumulative(
         "cumulative_prod", cumprod, 1,
         "fnp.cumulative_prod(fnp.array([1, 2, 3]), include_initial=True)", "Array([1, 1, 2, 6])",

@@ -213,7 +213,12 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: Any = None) -> A
     return where(bins[-1] >= bins[0], up, down)
 
 
-@implements(np.count_nonzero)
+def _plain_count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """`numpy.count_nonzero`, which in NumPy 2.1 gives a Python integer for all axes."""
+    return np.asarray(np.count_nonzero(a, axis, keepdims=keepdims))
+
+
+@implements(np.count_nonzero, eager=_plain_count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """
     >>> import functrans.numpy as fnp

@@ -137,7 +137,7 @@ def test_values_and_derivatives(name, args, kwargs, order):
     function, numpys = getattr(fnp.linalg, name), getattr(np.linalg, name)
     want = numpys(*args, **kwargs)
     if name == "cond":
-        want = np.real(want)  # NumPy 2.0 has some as complex numbers
+        want = np.real(want)  # NumPy 2.1 has some as complex numbers
     assert_close(function(*args, **kwargs), want, 0)
     arrays, fill = arrays_of(args)
     call = lambda *xs: function(*fill(xs), **kwargs)
