@@ -26,7 +26,7 @@ from functrans.core.avals import SMALL_FLOATS, ShapedArray, aval_of, bfloat16, i
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import StagedTracer, StagingTrace, Tracer
 from functrans.core.watching import check_results
-from functrans.errors import DTypeError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import corners, options
 from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.conversion import convert_element_type
@@ -110,10 +110,10 @@ class Elementwise(Primitive):
                 return self.bind(*promote(self.name, ufunc, args, **kwargs))
         try:
             out = wrap(ufunc(*args, **kwargs) if kwargs or self._corrected is None else self._corrected(*args))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError) as error:  # the last by arrays of objects
             avals = map(aval_of, promote(self.name, ufunc, args, **kwargs))  # raises what tracing would say
             self._abstract_eval(*avals)
-            raise
+            raise (ArgumentError if isinstance(error, ValueError) else DTypeError)(f"{self.name}: {error}") from None
         if kwargs.get("dtype") is None:
             out = in_small_floats(self._corrected or ufunc, args, out)
         if kind_of(out.dtype) not in "biufc":
@@ -327,9 +327,20 @@ def from_outside(value: Any) -> Any:
     return value
 
 
+def refuse(dtype: np.dtype) -> None:
+    """The error for arrays of what is no number: strings, objects, dates, records."""
+    if dtype.kind in "OSUTMm" or dtype.names is not None:
+        raise DTypeError(
+            f"functrans.numpy holds numbers and booleans, not {dtype}; use NumPy itself for strings, objects, dates "
+            "and records"
+        )
+
+
 def as_operand(name: str, value: Any) -> Any:
     """An array, tracer or scalar as it is; lists and tuples of numbers, and arrays of other libraries, as arrays."""
     if is_array_like(value):
+        if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind not in "biufc":
+            refuse(value.dtype)
         return value
     value = from_outside(value)
     if isinstance(value, np.ndarray):

@@ -80,7 +80,16 @@ def loop(name: str, options: dict[str, Any]) -> Loop:
         raise ArgumentError(f"{name} of a traced array does not take out=: results are new arrays; write {write}")
     if options.get("signature") is not None:
         raise ArgumentError(f"{name} of a traced array does not take signature=: give dtype=, or convert the operands")
-    return Loop(options.get("dtype"), options.get("casting"))
+    dtype, casting = options.get("dtype"), options.get("casting")
+    try:
+        dtype = dtype if dtype is None else np.dtype(dtype)
+    except TypeError as error:
+        raise DTypeError(f"{name}: {error}") from None
+    if casting not in (None, "no", "equiv", "safe", "same_kind", "unsafe"):
+        raise ArgumentError(
+            f"{name}: casting must be 'no', 'equiv', 'safe', 'same_kind' or 'unsafe', got {casting!r:.40}"
+        )
+    return Loop(dtype, casting)
 
 
 def check_keywords(name: str, options: dict[str, Any], keywords: Sequence[str] = _KEYWORDS) -> None:

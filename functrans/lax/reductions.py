@@ -6,7 +6,6 @@ products, so that it is right, to any order, where factors are zero.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from functrans.lax.broadcasting import (
     reduce_sum_p,
 )
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.structural import concatenate_p, pad, reshape, slice_in_dim, transpose
+from functrans.lax.structural import concatenate_p, integer_axis, pad, reshape, slice_in_dim, transpose
 
 Axes = tuple[int, ...]
 
@@ -36,7 +35,7 @@ def canonical_axes(axes: Sequence[int], ndim: int) -> Axes:
     """Axes counted from the front and sorted; `AxisError` for one that does not exist or stands twice."""
     out = []
     for a in axes:
-        a = operator.index(a)
+        a = integer_axis(a)
         if not -ndim <= a < ndim:
             raise AxisError(f"axis {a} is out of bounds for an array of {ndim} dimensions")
         out.append(a % ndim)

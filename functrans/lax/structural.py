@@ -17,7 +17,7 @@ from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, zeros
-from functrans.errors import AxisError, DTypeError, ShapeError
+from functrans.errors import AxisError, DTypeError, FunctransError, ShapeError
 from functrans.lax.broadcasting import linear_unary, reduce_sum_p
 from functrans.transforms.batching import batch_first, move_axis
 from functrans.transforms.taylor import termwise
@@ -81,9 +81,19 @@ def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
     return reshape(array, shape)
 
 
+def integer_axis(axis: Any) -> int:
+    """What numbers an axis, as an integer."""
+    try:
+        return operator.index(axis)
+    except TypeError as error:
+        if isinstance(error, FunctransError):
+            raise
+        raise DTypeError(f"an axis must be an integer, got {axis!r:.40}") from None
+
+
 def canonical_axis(axis: Any, ndim: int) -> int:
     """An axis counted from the front; `ShapeError` where there is none."""
-    axis = operator.index(axis)
+    axis = integer_axis(axis)
     if not -ndim <= axis < ndim:
         raise AxisError(f"axis {axis} is out of bounds for an array of {ndim} dimensions")
     return axis % ndim

@@ -19,6 +19,7 @@ from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.elementwise import as_operand, common_dtype, from_outside
 from functrans.numpy.dispatch import (
+    check_order,
     creates,
     dtype_of,
     has_tracer,
@@ -40,6 +41,7 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
            [0., 0.]])
     """
     on_cpu(device)
+    check_order("zeros", order)
     return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
 
 
@@ -51,6 +53,7 @@ def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None,
     Array([1., 1., 1.])
     """
     on_cpu(device)
+    check_order("ones", order)
     return lax.full(canonical_shape(shape), 1, float if dtype is None else dtype)
 
 
@@ -62,6 +65,7 @@ def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
     (2, 3)
     """
     on_cpu(device)
+    check_order("empty", order)
     return lax.full(canonical_shape(shape), 0, float if dtype is None else dtype)
 
 
@@ -76,6 +80,7 @@ def full(
            [7, 7]])
     """
     on_cpu(device)
+    check_order("full", order)
     fill_value = as_operand("full", fill_value)
     dtype = dtype_of(fill_value) if dtype is None else np.dtype(dtype)
     return lax.broadcast_to(lax.convert_element_type(fill_value, dtype), canonical_shape(shape))
@@ -96,6 +101,7 @@ def zeros_like(
     Array([0., 0.])
     """
     on_cpu(device)
+    check_order("zeros_like", order)
     return zeros(*_like(a, dtype, shape))
 
 
@@ -109,6 +115,7 @@ def ones_like(
     Array([1., 1.])
     """
     on_cpu(device)
+    check_order("ones_like", order)
     return ones(*_like(a, dtype, shape))
 
 
@@ -122,6 +129,7 @@ def empty_like(
     (2,)
     """
     on_cpu(device)
+    check_order("empty_like", order)
     return zeros(*_like(prototype, dtype, shape))
 
 
@@ -136,6 +144,7 @@ def full_like(
     Array([7., 7.])
     """
     on_cpu(device)
+    check_order("full_like", order)
     size, dtype = _like(a, dtype, shape)
     return full(size, fill_value, dtype)
 
@@ -246,6 +255,7 @@ def eye(
            [0., 1., 0.]])
     """
     on_cpu(device)
+    check_order("eye", order)
     n = operator.index(N)
     m = n if M is None else operator.index(M)
     row, column = (lax.broadcasted_iota(np.int64, (n, m), d) for d in (0, 1))

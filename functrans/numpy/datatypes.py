@@ -12,7 +12,7 @@ from functrans.core.avals import ShapeDtypeStruct, aval_of, bfloat16, float_info
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError
 from functrans.lax.elementwise import common_dtype, weak_type
-from functrans.numpy.dispatch import on_cpu, operand
+from functrans.numpy.dispatch import named, on_cpu, operand
 
 
 def _dtype(value: Any) -> np.dtype:
@@ -113,6 +113,7 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype:
     return common_dtype(*items)
 
 
+@named
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """An array with another dtype, by NumPy's casting; `copy=False` gives back an array that has it already.
 

@@ -139,7 +139,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     >>> fnp.trapezoid([0.0, 1.0, 4.0], dx=0.5)
     Array(1.5)
     """
-    y = moveaxis(as_inexact(operand("trapezoid", y)), axis, -1)
+    y = operand("trapezoid", y)
+    axis = normalize_axis(axis, len(shape_of(y)))
+    y = moveaxis(as_inexact(y), axis, -1)
     if x is not None:
         x = operand("trapezoid", x)
         dx = diff(x) if len(shape_of(x)) == 1 else diff(moveaxis(x, axis, -1))

@@ -30,7 +30,7 @@ from functrans.errors import (
     IndexOutOfBoundsError,
     KeywordError,
 )
-from functrans.lax.elementwise import as_operand
+from functrans.lax.elementwise import as_operand, refuse
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,8 +87,8 @@ def checked(name: str, traced: Callable[..., Any]) -> Callable[..., Any]:
     def function(*args: Any, **kwargs: Any) -> Any:
         try:
             return traced(*args, **kwargs)
-        except TypeError as error:
-            if isinstance(error, FunctransError):
+        except (TypeError, ValueError, IndexError) as error:
+            if isinstance(error, FunctransError) or _calls_back(args, kwargs):
                 raise
             signature = inspect.signature(traced)
             try:
@@ -97,9 +97,28 @@ def checked(name: str, traced: Callable[..., Any]) -> Callable[..., Any]:
                 bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
                 call = signature.replace(parameters=bare, return_annotation=signature.empty)
                 raise KeywordError(f"{name}: {reason}; it is called as {name}{call}") from None
-            raise
+            raise _of_ours(error, name) from None
 
     return function
+
+
+def named(function: F) -> F:
+    """A function for plain and traced arrays alike, with errors of ours for calls that do not fit its signature."""
+    return checked(function.__name__, function)  # type: ignore[return-value]
+
+
+def _calls_back(args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a function of the user's is among the arguments, which may have raised an exception."""
+    return any(callable(a) and not isinstance(a, type) and not hasattr(a, "nin") for a in (*args, *kwargs.values()))
+
+
+def _of_ours(error: Exception, name: str) -> Exception:
+    """An exception of Python's or NumPy's as one of `functrans.errors` of its kind."""
+    kinds = {IndexError: IndexOutOfBoundsError, ValueError: ArgumentError, TypeError: DTypeError}
+    for kind, ours in kinds.items():
+        if isinstance(error, kind):
+            return ours(f"{name}: {error}")
+    return error
 
 
 def holds_bfloat16(values: Any) -> bool:
@@ -153,8 +172,10 @@ def creates(numpy_function: Any) -> Callable[[F], F]:
     return register
 
 
-def explained(error: Exception, traced: Callable[..., Any], args: Any, kwargs: Any) -> Exception:
-    """The error that the traced form raises for these arguments, where NumPy raised one; else NumPy's.
+def explained(
+    error: Exception, traced: Callable[..., Any], args: Any, kwargs: Any, name: str | None = None
+) -> Exception:
+    """The error that the traced form raises for these arguments, where NumPy raised one; else NumPy's as one of ours.
 
     So a mistake gets one text, eagerly and in traced functions.
     """
@@ -177,8 +198,9 @@ def explained(error: Exception, traced: Callable[..., Any], args: Any, kwargs: A
         return ours.with_traceback(None)
     except Exception:
         return error
-    kind = {IndexError: IndexOutOfBoundsError, ValueError: ArgumentError}.get(type(error))
-    return error if kind is None else kind(str(error))
+    return (
+        error if _calls_back(args, kwargs) else _of_ours(error, name or getattr(traced, "__name__", "functrans.numpy"))
+    )
 
 
 def _document(numpy_function: Any, traced: Any) -> str:
@@ -242,15 +264,6 @@ def sized(name: str, a: Any, size: Any, call: str = "x, size=n") -> int:
     return operator.index(size)
 
 
-def refuse(dtype: np.dtype) -> None:
-    """The error for arrays of what is no number: strings, objects, dates, records."""
-    if dtype.kind in "OSUTMm" or dtype.names is not None:
-        raise DTypeError(
-            f"functrans.numpy holds numbers and booleans, not {dtype}; use NumPy itself for strings, objects, dates "
-            "and records"
-        )
-
-
 def operand(name: str, value: Any) -> Any:
     """An array-like as something that primitives take."""
     return as_operand(name, value)
@@ -283,6 +296,12 @@ def on_cpu(device: Any) -> None:
         )
 
 
+def check_order(name: str, order: Any) -> None:
+    """Refuse an `order=` that NumPy does not know; traced arrays have none."""
+    if order not in (None, "C", "F", "A", "K"):
+        raise ArgumentError(f"{name}: order must be one of 'C', 'F', 'A', or 'K', got {order!r:.40}")
+
+
 def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """An `axis` argument as a tuple of axes counted from the front; all of them for `None`."""
     from functrans.lax.reductions import canonical_axes
@@ -295,6 +314,8 @@ def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
 
 def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """The axes of a reduction; NumPy lets an array without axes be reduced along its first or last."""
+    if isinstance(axis, list):
+        raise DTypeError(f"an axis must be an integer or a tuple of integers, got the list {axis!r:.40}")
     if not ndim and axis in (0, -1):
         return ()
     return normalize_axes(axis, ndim)

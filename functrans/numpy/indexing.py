@@ -14,9 +14,11 @@ from functrans.errors import ArgumentError, AxisError, DTypeError, IndexTypeErro
 from functrans.lax.indexing import take_along
 from functrans.lax.subscript import from_front, getitem
 from functrans.numpy.dispatch import (
+    check_order,
     dtype_of,
     implements,
     known,
+    named,
     normalize_axis,
     operand,
     shape_of,
@@ -247,6 +249,8 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """
     from functrans.numpy.manipulation import stack
 
+    if dtype_of(operand("choose", a)).kind not in "biu":
+        raise DTypeError(f"choose takes integers that say which choice, got {aval_of(a)}")
     a, *choices = broadcast_arrays(a, *choices)
     return getitem(take_along(stack(choices), lax.expand_dims(a, (0,)), 0, mode), 0)
 
@@ -258,6 +262,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     >>> fnp.select([[True, False, False], [True, True, False]], [[1, 2, 3], [10, 20, 30]], default=-1)
     Array([ 1, 20, -1])
     """
+    if not len(condlist):
+        raise ArgumentError("select needs at least one condition")
     if len(condlist) != len(choicelist):
         raise ArgumentError(f"select: {len(condlist)} conditions and {len(choicelist)} choices")
     out = operand("select", default)
@@ -318,6 +324,7 @@ def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
     >>> fnp.unravel_index([2, 3], (2, 3))
     (Array([0, 1]), Array([2, 0]))
     """
+    check_order("unravel_index", order)
     shape = tuple(map(operator.index, shape if isinstance(shape, (tuple, list)) else (shape,)))
     rest = operand("unravel_index", indices)
     if dtype_of(rest).kind not in "iu":
@@ -354,6 +361,7 @@ def _indices(numpy_function: Any, *args: Any) -> Any:
     return tuple(wrap(i) for i in numpy_function(*args))
 
 
+@named
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> Any:
     """The indices of the lower triangle, as `numpy.tril_indices`.
 
@@ -364,6 +372,7 @@ def tril_indices(n: int, k: int = 0, m: int | None = None) -> Any:
     return _indices(np.tril_indices, n, k, m)
 
 
+@named
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> Any:
     """The indices of the upper triangle, as `numpy.triu_indices`.
 
@@ -400,6 +409,7 @@ def _matrix(name: str, arr: Any) -> tuple[int, ...]:
     return shape_of(arr)
 
 
+@named
 def diag_indices(n: int, ndim: int = 2) -> Any:
     """The indices of the main diagonal, as `numpy.diag_indices`.
 

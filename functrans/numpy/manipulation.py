@@ -16,6 +16,7 @@ from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.elementwise import broadcast_shapes as _common_shape, to_common_dtype
 from functrans.lax.subscript import getitem
 from functrans.numpy.dispatch import (
+    check_order,
     dtype_of,
     implements,
     known,
@@ -66,6 +67,7 @@ def ravel(a: Any, order: str = "C") -> Any:
     >>> fnp.ravel([[1, 2], [3, 4]])
     Array([1, 2, 3, 4])
     """
+    check_order("ravel", order)
     return reshape(a, (-1,) if aval_of(a).size else (0,), order=order if order == "F" else "C")
 
 
@@ -256,9 +258,12 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 
 def _sequence(name: str, arrays: Any) -> list[Any]:
+    if isinstance(arrays, (Tracer, np.ndarray, np.generic)) and not shape_of(arrays):
+        raise DTypeError(f"{name} takes a sequence of arrays, got an array without axes")
     if isinstance(arrays, Tracer):
-        return [getitem(arrays, i) for i in range(shape_of(arrays)[0])]
-    out = [operand(name, a) for a in arrays]
+        out = [getitem(arrays, i) for i in range(shape_of(arrays)[0])]
+    else:
+        out = [operand(name, a) for a in arrays]
     if not out:
         raise ShapeError(f"{name} needs at least one array")
     return to_common_dtype(name, out)

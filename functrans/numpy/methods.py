@@ -26,6 +26,7 @@ from functrans.numpy import (
     manipulation,
     products,
     reductions,
+    shapes,
     standard,
     ufuncmethods,
     ufuncs,
@@ -193,9 +194,9 @@ def _array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: 
 
 #: NumPy functions whose traced forms are plain functions, since they take options of their own.
 _BY_NAME: dict[Any, Any] = {
-    np.shape: lambda a: aval_of(a).shape,
-    np.ndim: lambda a: aval_of(a).ndim,
-    np.size: lambda a, axis=None: aval_of(a).size if axis is None else aval_of(a).shape[axis],
+    np.shape: shapes.shape,
+    np.ndim: shapes.ndim,
+    np.size: shapes.size,
     np.iscomplexobj: lambda x: aval_of(x).dtype.kind == "c",
     np.isrealobj: lambda x: aval_of(x).dtype.kind != "c",
     np.result_type: datatypes.result_type,

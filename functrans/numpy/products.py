@@ -14,6 +14,7 @@ from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, AxisError, DTypeError, KeywordError, ShapeError
 from functrans.lax import contraction, elementwise as ew, options
 from functrans.lax.elementwise import common_dtype, to_common_dtype
+from functrans.lax.structural import integer_axis
 from functrans.numpy.dispatch import (
     explained,
     has_tracer,
@@ -64,7 +65,7 @@ class Product(Ufunc):
         try:
             return wrap_result(self.ufunc(*args, **kwargs))
         except Exception as error:
-            raise explained(error, self._traced, args, kwargs) from None
+            raise explained(error, self._traced, args, kwargs, self.__name__) from None
 
     def _traced(
         self, x1: Any, x2: Any, /, *, axes: Any = None, axis: Any = None, keepdims: bool = False, precision: Any = None,
@@ -300,8 +301,8 @@ def matvec(x1: Any, x2: Any, /) -> Any:
     Array([3, 7])
     """
     a, v = operand("matvec", x1), operand("matvec", x2)
-    if not shape_of(v):
-        raise ShapeError("matvec takes a matrix and a vector, got a scalar")
+    if not shape_of(v) or len(shape_of(a)) < 2:
+        raise ShapeError(f"matvec takes a matrix and a vector, got shapes {shape_of(a)} and {shape_of(v)}")
     out = matmul(a, lax.reshape(v, (*shape_of(v), 1)))
     return lax.reshape(out, shape_of(out)[:-1])
 
@@ -315,8 +316,8 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
     Array([4, 6])
     """
     v, a = operand("vecmat", x1), operand("vecmat", x2)
-    if not shape_of(v):
-        raise ShapeError("vecmat takes a vector and a matrix, got a scalar")
+    if not shape_of(v) or len(shape_of(a)) < 2:
+        raise ShapeError(f"vecmat takes a vector and a matrix, got shapes {shape_of(v)} and {shape_of(a)}")
     out = matmul(lax.reshape(lax.conj(v), (*shape_of(v)[:-1], 1, shape_of(v)[-1])), a)
     return lax.reshape(out, (*shape_of(out)[:-2], shape_of(out)[-1]))
 
@@ -329,7 +330,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     Array([0, 0, 1])
     """
     if axis is not None:
-        axisa = axisb = axisc = axis
+        axisa = axisb = axisc = integer_axis(axis)
     a, b = moveaxis(operand("cross", a), axisa, -1), moveaxis(operand("cross", b), axisb, -1)
     if shape_of(a)[-1] != 3 or shape_of(b)[-1] != 3:
         raise ShapeError(f"cross takes vectors of three elements, got shapes {shape_of(a)} and {shape_of(b)}")

@@ -121,7 +121,9 @@ def _quantiles(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: Any,
     out_dtype = common_dtype(inexact_dtype(own), counted)
     q = lax.convert_element_type(q, np.float32 if counted == bfloat16 else counted)  # bfloat16 counts to 256 only
     if len(shape_of(q)) > 1:
-        raise ShapeError(f"{name}: q must be a scalar or a vector, got shape {shape_of(q)}")
+        flat = lax.reshape(q, (aval_of(q).size,))
+        out = _quantiles(name, a, flat, axis, method, keepdims, weights, ignore_nan)
+        return lax.reshape(out, (*shape_of(q), *shape_of(out)[1:]))
     values = known(q)
     if values is not None and not ((values >= 0) & (values <= 1)).all():
         limit = (

@@ -280,6 +280,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     """
     a = operand("average", a)
     shape = shape_of(a)
+    axis = tuple(axis) if isinstance(axis, list) else axis
     axes = normalize_axes(axis, len(shape))
     if weights is None:
         out = mean(a, axis, keepdims=keepdims)

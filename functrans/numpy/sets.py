@@ -15,7 +15,7 @@ from functrans.core.avals import aval_of, bfloat16, is_inexact
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError
 from functrans.lax.elementwise import to_common_dtype
-from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axis, operand, shape_of, sized
+from functrans.numpy.dispatch import dtype_of, implements, known, named, normalize_axis, operand, shape_of, sized
 from functrans.numpy.indexing import flatnonzero
 from functrans.numpy.manipulation import concatenate, moveaxis, ravel
 from functrans.numpy.ufuncs import where
@@ -247,12 +247,15 @@ def isin(
 ) -> Any:  # fmt: skip
     """
     Args:
+        kind: `"sort"` or `"table"`, NumPy's methods; without effect on traced arrays.
         method: `"compare_all"` (each with each), `"binary_search"` in the sorted test elements, or `"auto"`.
 
     >>> import functrans.numpy as fnp
     >>> fnp.isin([1, 2, 3], [3, 1])
     Array([ True, False,  True])
     """
+    if kind not in (None, "sort", "table"):
+        raise ArgumentError(f"isin: kind must be None, 'sort' or 'table', got {kind!r:.40}")
     if method not in ("auto", "compare_all", "binary_search", "sort"):
         raise ArgumentError(f"isin: method must be auto, compare_all, binary_search or sort, got {method!r}")
     element, tests = operand("isin", element), ravel(operand("isin", test_elements))
@@ -301,6 +304,7 @@ def _distinct(x: Any, index: bool, inverse: bool, counts: bool, size: Any, fill_
     return unique(x, index, inverse, counts, equal_nan=False, **known_size)
 
 
+@named
 def unique_all(x: Any, *, size: int | None = None, fill_value: Any = None) -> UniqueAll:
     """The distinct elements in ascending order; the first index of each; which each element is; how many there are.
 
@@ -314,6 +318,7 @@ def unique_all(x: Any, *, size: int | None = None, fill_value: Any = None) -> Un
     return UniqueAll(value, first, lax.reshape(inverse, shape_of(x)), counts)
 
 
+@named
 def unique_counts(x: Any, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
     """The distinct elements and how many there are of each, as `numpy.unique_counts`; `size` as for `unique`.
 
@@ -324,6 +329,7 @@ def unique_counts(x: Any, *, size: int | None = None, fill_value: Any = None) ->
     return UniqueCounts(*_distinct(x, False, False, True, size, fill_value))
 
 
+@named
 def unique_inverse(x: Any, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
     """The distinct elements and which of them each element is, as `numpy.unique_inverse`; `size` as for `unique`.
 
@@ -335,6 +341,7 @@ def unique_inverse(x: Any, *, size: int | None = None, fill_value: Any = None) -
     return UniqueInverse(value, lax.reshape(inverse, shape_of(operand("unique_inverse", x))))
 
 
+@named
 def unique_values(x: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
     """The distinct elements in ascending order, as `numpy.unique_values`; `size` as for `unique`.
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
+from functrans.numpy.dispatch import named, normalize_axes
 
 
+@named
 def shape(a: Any) -> tuple[int, ...]:
     """The shape, as `numpy.shape`.
 
@@ -20,6 +23,7 @@ def shape(a: Any) -> tuple[int, ...]:
     return aval_of(a).shape if isinstance(a, Tracer) else np.shape(a)
 
 
+@named
 def ndim(a: Any) -> int:
     """The number of axes, as `numpy.ndim`.
 
@@ -30,16 +34,19 @@ def ndim(a: Any) -> int:
     return len(shape(a))
 
 
-def size(a: Any, axis: int | None = None) -> int:
-    """The number of elements, or the size of an axis, as `numpy.size`.
+@named
+def size(a: Any, axis: int | tuple[int, ...] | None = None) -> int:
+    """The number of elements, or those along axes, as `numpy.size`.
 
     >>> import functrans.numpy as fnp
     >>> fnp.size([[1, 2]])
     2
     """
-    return int(np.prod(shape(a), dtype=np.int64)) if axis is None else shape(a)[axis]
+    sizes = shape(a)
+    return math.prod(sizes[i] for i in normalize_axes(axis, len(sizes)))
 
 
+@named
 def iscomplexobj(x: Any) -> bool:
     """Whether the dtype is complex, as `numpy.iscomplexobj`.
 
@@ -50,6 +57,7 @@ def iscomplexobj(x: Any) -> bool:
     return aval_of(x).dtype.kind == "c" if isinstance(x, Tracer) else np.iscomplexobj(x)
 
 
+@named
 def isrealobj(x: Any) -> bool:
     """Whether the dtype is not complex, as `numpy.isrealobj`.
 
@@ -60,6 +68,7 @@ def isrealobj(x: Any) -> bool:
     return not iscomplexobj(x)
 
 
+@named
 def isscalar(element: Any) -> bool:
     """Whether it is a number or a string, and no array, as `numpy.isscalar`.
 

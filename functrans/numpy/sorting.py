@@ -30,7 +30,7 @@ def sort(
     >>> fnp.sort([3, 1, 2])
     Array([1, 2, 3])
     """
-    a, axis = _sortable("sort", a, axis, order)
+    a, axis = _sortable("sort", a, axis, order, kind)
     out = lax.sort(a, axis)
     return lax.rev(out, (axis,)) if descending else out
 
@@ -55,9 +55,10 @@ def argsort(
     Array([1, 2, 0])
     """
     a = operand("argsort", a)
+    _check_kind("argsort", kind)
     if not shape_of(a) and axis in (0, -1):
         return lax.full((1,), 0, np.int64 if dtype is None else dtype)
-    a, axis = _sortable("argsort", a, axis, order)
+    a, axis = _sortable("argsort", a, axis, order, kind)
     if descending:
         n = shape_of(a)[axis]
         out = n - 1 - lax.rev(lax.argsort(lax.rev(a, (axis,)), axis), (axis,))
@@ -66,8 +67,14 @@ def argsort(
     return out if dtype is None else lax.convert_element_type(out, dtype)
 
 
-def _sortable(name: str, a: Any, axis: Any, order: Any) -> tuple[Any, int]:
+def _check_kind(name: str, kind: Any) -> None:
+    if kind is not None and not str(kind).lower().startswith(("q", "h", "m", "s")):
+        raise ArgumentError(f"{name}: kind must be 'quicksort', 'heapsort', 'mergesort' or 'stable', got {kind!r:.40}")
+
+
+def _sortable(name: str, a: Any, axis: Any, order: Any, kind: Any) -> tuple[Any, int]:
     a = operand(name, a)
+    _check_kind(name, kind)
     if order is not None:
         raise ArgumentError(f"{name} takes no order=: arrays have no fields")
     if axis is None:
@@ -114,6 +121,7 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order
     >>> fnp.partition([3, 1, 2], 0)[0]
     Array(1)
     """
+    _check_selection("partition", kind, order)
     _check_kth("partition", a, kth, axis)
     return sort(a, axis)
 
@@ -125,8 +133,16 @@ def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", or
     >>> fnp.argpartition([3, 1, 2], 0)[0]
     Array(1)
     """
+    _check_selection("argpartition", kind, order)
     _check_kth("argpartition", a, kth, axis)
     return argsort(a, axis)
+
+
+def _check_selection(name: str, kind: Any, order: Any) -> None:
+    if kind != "introselect":
+        raise ArgumentError(f"{name}: kind must be 'introselect', got {kind!r:.40}")
+    if order is not None:
+        raise ArgumentError(f"{name} takes no order=: arrays have no fields")
 
 
 def _check_kth(name: str, a: Any, kth: Any, axis: Any) -> None:

@@ -22,6 +22,7 @@ from functrans.numpy.dispatch import (
     explained,
     has_tracer,
     known,
+    named,
     normalize_axes,
     normalize_axis,
     operand,
@@ -67,6 +68,7 @@ class UfuncMethods:
     def identity(self) -> Any:
         return self.ufunc.identity
 
+    @named
     def reduce(
         self, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None,
         where: Any = True,
@@ -81,18 +83,22 @@ class UfuncMethods:
         }
         return self._run("reduce", _reduce, (a,), options, out)
 
+    @named
     def accumulate(self, a: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         """The results of combining the elements along an axis one after the other."""
         return self._run("accumulate", _accumulate, (a,), {"axis": axis, "dtype": dtype}, out)
 
+    @named
     def outer(self, a: Any, b: Any, /, **options: Any) -> Any:
         """The function of every element of `a` with every element of `b`."""
         return self._run("outer", _outer, (a, b), options, options.pop("out", None))
 
+    @named
     def reduceat(self, a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
         """`reduce` of slices: from each index to the next, which must be known when it is traced."""
         return self._run("reduceat", _reduceat, (a, indices), {"axis": axis, "dtype": dtype}, out)
 
+    @named
     def at(self, a: Any, indices: Any, b: Any = None, /, *, inplace: bool = True) -> Any:
         """`a[indices] = f(a[indices], b)`, once for each time that an index occurs.
 
@@ -121,7 +127,8 @@ class UfuncMethods:
             try:
                 return wrap_result(getattr(self.ufunc, method)(*args, out=out, **given))
             except Exception as error:
-                raise explained(error, lambda *a, **k: traced(self, *a, **k), args, options) from None
+                name = f"{_name(self)}.{method}"
+                raise explained(error, lambda *a, **k: traced(self, *a, **k), args, options, name) from None
         if out is not None:
             raise ArgumentError(f"{_name(self)}.{method} of a traced array does not take out=: results are new arrays")
         return traced(self, *args, **options)
@@ -175,6 +182,9 @@ def _reduce(
 
 
 def _accumulate(f: Any, a: Any, *, axis: int = 0, dtype: Any = None) -> Any:
+    if not shape_of(operand(_name(f), a)):
+        normalize_axis(axis, 1)
+        raise DTypeError(f"{_name(f)}.accumulate takes an array with axes, got a scalar")
     known_form = _ACCUMULATIONS.get(f.ufunc)
     if known_form is not None:
         a = operand(_name(f), a)

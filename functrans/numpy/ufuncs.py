@@ -100,7 +100,7 @@ class Ufunc:
         try:
             return wrap_result((self.ufunc if kwargs else self.plain)(*args, **kwargs))
         except Exception as error:
-            raise explained(error, self._traced, args, kwargs) from None
+            raise explained(error, self._traced, args, kwargs, self.__name__) from None
 
     def _traced(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
