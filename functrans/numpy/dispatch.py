@@ -114,11 +114,12 @@ def _calls_back(args: Any, kwargs: dict[str, Any]) -> bool:
 
 def _of_ours(error: Exception, name: str) -> Exception:
     """An exception of Python's or NumPy's as one of `functrans.errors` of its kind."""
-    kinds = {IndexError: IndexOutOfBoundsError, ValueError: ArgumentError, TypeError: DTypeError}
-    for kind, ours in kinds.items():
-        if isinstance(error, kind):
-            return ours(f"{name}: {error}")
-    return error
+    if isinstance(error, np.linalg.LinAlgError):  # which programs catch
+        return error
+    if isinstance(error, IndexError):  # in words that compiled code says too
+        return IndexOutOfBoundsError(str(error))
+    kind = ArgumentError if isinstance(error, ValueError) else DTypeError if isinstance(error, TypeError) else None
+    return error if kind is None else kind(f"{name}: {error}")
 
 
 def holds_bfloat16(values: Any) -> bool:
