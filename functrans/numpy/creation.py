@@ -540,6 +540,7 @@ def copy(a: Any, order: Any = "K", subok: Any = False) -> Any:
     >>> fnp.copy([1.0, 2.0])
     Array([1., 2.])
     """
+    check_order("copy", order)
     return operand("copy", a)
 
 
