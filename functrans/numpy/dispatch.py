@@ -200,7 +200,9 @@ def explained(
     except Exception:
         return error
     return (
-        error if _calls_back(args, kwargs) else _of_ours(error, name or getattr(traced, "__name__", "functrans.numpy"))
+        error
+        if _calls_back(args, kwargs)
+        else _of_ours(error, name if name is not None else str(getattr(traced, "__name__", "functrans.numpy")))
     )
 
 
