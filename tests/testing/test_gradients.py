@@ -85,6 +85,19 @@ def test_complex_step_as_method():
     assert "by complex step" in report
 
 
+def test_extrapolated_differences_as_method():
+    method = "extrapolated differences"
+    for order in (1, 2, 3):
+        check_grads(lambda x: fnp.sin(x) ** 2, (np.array([0.3, 0.6]),), order=order, method=method)
+    check_grads(lambda x: fnp.tanh(x) @ x, (np.linspace(-1, 1, 5, dtype=np.float32),), method=method)
+    check_grads(lambda z: z * fnp.conj(z) + fnp.exp(z), (np.array([0.5 + 1j, -1j]),), method=method)
+    nearly = with_rule(np.sin, lambda t, x: t * fnp.cos(x) * (1 + 1e-8))
+    check_grads(nearly, (0.5,), order=1)  # too little for central differences to see
+    assert "by extrapolated differences" in failure(nearly, (0.5,), order=1, method=method)
+    noisy = with_rule(lambda x: np.sin(x) + 1e-11 * np.sin(1e12 * x), lambda t, x: t * fnp.cos(x))
+    check_grads(noisy, (0.5,), order=1, rtol=1e-7, method=method)
+
+
 # ---------------------------------------------------------------- wrong derivatives
 
 cube = with_rule(lambda x: x**3, lambda t, x: 2 * x**2 * t)
@@ -151,7 +164,7 @@ def test_a_cotangent_of_another_dtype_is_found():
     [
         ({"modes": "forward"}, "takes modes 'fwd' and 'rev'"),
         ({"modes": ()}, "takes modes 'fwd' and 'rev'"),
-        ({"method": "symbols"}, "takes the methods 'central differences' and 'complex step', got 'symbols'"),
+        ({"method": "symbols"}, "'extrapolated differences' and 'complex step', got 'symbols'"),
     ],
 )
 def test_mistakes_are_named(kwargs, message):
