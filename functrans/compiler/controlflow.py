@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from functrans.compiler.lanes import HAS_MASK, LaneLoop, lane_branch, lane_scan, lane_while
+from functrans.compiler.lanes import HAS_MASK, LaneLoop, lane_scan, lane_while
 from functrans.compiler.plan import (
     UPDATES,
     AddCounter,
@@ -359,8 +359,9 @@ def emit_lane_cond(p: Planner, eqn: Eqn) -> bool:
     nobody, somebody = eqn.params["branches"]
     test, places = p.read(mask), [p.read(a) for a in operands]
     targets = [p.write(v) for v in eqn.outvars]
-    lane_loop = lane_branch(p, nobody, somebody) if not p.lanes else None
+    lane_loop: LaneLoop | None = eqn.params[HAS_MASK] if not p.lanes else None
     if lane_loop is not None:
+        p.know(lane_loop.blocks)
         nobody, somebody = lane_loop.cond or nobody, lane_loop.body
         entered = p.enter_lanes(lane_loop.lanes, lane_loop.block, lane_loop.parallel)
     other, end = p.label(), p.label()

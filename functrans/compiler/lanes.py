@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functrans.compiler.contractions import with_loops
 from functrans.compiler.fusion import Item, items_of
 from functrans.compiler.loops import ACCESS, PARALLEL
-from functrans.compiler.plan import Planner, Scheduler, nbytes
+from functrans.compiler.plan import Block, Planner, Scheduler, nbytes
 from functrans.compiler.steps import Kernel
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
 from functrans.transforms.simplify import remove_dead
@@ -28,7 +28,7 @@ MOST_IN_BRANCH = 128
 #: How many turns a `while` is expected to make.
 TURNS = 16
 #: The param that marks equations done by lanes: a `while` whose condition gives a truth value for each lane, a `cond`
-#: that has such values in place of its index.
+#: that has such values in place of its index; its value is the `LaneLoop` where that is known already.
 HAS_MASK = "has_mask"
 
 
@@ -56,6 +56,7 @@ class LaneLoop:
     parallel: bool
     body: Jaxpr
     cond: Jaxpr | None = None  # whether each lane goes on
+    blocks: tuple[tuple[Jaxpr, Block], ...] = ()  # the steps of these and of jaxprs inside
 
 
 def lane_scan(p: Planner, body: Jaxpr, n_consts: int, n_carry: int, length: int) -> LaneLoop | None:
@@ -113,8 +114,10 @@ def with_lane_branches(jaxpr: Jaxpr, schedule: Scheduler | None = None) -> Jaxpr
     eqns = []
     for eqn in jaxpr.eqns:
         mask = _mask(eqn, makers)
-        if mask is not None and (schedule is None or lane_branch(Planner(schedule), *eqn.params["branches"])):
-            eqn = eqn.replace(inputs=[mask, *eqn.inputs[1:]], params={**eqn.params, HAS_MASK: True})
+        if mask is not None:
+            found = lane_branch(Planner(schedule), *eqn.params["branches"]) if schedule is not None else True
+            if found is not None:
+                eqn = eqn.replace(inputs=[mask, *eqn.inputs[1:]], params={**eqn.params, HAS_MASK: found})
         eqns.append(eqn)
     return remove_dead(Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars))
 
@@ -271,8 +274,10 @@ def _loop(
     """The loop, if its kernels can do some lanes at a time, and write nothing that is there for all lanes."""
     work = 0
     values: set[Atom] = set()
+    blocks: dict[Jaxpr, Block] = {}
     for part, times in (*body.all(turns), *(cond.all(turns) if cond is not None else ())):
-        for step in p.analysis(part.jaxpr, apart=True).working_steps:
+        blocks[part.jaxpr] = p.analysis(part.jaxpr, apart=True)
+        for step in blocks[part.jaxpr].working_steps:
             if not isinstance(step, Kernel):
                 if step.eqn.primitive.name not in ("scan", "while", "cond"):
                     return None
@@ -284,4 +289,5 @@ def _loop(
     row = sum(nbytes(v.aval) for v in values) // lanes
     block = min(max(BLOCK_BYTES // max(row, 1) // FEWEST_IN_BLOCK, 1) * FEWEST_IN_BLOCK, most or lanes, lanes)
     parallel = lanes > FEWEST_IN_BLOCK and work > PARALLEL
-    return LaneLoop(lanes, block, parallel, body.jaxpr, cond.jaxpr if cond is not None else None)
+    tested = cond.jaxpr if cond is not None else None
+    return LaneLoop(lanes, block, parallel, body.jaxpr, tested, tuple(blocks.items()))

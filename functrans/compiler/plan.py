@@ -502,6 +502,10 @@ class Planner:
             self._steps[jaxpr] = Block(self.schedule(jaxpr, apart), jaxpr)
         return self._steps[jaxpr]
 
+    def know(self, blocks: Iterable[tuple[Jaxpr, Block]]) -> None:
+        """Take over the analysis of jaxprs."""
+        self._steps.update(blocks)
+
     def block(
         self,
         jaxpr: Jaxpr,
