@@ -16,16 +16,57 @@ from functrans.lax.indexing import take_along
 from functrans.lax.structural import canonical_axis, rev, slice_in_dim
 from functrans.transforms.batching import batch_first
 
+#: Arrays with fewer elements are sorted by NumPy's stable sort.
+MANY = 1024
+
 
 def _impl(*operands: Any, dimension: int, num_keys: int, is_stable: bool) -> list[Any]:
     arrays = [np.asarray(x) for x in operands]
     _abstract(*map(aval_of, arrays), dimension=dimension, num_keys=num_keys, is_stable=is_stable)
-    kind: Any = "stable" if is_stable else None
     keys = [x.astype(np.float32) if x.dtype == bfloat16 else x for x in arrays[:num_keys]]  # it leaves NaN anywhere
     if len(arrays) == 1:
+        kind: Any = "stable" if is_stable and _tells_equals_apart(keys[0]) else None
         return [wrap(np.sort(keys[0], dimension, kind=kind).astype(arrays[0].dtype, copy=False))]
-    order = np.argsort(keys[0], dimension, kind=kind) if num_keys == 1 else np.lexsort(keys[::-1], dimension)
+    if num_keys > 1:
+        order = np.lexsort(keys[::-1], dimension)
+    else:
+        order = _stable_order(keys[0], dimension) if is_stable else np.argsort(keys[0], dimension)
     return [wrap(np.take_along_axis(x, order, dimension)) for x in arrays]
+
+
+def _tells_equals_apart(x: np.ndarray) -> bool:
+    """Whether equal numbers differ: zeros by their signs. NumPy's sorts that are not stable use vectors."""
+    if x.dtype.kind != "f":
+        return x.dtype.kind not in "biu"
+    negative = np.signbit(x[x == 0])
+    return bool(negative.any() and not negative.all())
+
+
+def _stable_order(x: np.ndarray, axis: int) -> np.ndarray:
+    """The indices that sort stably: by another order, with runs of equals put right where they are few."""
+    if x.dtype.kind not in "fiu" or x.dtype.itemsize < 4 or x.size < MANY:
+        return np.argsort(x, axis, kind="stable")
+    if x.dtype.kind in "iu":
+        least = x.min()
+        if int(x.max()) - int(least) < 1 << 16:  # NumPy sorts short integers by their digits
+            return np.argsort((x - least).astype(np.uint16), axis, kind="stable")
+    rows = np.moveaxis(x, axis, -1)
+    order = np.argsort(rows, -1)
+    ordered = np.take_along_axis(rows, order, -1)
+    same = ordered[..., 1:] == ordered[..., :-1]
+    if x.dtype.kind == "f":
+        same |= np.isnan(ordered[..., :-1])  # all that follow one are
+    first = np.ones(rows.shape, bool)
+    first[..., 1:] = ~same
+    equal = ~first
+    equal[..., :-1] |= same
+    places = np.flatnonzero(equal)
+    if places.size > x.size // 8:
+        return np.argsort(x, axis, kind="stable")
+    flat = np.ascontiguousarray(order).reshape(-1)
+    among = flat[places]
+    flat[places] = among[np.lexsort((among, np.cumsum(first)[places]))]
+    return np.moveaxis(flat.reshape(rows.shape), -1, axis)
 
 
 def _abstract(*avals: ShapedArray, dimension: int, num_keys: int, is_stable: bool) -> list[ShapedArray]:

@@ -42,6 +42,28 @@ def test_argsort_is_numpys_stable_one(case):
     check_batching(fun, x)
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint64, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("ties", ["few", "many", "digits"])
+def test_large_arrays_are_sorted_stably(dtype, axis, ties):
+    """By other ways, for which equals, zeros of both signs among them, and NaN are put right."""
+    rng = np.random.default_rng(0)
+    size = {"few": 1 << 30, "many": 50, "digits": 3000}[ties]
+    whole = rng.integers(0, size, (60, 50))
+    x = whole.astype(dtype) if np.dtype(dtype).kind in "iu" else rng.normal(size=whole.shape).astype(dtype)
+    if x.dtype.kind == "f":
+        x = (whole * 0.37).astype(dtype) if ties == "many" else x
+        x[rng.random(x.shape) < 0.02] = np.nan
+        x[rng.random(x.shape) < 0.02] = 0.0
+        x[rng.random(x.shape) < 0.02] = -0.0
+    x[3, :4] = x[4, :4]
+    order = np.argsort(x, axis, stable=True)
+    assert_same(lax.argsort(x, axis), order)
+    got = lax.sort(x, axis)
+    assert_same(got, np.take_along_axis(x, order, axis))
+    assert_same(np.signbit(got)[~np.isnan(got)], np.signbit(np.take_along_axis(x, order, axis))[~np.isnan(got)])
+
+
 @settings(max_examples=40, deadline=None)
 @given(arrays(), st.integers(1, 3))
 def test_several_operands_follow_their_keys(case, num_keys):
