@@ -26,10 +26,13 @@ from functrans.compiler.steps import Kernel
 from functrans.core.avals import ShapedArray
 from functrans.core.jaxpr import Atom, Eqn, Var
 
-#: The most pieces that the matrices of a stack are divided into.
+#: The most pieces that the matrices of a stack are divided into; and where memory to work in takes so many bytes.
 PIECES = 64
+MUCH_MEMORY, FEW_PIECES = 1 << 26, 16
 #: Operations from which on threads share the matrices of a stack.
 PARALLEL_WORK = 1 << 17
+#: A matrix of up to that size is factorized anew by each thread that has right-hand sides for it.
+SHARED_MATRIX = 64
 #: Fewer matrices than that, of this size and more, are left to LAPACK's own threads, as NumPy does.
 FEW, LARGE_MATRIX = 4, 256
 
@@ -57,6 +60,7 @@ class Text:
         self.real = np.dtype(f"f{self.wide.itemsize // 2}") if self.wide.kind == "c" else self.wide
         *batch, self.m, self.n = a.aval.shape
         self.count = math.prod(batch)
+        self.together = False  # whether there is one matrix for all right-hand sides
         self.arrays: list[tuple[str, Var]] = []
         self.sizes: dict[str, int] = {"m": self.m, "n": self.n}
         self.memories: list[str] = []
@@ -68,6 +72,10 @@ class Text:
         self.spread: dict[str, tuple[int, ...]] = {}  # the shapes to which operands are broadcast
         self.work = 0  # bytes of memory for each piece
         self.array("a", a, self.m * self.n)
+
+    @property
+    def pieces(self) -> int:
+        return 1 if self.together and self.n > SHARED_MATRIX else min(self.count, PIECES)
 
     def array(self, name: str, atom: Atom, step: int) -> None:
         """Name the address of the part of an operand or a result for a matrix: so many elements for each."""
@@ -156,13 +164,15 @@ class Text:
         for k, (name, v) in enumerate(self.arrays):
             if name in self.spread:
                 places[k] = broadcast(p, v, places[k], self.spread[name])
-        pieces = min(self.count, PIECES)
+        pieces = self.pieces
+        if pieces * self.work > MUCH_MEMORY and not self.together:
+            pieces = min(pieces, max(FEW_PIECES, MUCH_MEMORY // self.work))
         scratch = Var(ShapedArray((pieces * self.work,), np.dtype(np.uint8)))
         places.append(p.temporary(pieces * self.work, scratch.aval))
         writes = frozenset(v for _, v in self.arrays if v in eqn.outvars) | {scratch}
         where = f", at {eqn.source}" if eqn.source else ""
         work = int(self.count * flops)
-        alone = n >= LARGE_MATRIX and self.count < FEW
+        alone = n >= LARGE_MATRIX and (self.count < FEW or self.together)
         parallel = not alone and pieces > 1 and work > PARALLEL_WORK
         kernel = Kernel(
             self.source(), (*(v for _, v in self.arrays), scratch), writes,
@@ -237,7 +247,8 @@ def emit_solve(p: Planner, eqn: Eqn) -> bool:
 def _solve_together(text: Text) -> None:
     """The right-hand sides of all pieces at hand lie beside each other, to the end of the memory of the last piece."""
     begun, text.lines = text.lines, []
-    each = -(-text.count // min(text.count, PIECES))
+    text.together = True
+    each = -(-text.count // text.pieces)
     text.memory("columns", text.n * text.sizes["k"] * each, text.wide)
     text.sizes["system"] = text.n * text.sizes["k"] * text.wide.itemsize
     text.bring("factors", "a_all", "n", "n")
