@@ -18,7 +18,10 @@ TIMES = np.array([0.0, 1.0, 2.5, 3.0, 4.0])
 
 PLAIN: dict[str, dict[str, str]] = {
     "fft": {"whole numbers alone": "next_fast_len"},
-    "signal": {"whole numbers and names alone": "correlation_lags get_window savgol_coeffs"},
+    "signal": {
+        "whole numbers and names alone": "correlation_lags get_window savgol_coeffs unit_impulse",
+        "the design of filters, of plain numbers": " ".join(sorted(signal.design.__all__)),
+    },
 }
 
 # ---------------------------------------------------------------- fft
@@ -52,7 +55,18 @@ def _section(b: object, a: object) -> object:
 SIGNAL = {name: Call(getattr(signal, name), (LONG, V)) for name in "convolve correlate fftconvolve oaconvolve".split()}
 SIGNAL |= {name: Call(getattr(signal, name), (X, Y[:2, :2])) for name in "convolve2d correlate2d".split()}
 SIGNAL |= {
+    "chirp": Call(signal.chirp, (LONG, 1.0, 3.0, 2.0)),
     "coherence": Call(lambda x, y: signal.coherence(x, y, nperseg=8)[1], (LONG, LONG[::-1] ** 2)),
+    "decimate": Call(signal.decimate, (LONG, 2)),
+    "deconvolve": Call(signal.deconvolve, (V, V[:2])),
+    "freqz": Call(signal.freqz, (V, P[0], 7)),
+    "gausspulse": Call(signal.gausspulse, (P,), {"fc": 2.0}),
+    "medfilt": Call(signal.medfilt, (X,)),
+    "medfilt2d": Call(signal.medfilt2d, (X,)),
+    "sawtooth": Call(signal.sawtooth, (X, 0.7)),
+    "sosfreqz": Call(lambda b, a: signal.sosfreqz(_section(b, a), 7), (V[:3], P[0, :2])),
+    "square": Call(signal.square, (X,)),
+    "wiener": Call(signal.wiener, (X,)),
     "csd": Call(signal.csd, (LONG, LONG[::-1] ** 2), {"nperseg": 8}),
     "detrend": Call(signal.detrend, (LONG,)),
     "filtfilt": Call(signal.filtfilt, ([0.2, 0.3], [1.0, -0.4], LONG)),

@@ -16,6 +16,35 @@ from functrans.scipy.signal.convolution import (
     resample_poly,
     upfirdn,
 )
+from functrans.scipy.signal.design import (
+    bessel,
+    butter,
+    buttord,
+    cheb1ord,
+    cheb2ord,
+    cheby1,
+    cheby2,
+    ellip,
+    ellipord,
+    firls,
+    firwin,
+    firwin2,
+    iirdesign,
+    iirfilter,
+    iirnotch,
+    iirpeak,
+    kaiser_atten,
+    kaiser_beta,
+    kaiserord,
+    remez,
+    sos2tf,
+    sos2zpk,
+    tf2sos,
+    tf2zpk,
+    unit_impulse,
+    zpk2sos,
+    zpk2tf,
+)
 from functrans.scipy.signal.filters import (
     detrend,
     filtfilt,
@@ -29,6 +58,17 @@ from functrans.scipy.signal.filters import (
     sosfilt_zi,
     sosfiltfilt,
 )
+from functrans.scipy.signal.responses import (
+    freqz,
+    sosfreqz,
+)
+from functrans.scipy.signal.smoothing import (
+    decimate,
+    deconvolve,
+    medfilt,
+    medfilt2d,
+    wiener,
+)
 from functrans.scipy.signal.spectra import (
     coherence,
     csd,
@@ -38,11 +78,21 @@ from functrans.scipy.signal.spectra import (
     stft,
     welch,
 )
+from functrans.scipy.signal.waveforms import (
+    chirp,
+    gausspulse,
+    sawtooth,
+    square,
+)
 from functrans.scipy.signal.windows import get_window
 
 __all__ = [
-    "coherence", "convolve", "convolve2d", "correlate", "correlate2d", "correlation_lags", "csd", "detrend",
-    "fftconvolve", "filtfilt", "get_window", "hilbert", "istft", "lfilter", "lfilter_zi", "oaconvolve", "periodogram",
-    "resample", "resample_poly", "savgol_coeffs", "savgol_filter", "sosfilt", "sosfilt_zi", "sosfiltfilt",
-    "spectrogram", "stft", "upfirdn", "welch", "windows",
+    "bessel", "butter", "buttord", "cheb1ord", "cheb2ord", "cheby1", "cheby2", "chirp", "coherence", "convolve",
+    "convolve2d", "correlate", "correlate2d", "correlation_lags", "csd", "decimate", "deconvolve", "detrend",
+    "ellip", "ellipord", "fftconvolve", "filtfilt", "firls", "firwin", "firwin2", "freqz", "gausspulse",
+    "get_window", "hilbert", "iirdesign", "iirfilter", "iirnotch", "iirpeak", "istft", "kaiser_atten",
+    "kaiser_beta", "kaiserord", "lfilter", "lfilter_zi", "medfilt", "medfilt2d", "oaconvolve", "periodogram",
+    "remez", "resample", "resample_poly", "savgol_coeffs", "savgol_filter", "sawtooth", "sos2tf", "sos2zpk",
+    "sosfilt", "sosfilt_zi", "sosfiltfilt", "sosfreqz", "spectrogram", "square", "stft", "tf2sos", "tf2zpk",
+    "unit_impulse", "upfirdn", "welch", "wiener", "windows", "zpk2sos", "zpk2tf",
 ]  # fmt: skip
