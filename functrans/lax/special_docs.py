@@ -350,6 +350,41 @@ yv: scipy.special.yv
 The Bessel function of the second kind of a real order.
 >>> special.yv(0.5, np.array([0.5, 1.0]))
 Array([-0.99024588, -0.43109887])
+
+ellipkm1: scipy.special.ellipkm1
+The complete elliptic integral of the first kind of the parameter `1 - p`.
+>>> special.ellipkm1(np.array([1.0, 1e-10]))
+Array([ 1.57079633, 12.89921983])
+
+hyp0f1: scipy.special.hyp0f1
+The confluent hypergeometric limit function of `v` and `x`.
+>>> special.hyp0f1(1.0, np.array([0.0, 1.0]))
+Array([1.       , 2.2795853])
+
+inv_boxcox: scipy.special.inv_boxcox
+The inverse of `boxcox`.
+>>> special.inv_boxcox(np.array([0.0, 2.0]), 0.5)
+Array([1., 4.])
+
+inv_boxcox1p: scipy.special.inv_boxcox1p
+The inverse of `boxcox1p`.
+>>> special.inv_boxcox1p(np.array([0.0, 2.0]), 0.5)
+Array([0., 3.])
+
+voigt_profile: scipy.special.voigt_profile
+The density of a sum of a normal and a Cauchy variable, of widths `sigma` and `gamma`.
+>>> special.voigt_profile(np.array([0.0, 1.0]), 1.0, 0.5)
+Array([0.27895547, 0.20017964])
+
+wrightomega: scipy.special.wrightomega
+Wright's omega function, the solution `w` of `w + log(w) = z`.
+>>> special.wrightomega(np.array([0.0, 1.0]))
+Array([0.56714329, 1.        ])
+
+zetac: scipy.special.zetac
+Riemann's zeta function less one.
+>>> special.zetac(np.array([2.0, 50.0]))
+Array([6.44934067e-01, 8.88178421e-16])
 """,
     _TYPES,
     "import numpy as np, functrans as ft\nfrom functrans.scipy import special",

@@ -157,37 +157,67 @@ def airy(z: Any) -> tuple[Any, Any, Any, Any]:
 
 @implements("scipy.special")
 def cbrt(x: Any) -> Any:
-    """The cube root, as `scipy.special.cbrt`."""
+    """The cube root, as `scipy.special.cbrt`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.cbrt(np.array([8.0, -27.0]))
+    Array([ 2., -3.])
+    """
     return fnp.cbrt(x)
 
 
 @implements("scipy.special")
 def exp2(x: Any) -> Any:
-    """`2**x`, as `scipy.special.exp2`."""
+    """`2**x`, as `scipy.special.exp2`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.exp2(np.array([3.0, -1.0]))
+    Array([8. , 0.5])
+    """
     return fnp.exp2(x)
 
 
 @implements("scipy.special")
 def exp10(x: Any) -> Any:
-    """`10**x`, as `scipy.special.exp10`."""
+    """`10**x`, as `scipy.special.exp10`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.exp10(np.array([2.0, -1.0]))
+    Array([100. ,   0.1])
+    """
     return fnp.power(10.0, x)
 
 
 @implements("scipy.special")
 def expm1(x: Any) -> Any:
-    """`exp(x) - 1`, precise near 0, as `scipy.special.expm1`."""
+    """`exp(x) - 1`, precise near 0, as `scipy.special.expm1`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.expm1(np.array([0.0, 1e-10]))
+    Array([0.e+00, 1.e-10])
+    """
     return fnp.expm1(x)
 
 
 @implements("scipy.special")
 def log1p(x: Any) -> Any:
-    """`log(1 + x)`, precise near 0, as `scipy.special.log1p`."""
+    """`log(1 + x)`, precise near 0, as `scipy.special.log1p`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.log1p(np.array([0.0, 1e-10]))
+    Array([0.e+00, 1.e-10])
+    """
     return fnp.log1p(x)
 
 
 @implements("scipy.special")
 def sinc(x: Any) -> Any:
-    """`sin(pi x) / (pi x)`, as `scipy.special.sinc`."""
+    """`sin(pi x) / (pi x)`, as `scipy.special.sinc`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.special.sinc(np.array([0.0, 0.5]))
+    Array([1.        , 0.63661977])
+    """
     return fnp.sinc(x)
 
 
