@@ -31,6 +31,7 @@ from numba.core.typed_passes import (
     NopythonTypeInference,
     PreLowerStripPhis,
 )
+from numba.core.types import Function
 from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
 
 
@@ -102,13 +103,16 @@ class _Interleave(ir.MDValue):
     __hash__ = object.__hash__
 
 
-#: Signatures by function and types of operands, and the functions, so that their ids stay theirs.
-_signatures: dict[Any, tuple[Any, Any]] = {}
+#: Signatures by function and types of operands, with what is called then; and the functions, whose ids stay theirs so.
+_signatures: dict[Any, tuple[Any, Any, Any]] = {}
 
 
 @contextmanager
 def _signatures_kept(context: Any) -> Iterator[None]:
-    """A typing context looks up each call once."""
+    """A typing context looks up each call once.
+
+    Numba notes what is called in the function's type, which compilers for other targets share: it is put back there.
+    """
     resolve = context.resolve_function_type
 
     def kept(function: Any, args: Any, kws: Any) -> Any:
@@ -120,7 +124,10 @@ def _signatures_kept(context: Any) -> Iterator[None]:
             signature = resolve(function, args, kws)
             if signature is None:
                 return None
-            known = _signatures[key] = signature, function
+            meant = function.get_impl_key(signature) if isinstance(function, Function) else None
+            known = _signatures[key] = signature, meant, function
+        elif known[1] is not None:
+            function._impl_keys[known[0].args] = known[1]
         return known[0]
 
     context.resolve_function_type = kept

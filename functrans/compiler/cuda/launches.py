@@ -18,7 +18,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from functrans.compiler import plan as p
-from functrans.compiler.cuda.schedule import GridKernel
+from functrans.compiler.cuda.schedule import GridKernel, Limits, fitting
 
 RETURN, LAUNCH, COPY, ZERO, MOVE, SET, ADD, JUMP, JUMP_IF_LESS, PYTHON = range(10)
 
@@ -127,8 +127,8 @@ class Assembler:
     slots, and that kernel, whose function is 0 until it is needed.
     """
 
-    def __init__(self, plan: p.Plan, load: Callable[[GridKernel], Sequence[int]]):
-        self.load = load
+    def __init__(self, plan: p.Plan, load: Callable[[GridKernel], Sequence[int]], limits: Limits):
+        self.load, self.limits = load, limits
         self.python: dict[int, p.Instruction] = {}
         self.plain: dict[int, tuple[int, GridKernel]] = {}  # by the position of a launch: where it stands, and what
         self.labels: dict[int, int] = {}
@@ -180,15 +180,17 @@ class Assembler:
         self._code.append(-1)
 
     def _launch(self, i: p.CallKernel) -> None:
-        kernel, start = i.kernel, len(self._code)
-        assert isinstance(kernel, GridKernel)
-        aligned = [i.slots[n] for n in sorted(kernel.vectors)]
+        start = len(self._code)
+        assert isinstance(i.kernel, GridKernel)
+        kernel = fitting(i.kernel, self.limits)
+        aligned = [i.slots[i.kernel.buffers.index(kernel.buffers[n])] for n in sorted(kernel.vectors)]
         end = start + 10 + len(aligned)
         words = [*self.load(kernel), self._arguments(i, kernel), end, end, *aligned]
         if aligned:
             assert kernel.plain is not None
-            self.plain[start] = end, kernel.plain
-            words += [0, 0, 0, 0, 0, self._arguments(i, kernel.plain)]
+            plain = fitting(kernel.plain, self.limits)
+            self.plain[start] = end, plain
+            words += [0, 0, 0, 0, 0, self._arguments(i, plain)]
         if kernel.checks:
             self.checks.append(kernel)
         self._code += [LAUNCH, start + 2 + len(words), *words]

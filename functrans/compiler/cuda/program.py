@@ -107,7 +107,7 @@ class DeviceProgram:
         self.plan = plan
         self.runtime = runtime
         runtime.ready()
-        self.assembled = Assembler(plan, runtime.load)
+        self.assembled = Assembler(plan, runtime.load, runtime.limits)
         self.sizes = np.array(self.assembled.sizes, np.int64)
         self.actions = {position: self.action(i) for position, i in self.assembled.python.items()}
         self.constants = [runtime.upload(np.asarray(c)) for c in plan.constants]

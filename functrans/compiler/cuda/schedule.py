@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from functrans.compiler.cuda.source import BLOCK_THREADS, THREADS, GridWriter, Shape, Text, rows_of, write
+from functrans.compiler.cuda.source import (
+    BLOCK_THREADS,
+    THREADS,
+    TURNS,
+    GridWriter,
+    Shape,
+    Text,
+    can_be_resident,
+    rows_of,
+    write,
+)
 from functrans.compiler.fusion import Cluster, Fusion, Item, Parts, Target
 from functrans.compiler.loops import LOWERINGS, comments, in_program_order, note, work_of
 from functrans.compiler.nodes import UNROLL_LIMIT, Node
@@ -25,8 +35,8 @@ from functrans.errors import IndexOutOfBoundsError
 PART, PART_ROWS = 1 << 14, 256
 #: So many results of a reduction keep a GPU busy: each by a block, or each by a thread.
 ENOUGH_BLOCKS, ENOUGH_THREADS = 512, 1 << 18
-#: Rows up to this length belong to a warp, longer ones to a block.
-WARP_ROW = 1024
+#: Rows up to so many vectors belong to a warp, longer ones to a block.
+WARP_STEPS = 32 * TURNS
 #: Most lines of a kernel whose bodies are written for each element of a vector.
 MOST_LINES = 700
 
@@ -41,12 +51,14 @@ class GridKernel(Kernel):
     width: int = 1
     vectors: frozenset[int] = frozenset()  # the buffers that must be aligned to 16 bytes
     plain: GridKernel | None = None  # for those that are not
+    looping: GridKernel | None = None  # of a kernel with resident rows: for GPUs whose blocks have too few threads
     block: tuple[int, int] | None = None  # threads of a block, where that is fixed: a block for each row then
 
     def spread(self) -> str:
         who = {"map": "threads", "thread": "a thread each", "warp": "a warp each", "block": "a block each"}[self.mode]
         vectors = f", {self.width} elements at a time" if self.width > 1 else ""
-        return f"{self.rows_count} rows of {self.columns}, {who}{vectors}"
+        resident = ", in registers" if self.looping is not None else ""
+        return f"{self.rows_count} rows of {self.columns}, {who}{vectors}{resident}"
 
 
 def _parts(eqn: Eqn, axes: tuple[int, ...]) -> Parts | None:
@@ -97,15 +109,31 @@ def kernel_for(make_nest: Callable[[], Nest], eqns: tuple[Eqn, ...], about: str,
     stored = [s.var.aval.dtype.itemsize for s in nest.stores]
     width = next((w for w in (4, 2) if w * max(stored) <= 16), 1)
     narrow = _is_narrow(nest)
-    mode, rows, columns = mode_of(nest)  # which changes it
+    mode, rows, columns, fits = mode_of(nest)  # which changes it
     lines = comments(eqns)
-    plain = _kernel(write(make_nest(), Shape(mode, 1, narrow), lines), mode, rows, columns, 1, eqns, about, work)
+
+    def written(width: int, resident: bool, plain: GridKernel | None = None) -> GridKernel | None:
+        steps = -(-columns // width)
+        own = "block" if mode == "warp" and steps > WARP_STEPS else mode
+        if resident and steps > TURNS * (32 if own == "warp" else BLOCK_THREADS):
+            return None
+        text = write(make_nest(), Shape(own, width, narrow, resident), lines)
+        if text.lines > MOST_LINES and (width > 1 or resident):
+            return None
+        if width > 1 and (text.is_misaligned or not text.vectors):
+            return None
+        return _kernel(text, own, rows, columns, width, eqns, about, work, plain)
+
+    def best(width: int, plain: GridKernel | None) -> GridKernel | None:
+        looping = written(width, False, plain)
+        resident = written(width, True, plain) if fits and looping is not None else None
+        return looping if resident is None else replace(resident, looping=looping)
+
+    plain = best(1, None)
+    assert plain is not None
     if width == 1 or mode == "thread" or columns < 2 * width:
         return plain
-    text = write(make_nest(), Shape(mode, width, narrow), lines)
-    if text.is_misaligned or not text.vectors or text.lines > MOST_LINES:
-        return plain
-    return _kernel(text, mode, rows, columns, width, eqns, about, work, plain)
+    return best(width, plain) or plain
 
 
 def _kernel(
@@ -136,17 +164,17 @@ def _is_narrow(nest: Nest) -> bool:
 # ---------------------------------------------------------------- how a nest lies over threads
 
 
-def mode_of(nest: Nest) -> tuple[str, int, int]:
-    """The mode of a nest (`source.py`), its number of rows, and the length of what threads share in each."""
+def mode_of(nest: Nest) -> tuple[str, int, int, bool]:
+    """The mode of a nest (`source.py`), its rows' number, the length of what threads share in each, and residency."""
     writer = GridWriter(nest, Tables(), Shape("warp"))
     order = writer.prepare()
     if not order:
-        return "map", 1, 1
+        return "map", 1, 1, False
     reductions = [n for n in writer.nodes if n.kind == "reduce"]
     if not reductions:
         rows = rows_of(writer, "map")
         inner = [math.prod(writer.extents[v] for v in s.loops[len(rows) :]) for s in writer.pending]
-        return "map", math.prod(writer.extents[v] for v in rows), max(inner, default=1)
+        return "map", math.prod(writer.extents[v] for v in rows), max(inner, default=1), False
     rows = rows_of(writer, "warp")
     count = math.prod(writer.extents[v] for v in rows)
     lasts = {[v for v in n.args[3] if v not in writer.merged][-1] for n in reductions}
@@ -154,8 +182,8 @@ def mode_of(nest: Nest) -> tuple[str, int, int]:
     inner = [writer.extents[s.loops[-1]] for s in writer.pending if len(s.loops) > len(rows)]
     columns = max([longest, *inner])
     if rows and (columns <= UNROLL_LIMIT or _steps_with_rows(writer, reductions, rows[-1], lasts)):
-        return "thread", count, columns
-    return "warp" if rows and columns <= WARP_ROW else "block", count, columns
+        return "thread", count, columns, False
+    return "warp" if rows else "block", count, columns, can_be_resident(writer, rows)
 
 
 def _steps_with_rows(writer: GridWriter, reductions: Sequence[Node], row: Node, lasts: set[Node]) -> bool:
@@ -203,8 +231,16 @@ def geometry(kernel: GridKernel, limits: Limits) -> tuple[tuple[int, int], tuple
     if kernel.mode == "warp":
         y = max(limits.threads // limits.warp, 1)
         return (min(-(-rows // y), limits.blocks * 4), 1), (limits.warp, y)
-    x = min(max(_power(-(-steps // 4)), limits.warp), limits.most_threads)
+    x = min(max(_power(-(-steps // TURNS)), limits.warp), limits.most_threads)
     return (min(rows, limits.blocks * 4), 1), (x, 1)
+
+
+def fitting(kernel: GridKernel, limits: Limits) -> GridKernel:
+    """The kernel, or the same with loops where its threads are too few for resident rows."""
+    if kernel.looping is None:
+        return kernel
+    _, (lanes, _) = geometry(kernel, limits)
+    return kernel if kernel.columns <= TURNS * lanes * kernel.width else kernel.looping
 
 
 def _power(n: int) -> int:
@@ -212,4 +248,4 @@ def _power(n: int) -> int:
     return 1 << max(n - 1, 0).bit_length()
 
 
-__all__ = ["GPU", "GridKernel", "Limits", "geometry", "kernel_for", "kernel_of", "schedule"]
+__all__ = ["GPU", "GridKernel", "Limits", "fitting", "geometry", "kernel_for", "kernel_of", "schedule"]

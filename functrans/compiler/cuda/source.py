@@ -11,7 +11,9 @@ is how loops become threads. The outermost loops that all stores share are the *
 
 A loop that threads share steps through memory in vectors of `width` elements, of 16 bytes where the sizes allow: its
 body is written once for each element of a vector. A thread that has a row, or an element of one, has all of its loops'
-turns at the same places, so what it wrote it may read again.
+turns at the same places, so what it wrote it may read again. Where a team's threads have all of a row in `TURNS` turns,
+rows are *resident*: these are written out, and what one loop over the row has read or computed is there for the next
+one, in registers. All loads of a loop come before what is done with them, so memory is waited for once.
 
 Kernels take their buffers as pointers, then sizes, then the status word of checks:
 `kernel(a, b, ..., n0, n1, ..., status)`.
@@ -35,6 +37,7 @@ from functrans.compiler.source import (
     Tables,
     Writer,
     imports_of,
+    reachable,
     storage_token,
     stored,
 )
@@ -44,6 +47,8 @@ from functrans.core.jaxpr import Var
 DEVICE = "functrans.compiler.cuda.device"
 #: Turns of a thread that one partial sum adds up before it goes to the next level.
 BLOCK_TURNS = 32
+#: Turns of a thread over a resident row.
+TURNS = 4
 #: Threads in a block, and in one that has a row.
 THREADS, BLOCK_THREADS = 256, 512
 
@@ -75,6 +80,7 @@ class Shape:
     mode: str
     width: int = 1
     narrow: bool = True  # all positions fit into 31 bits
+    resident: bool = False  # a team has a row in `TURNS` turns
 
 
 @dataclass
@@ -146,6 +152,9 @@ class GridWriter(Writer):
         self.copy: tuple[Node, int, int] | None = None  # the loop, the element of the vector, the width
         self.waiting: dict[Store, list[str]] = {}  # values for a store as a vector
         self.is_misaligned = False
+        self.resident: dict[tuple[Node, int, int], dict[Node, str]] = {}  # names by loop, turn and element of a vector
+        if shape.resident:
+            self.worth_keeping = 1 << 60  # values are kept in registers
 
     @property
     def is_team(self) -> bool:
@@ -235,6 +244,9 @@ class GridWriter(Writer):
         """A loop whose turns threads share: in vectors where it can be, and what is left over one by one."""
         start, stop = self.range_of(variable)
         width = self.shape.width
+        if self.shape.resident:
+            self.resident_loop(variable, stop, [n for s in stores for n in (s.value, s.offset)], body)
+            return
         again = list(stores)
         if width > 1:
             self.shared_loop(variable, start, stop, width, body)
@@ -270,16 +282,45 @@ class GridWriter(Writer):
                 self.vector_body(variable, counter, width, body)
             self.line(f"{counter} += {step}")
 
-    def vector_body(self, variable: Node, counter: str, width: int, body: Callable[[], None]) -> None:
+    def resident_loop(self, variable: Node, stop: str, roots: Sequence[Node], body: Callable[[], None]) -> None:
+        """The turns of a loop over a resident row: first what they load, then what they do."""
+        loads = [n for n in reachable(roots) if n.kind == "load" and not n.unsafe and self.deps(n) > {variable}]
+        name, width, pending = self.loop_name(variable), self.shape.width, list(self.pending)
+        if (variable, 0, 0) not in self.resident:
+            for turn in range(TURNS):
+                position = "lane" if turn == 0 else f"(lane + lanes * {turn})"
+                self.line(f"{name}{turn} = {position}" + (f" * {width}" if width > 1 else ""))
+            self.is_misaligned |= self.extents[variable] % width != 0
+
+        def turns(body: Callable[[], None]) -> None:
+            for turn in range(TURNS):
+                self.pending = list(pending)
+                with self.opened(None, f"if {name}{turn} < {stop}:") as scope:
+                    scope.spread = True
+                    self.vector_body(variable, f"{name}{turn}", width, body, turn)
+
+        if any(self.resident.get((variable, 0, 0), {}).get(n) is None for n in loads):
+            turns(lambda: self.name_all(loads))
+        turns(body)
+
+    def name_all(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            self.name(node)
+
+    def vector_body(
+        self, variable: Node, counter: str, width: int, body: Callable[[], None], turn: int | None = None
+    ) -> None:
         """A body once for each element of a vector; then the stores."""
         outer = self.copy, self.copies, self.waiting, list(self.pending)
         self.copies, self.waiting = {}, {}
         name = self.loop_name(variable)
         for element in range(width):
-            self.copy = (variable, element, width)
+            self.copy = (variable, element, width) if width > 1 else None
             self.pending = list(outer[3])
             self.line(f"{name} = {counter}" + (f" + {element}" if element else ""))
             with self.inside([variable]):
+                if turn is not None:
+                    self.scopes[-1].names = self.resident.setdefault((variable, turn, element), {})
                 body()
         self.copy = None
         for store, values in self.waiting.items():
@@ -371,6 +412,9 @@ class GridWriter(Writer):
                 self.line(f"{name}b += {step}")
 
         start, stop = self.range_of(variable)
+        if shared and self.shape.resident:
+            self.resident_loop(variable, stop, [t.body for t in totals], body)
+            return
         if not shared:
             name = self.loop_name(variable)
 
@@ -448,6 +492,18 @@ def over_team(writer: GridWriter, combine: str, value: str, identity: object, dt
     ):
         writer.line(line)
     return part
+
+
+def can_be_resident(writer: Writer, rows: Sequence[Node]) -> bool:
+    """Whether all that is done inside a row is loops, one deep, over the same variable from beginning to end."""
+    if not rows or writer.nest.chunks or any(s.combine for s in writer.pending):
+        return False
+    inner = [s.loops[len(rows) :] for s in writer.pending if len(s.loops) > len(rows)]
+    reductions = [n for n in writer.nodes if n.kind == "reduce"]
+    inner += [tuple(v for v in n.args[3] if v not in writer.merged) for n in reductions]
+    return all(len(loops) == 1 and loops[0] is inner[0][0] for loops in inner) and all(
+        writer.deps(n) == set(rows) for n in reductions
+    )
 
 
 def rows_of(writer: Writer, mode: str) -> list[Node]:

@@ -27,6 +27,6 @@ def test_blocks_of_several_warps(name, monkeypatch):
     function, args, _ = FAMILIES[name]
     args = [x[:1, :100] for x in args]
     monkeypatch.setattr(runtime(), "limits", Limits(threads=64, most_threads=64, warp=32, blocks=1))
-    monkeypatch.setattr(schedule, "WARP_ROW", 16)
+    monkeypatch.setattr(schedule, "WARP_STEPS", 4)
     got = ft.device_get(ft.jit(lambda *xs: function(*xs), device="cuda")(*args))
     np.testing.assert_allclose(got, ft.jit(function)(*args), rtol=2e-5)
