@@ -279,8 +279,8 @@ def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[A
     """Operands converted to the dtypes of NumPy's loop for them. `kwargs` are a ufunc's keyword arguments."""
     dtype = None if kwargs else _one_float(args)
     if dtype is not None:
-        # Beside an int SciPy's ufuncs may have another loop than beside a float: `expn`, `polygamma`.
-        types = tuple(int if type(a) is int else dtype for a in args)
+        # Beside a number of Python's, SciPy's ufuncs may have another loop than NumPy's: `beta`, `expn`, `polygamma`.
+        types = tuple(type(a) if type(a) in (int, float) else dtype for a in args)
         if loop_dtypes(name, ufunc, types)[: len(args)] == (dtype,) * len(args):
             return [dtype.type(a) if type(a) in (float, int) else a for a in args]
     args = [as_operand(name, a) for a in args]

@@ -47,8 +47,8 @@ from functrans.core.jaxpr import Var
 DEVICE = "functrans.compiler.cuda.device"
 #: Turns of a thread that one partial sum adds up before it goes to the next level.
 BLOCK_TURNS = 32
-#: Turns of a thread over a resident row.
-TURNS = 4
+#: Turns of a thread over a resident row, and how many arrays it is read from at most: registers have to hold them.
+TURNS, MOST_READ = 4, 1
 #: Threads in a block, and in one that has a row.
 THREADS, BLOCK_THREADS = 256, 512
 
@@ -500,10 +500,13 @@ def can_be_resident(writer: Writer, rows: Sequence[Node]) -> bool:
         return False
     inner = [s.loops[len(rows) :] for s in writer.pending if len(s.loops) > len(rows)]
     reductions = [n for n in writer.nodes if n.kind == "reduce"]
+    if not inner and not reductions:
+        return False
     inner += [tuple(v for v in n.args[3] if v not in writer.merged) for n in reductions]
-    return all(len(loops) == 1 and loops[0] is inner[0][0] for loops in inner) and all(
-        writer.deps(n) == set(rows) for n in reductions
-    )
+    if any(len(loops) != 1 or loops[0] is not inner[0][0] for loops in inner):
+        return False
+    read = [n for n in writer.nodes if n.kind == "load" and writer.deps(n) > {inner[0][0]}]
+    return len(read) <= MOST_READ and all(writer.deps(n) == set(rows) for n in reductions)
 
 
 def rows_of(writer: Writer, mode: str) -> list[Node]:
