@@ -11,6 +11,7 @@ from families import FAMILIES, WITH_DOUBLES, assert_close
 from ptx_machine import Fault, Program
 
 import functrans as ft
+import functrans.numpy as fnp
 from functrans import config
 from functrans.compiler import plan as p
 from functrans.compiler.cuda import kernels
@@ -141,6 +142,15 @@ def test_machine_code_is_kept_on_disk(tmp_path):
             assert again[1].encode() in again[0]
             assert (again == first) or change(b"12345678") != b"12345678"
             assert kernels.stats().loaded - before == (change(b"12345678") == b"12345678")
+
+
+def test_kernels_of_both_kinds_compile_in_turn():
+    """Numba's compilers for CPU and GPU share what they know of a function."""
+    x = np.linspace(-1, 1, 50, dtype=np.float32)
+    for n in range(2):
+        f = lambda x, n=n: fnp.maximum(x, n) * fnp.exp(-x) + n
+        kernels.ptx_of(plan_of(f, (x,)).kernels[0].source, (9, 0))
+        np.testing.assert_allclose(ft.jit(f)(x), f(x), rtol=1e-6)
 
 
 def test_functrans_imports_nothing_of_cuda():
