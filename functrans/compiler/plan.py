@@ -566,8 +566,6 @@ class Planner:
         wanted = self._wanted.get(out)
         if root not in self._owned or place is None or (wanted is not None and wanted.slot != place.slot):
             return None
-        if wanted is None and root in self._lent:  # it lies where another result is wanted
-            return None
         self._env[out] = place
         self._owned.add(out)
         return place
@@ -584,8 +582,14 @@ class Planner:
     def call(self, kernel: Kernel) -> None:
         """Call a kernel, unless all it writes is empty. Results take the memory of operands where they can."""
         pairs: dict[Var, Var] = {}
+        aims = {place.slot for place in self._wanted.values()}
         for out, operand in self._block.replaceable(self._now):
-            if out not in pairs and operand not in pairs.values() and self.overwrite(operand, out) is not None:
+            place = self._env.get(self._block.root(operand))  # type: ignore[arg-type]
+            if out in pairs or operand in pairs.values() or place is None:
+                continue
+            if out not in self._wanted and place.slot in aims:  # where another result is wanted
+                continue
+            if self.overwrite(operand, out) is not None:
                 pairs[out] = operand  # type: ignore[assignment]
         if pairs:
             kernel = kernel.in_place(tuple(pairs.items()))
