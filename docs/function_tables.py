@@ -115,7 +115,11 @@ def table(namespace: Namespace) -> Iterator[str]:
     for library in namespace.others:
         missing = absent(namespace, library)
         if missing:
-            yield f"Absent of `{namespace.others[library]}`:"
+            module = namespace.others[library]
+            if library == "SciPy":
+                yield f"Of `{module}` these have no traced form; SciPy's own take plain arrays:"
+            else:
+                yield f"Absent of `{module}`, and why:"
             yield ""
             for reason, names in missing.items():
                 if reason == PRIMITIVES:
@@ -165,4 +169,6 @@ def filled(text: str) -> str:
 def read_page(app: Any, name: str, source: list[str]) -> None:
     """Sphinx's event `source-read`."""
     if name == "api/functions":
+        for path in (*DOCS.glob("*.py"), *(DOCS.parent / "tests" / "calls").glob("*.py")):
+            app.env.note_dependency(str(path))
         source[0] = filled(source[0])

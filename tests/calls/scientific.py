@@ -96,6 +96,8 @@ NDIMAGE = {
         "convolve1d": (V[:3],), "correlate": (Y[:2, :2],), "correlate1d": (V[:3],), "gaussian_filter": (1.2,),
         "gaussian_filter1d": (1.2,), "gaussian_gradient_magnitude": (1.2,), "gaussian_laplace": (1.2,), "laplace": (),
         "map_coordinates": (1 + P[:2],), "maximum_filter": (2,), "maximum_filter1d": (2,), "median_filter": (3,),
+        "black_tophat": (3,), "grey_closing": (3,), "grey_dilation": (3,), "grey_erosion": (3,), "grey_opening": (3,),
+        "morphological_gradient": (3,), "morphological_laplace": (3,), "white_tophat": (3,),
         "minimum_filter": (2,), "minimum_filter1d": (2,), "percentile_filter": (30, 3), "prewitt": (),
         "rank_filter": (2, 3), "rotate": (20.0,), "shift": (0.3,), "sobel": (), "spline_filter": (),
         "spline_filter1d": (), "uniform_filter": (2,), "uniform_filter1d": (2,), "zoom": (1.5,),

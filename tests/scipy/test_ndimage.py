@@ -178,3 +178,37 @@ def test_transformed_images():
 def test_errors(function, error, text):
     with pytest.raises(error, match=text):
         ft.jit(function)(X)
+
+
+# ---------------------------------------------------------------- morphology
+
+CROSS = np.array([[False, True, False], [True, True, True], [False, False, True]])
+HEIGHTS = RNG.random((3, 2))
+MORPHOLOGY = (
+    "black_tophat grey_closing grey_dilation grey_erosion grey_opening morphological_gradient morphological_laplace "
+    "white_tophat"
+).split()
+
+
+@pytest.mark.parametrize("name", MORPHOLOGY)
+def test_morphology(name):
+    for options in (
+        {"size": (3, 2)}, {"footprint": CROSS, "mode": "constant", "cval": 0.5}, {"structure": HEIGHTS, "mode": "wrap"},
+        {"structure": np.eye(3), "footprint": CROSS, "origin": (1, 0)}, {"size": 2, "mode": "nearest", "origin": -1},
+    ):  # fmt: skip
+        agree(name, **options)
+    agree(name, x=(9 * X).astype(np.int32), footprint=CROSS)
+    agree(name, x=X.astype(np.float32), structure=HEIGHTS, rtol=1e-5)
+    check_grads(lambda x, h: getattr(ndimage, name)(x, structure=h), (X[:3, :4], HEIGHTS), 1)
+
+
+def test_errors_of_morphology():
+    for call, error, text in (
+        (lambda x: ndimage.grey_erosion(x), errors.ArgumentError, "grey_erosion takes size=, footprint= or structure="),
+        (lambda x: ndimage.grey_dilation(x, footprint=x > 0), errors.ArgumentError, "takes a plain footprint"),
+        (lambda x: ndimage.grey_opening(x, structure=[1.0]), errors.ShapeError, "a neighbourhood of 2 axes"),
+        (lambda x: ndimage.white_tophat(x, footprint=CROSS & False), errors.ArgumentError, "not empty"),
+        (lambda x: ndimage.grey_erosion(x * 1j, 3), errors.DTypeError, "a real image"),
+    ):
+        with pytest.raises(error, match=text):
+            ft.jit(call)(X)

@@ -36,11 +36,22 @@ from functrans.scipy.ndimage.interpolation import (
     spline_filter1d,
     zoom,
 )
+from functrans.scipy.ndimage.morphology import (
+    black_tophat,
+    grey_closing,
+    grey_dilation,
+    grey_erosion,
+    grey_opening,
+    morphological_gradient,
+    morphological_laplace,
+    white_tophat,
+)
 
 __all__ = [
-    "affine_transform", "convolve", "convolve1d", "correlate", "correlate1d", "gaussian_filter", "gaussian_filter1d",
-    "gaussian_gradient_magnitude", "gaussian_laplace", "laplace", "map_coordinates", "maximum_filter",
-    "maximum_filter1d", "median_filter", "minimum_filter", "minimum_filter1d", "percentile_filter", "prewitt",
-    "rank_filter", "rotate", "shift", "sobel", "spline_filter",
-    "spline_filter1d", "uniform_filter", "uniform_filter1d", "zoom",
+    "affine_transform", "black_tophat", "convolve", "convolve1d", "correlate", "correlate1d", "gaussian_filter",
+    "gaussian_filter1d", "gaussian_gradient_magnitude", "gaussian_laplace", "grey_closing", "grey_dilation",
+    "grey_erosion", "grey_opening", "laplace", "map_coordinates", "maximum_filter", "maximum_filter1d",
+    "median_filter", "minimum_filter", "minimum_filter1d", "morphological_gradient", "morphological_laplace",
+    "percentile_filter", "prewitt", "rank_filter", "rotate", "shift", "sobel", "spline_filter", "spline_filter1d",
+    "uniform_filter", "uniform_filter1d", "white_tophat", "zoom",
 ]  # fmt: skip
