@@ -24,8 +24,11 @@ from functrans.errors import JaxprError
 BLOCK = 1 << 20
 
 
-def with_expansions(jaxpr: Jaxpr) -> Jaxpr:
-    """The program with the equations of primitives that have an `expand` rule as what the rule says."""
+def with_expansions(jaxpr: Jaxpr, limit: int | None = None) -> Jaxpr:
+    """The program with the equations of primitives that have an `expand` rule as what the rule says.
+
+    `limit` is how many bytes a matrix of windows may have; by default what the caches of all threads hold.
+    """
     if not any(e.primitive.expand for e in jaxpr.eqns):
         return jaxpr
     eqns: list[Eqn] = []
@@ -34,7 +37,7 @@ def with_expansions(jaxpr: Jaxpr) -> Jaxpr:
         if eqn.primitive.expand is None:
             eqns.append(eqn)
             continue
-        inner = _expanded(eqn)
+        inner = _expanded(eqn, limit)
         names: dict[Atom, Atom] = dict(zip((*inner.invars, *inner.outvars), (*eqn.inputs, *eqn.outvars)))
         for step in inner.eqns:
             inputs = tuple(names.get(a, a) for a in step.inputs)
@@ -46,12 +49,12 @@ def with_expansions(jaxpr: Jaxpr) -> Jaxpr:
                     names[out] = known
                     continue
             eqns.append(Eqn(step.primitive, inputs, outvars, step.params, eqn.source))  # type: ignore[arg-type]
-    return with_expansions(Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars))
+    return with_expansions(Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars), limit)
 
 
-def _expanded(eqn: Eqn) -> Jaxpr:
+def _expanded(eqn: Eqn, limit: int | None) -> Jaxpr:
     assert eqn.primitive.expand is not None
-    expand = (_in_parts(eqn) if eqn.primitive.name == "conv_general_dilated" else None) or eqn.primitive.expand
+    expand = (_in_parts(eqn, limit) if eqn.primitive.name == "conv_general_dilated" else None) or eqn.primitive.expand
     jaxpr, consts = stage(lambda *xs: [expand(*xs, **eqn.params)], [a.aval for a in eqn.inputs])
     if consts or not any(v in jaxpr.outvars for e in jaxpr.eqns for v in e.outvars):
         raise JaxprError(f"the expansion of {eqn.primitive.name} captured constants, or returns an operand")
@@ -82,7 +85,7 @@ def parts(lhs: ShapedArray, rhs: ShapedArray, out: ShapedArray, params: dict[str
     return Parts(of_images, number) if number > 1 else None
 
 
-def _in_parts(eqn: Eqn) -> Any:
+def _in_parts(eqn: Eqn, limit: int | None) -> Any:
     """A large convolution as a loop; `None` for a small one, and where loops over all elements need no matrix."""
     lhs, rhs = (a.aval for a in eqn.inputs)
     (out,) = (v.aval for v in eqn.outvars)
@@ -90,7 +93,7 @@ def _in_parts(eqn: Eqn) -> Any:
     is_filter_of_features = rhs.shape[rhs_spec[1]] == 1 and rhs.shape[rhs_spec[0]] == groups
     if lhs.dtype not in BLAS_DTYPES or is_filter_of_features:
         return None
-    found = parts(lhs, rhs, out, eqn.params, BLOCK * config.num_threads())
+    found = parts(lhs, rhs, out, eqn.params, BLOCK * config.num_threads() if limit is None else limit)
     if found is None:
         return None
     of_images, length = found

@@ -57,9 +57,12 @@ def with_transposes_apart(jaxpr: Jaxpr) -> Jaxpr:
     return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, jaxpr.outvars)
 
 
+#: Bytes of a matrix of windows, from which on convolutions are done in parts.
+_WINDOWS = 1 << 28
+
 _REWRITES = (
-    with_expansions, with_accumulation, lambda jaxpr: with_loops(jaxpr, CUBLAS_DTYPES), with_updates_apart,
-    with_effects_marked, with_transposes_apart,
+    lambda jaxpr: with_expansions(jaxpr, _WINDOWS), with_accumulation,
+    lambda jaxpr: with_loops(jaxpr, CUBLAS_DTYPES), with_updates_apart, with_effects_marked, with_transposes_apart,
 )  # fmt: skip
 
 
