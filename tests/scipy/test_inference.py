@@ -38,7 +38,7 @@ CALLS = [
     ("tstd", (A,), {"limits": (0.3, None), "ddof": 0, "axis": 1}),
     ("tsem", (A,), {"limits": (0.3, 4.0)}),
     ("tmin", (A,), {"lowerlimit": 1.0}),
-    ("tmax", (A,), {"upperlimit": 2.0, "axis": 1}),
+    ("tmax", (A,), {"upperlimit": 3.0, "axis": 1}),
     ("trim_mean", (A, 0.2), {}),
     ("trim_mean", (A, 0.3), {"axis": 1}),
     ("circmean", (A,), {}),
