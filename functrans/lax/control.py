@@ -42,7 +42,8 @@ def cond(
     Both must return the same structure, shapes and dtypes. A single operand may be given by name (`operand=`). Under
     `vmap` with a batched `pred` a branch with much to do runs if some example takes it, one with little always, and
     results are selected. Examples that do not take a branch raise no errors in it and take no turns of its loops. Where
-    branches have effects (`debug.print`, `io_callback`), the chosen one runs for one example after another.
+    branches have effects (`debug.print`, `io_callback`), the chosen one runs for one example after another. An operand
+    for each branch, as JAX takes them too, is `cond(pred, true_operand, true_fun, false_operand, false_fun)`.
 
     >>> import functrans as ft
     >>> ft.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 1.0)
@@ -55,6 +56,9 @@ def cond(
         )
     if kind_of(aval.dtype) not in "biuf":
         raise DTypeError(f"cond takes a boolean or a number as predicate, got {aval}")
+    if not callable(true_fun) and callable(false_fun) and len(operands) == 2 and callable(operands[1]):
+        run_true, run_false, operands = false_fun, operands[1], (true_fun, operands[0])
+        true_fun, false_fun = (lambda a, b: run_true(a)), (lambda a, b: run_false(b))
     if not callable(true_fun) or not callable(false_fun):
         raise ArgumentError(
             "cond takes two functions, for true and for false: cond(pred, true_fun, false_fun, *operands)"

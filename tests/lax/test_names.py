@@ -217,6 +217,16 @@ def test_collectives():
     )
 
 
+def test_an_operand_for_each_branch():
+    f = lambda p, x, y: lax.cond(p, x, np.sin, (y, 2.0), lambda pair: pair[0] * pair[1])
+    for g in (f, ft.jit(f)):
+        assert_same(g(True, 0.5, 3.0), np.sin(0.5))
+        assert_same(g(False, 0.5, 3.0), 6.0)
+    assert ft.grad(f, 2)(False, 0.5, 3.0) == 2.0
+    with pytest.raises(errors.ArgumentError, match="cond takes two functions"):
+        lax.cond(True, 1.0, np.sin, 2.0, 3.0)
+
+
 def test_operands_of_branches_by_name():
     assert lax.cond(True, lambda x: x, lambda x: -x, operand=2.0) == 2.0
     assert lax.cond(False, lambda x: 1.0, lambda x: 2.0, operand=None) == 2.0
