@@ -19,7 +19,7 @@ from functrans.api.compilation import Jitted, jit
 from functrans.api.devices import platform_of
 from functrans.api.differentiation import vjp
 from functrans.compiler.program import simplified_with_constants
-from functrans.core.avals import ShapedArray, ShapeDtypeStruct, aval_of, is_array_like
+from functrans.core.avals import ShapedArray, ShapeDtypeStruct, aval_of, bfloat16, is_array_like, kind_of
 from functrans.core.check import check_jaxpr
 from functrans.core.jaxpr import (
     Atom,
@@ -372,10 +372,12 @@ _NAMED: dict[str, Any] = {cls.__name__: cls for cls in (ConvDimensionNumbers, Pa
 
 
 def _store(arrays: dict[str, np.ndarray], name: str, value: Any) -> None:
-    """An array for the file, which has no complex numbers: those become pairs."""
+    """An array for the file, which has no complex numbers and no bfloat16: those become pairs, and this its bits."""
     array = np.ascontiguousarray(value).reshape(np.shape(value))
     if array.dtype.kind == "c":
         name, array = f"{name} complex", np.stack([array.real, array.imag], -1)
+    if array.dtype == bfloat16:
+        name, array = f"{name} bfloat16", array.view(np.uint16)
     arrays[name] = np.array(array, array.dtype.newbyteorder("="), order="C")
 
 
@@ -449,6 +451,8 @@ class _Reader:
     def array(self, name: str) -> np.ndarray:
         if name in self.arrays:
             return self.arrays[name]
+        if f"{name} bfloat16" in self.arrays:
+            return self.arrays[f"{name} bfloat16"].view(bfloat16)
         pairs = self.arrays[f"{name} complex"]
         return np.ascontiguousarray(pairs).view(f"c{2 * pairs.dtype.itemsize}")[..., 0]
 
@@ -483,7 +487,7 @@ class _Reader:
 
     def dtype(self, name: str) -> np.dtype:
         dtype = np.dtype(str(name))
-        if dtype.kind not in "biufc":
+        if kind_of(dtype) not in "biufc":
             raise ValueError(f"{name} is no dtype of a program's")
         return dtype
 

@@ -12,6 +12,7 @@ from functrans.core.avals import aval_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ShapeError
 from functrans.lax.conversion import convert_element_type
+from functrans.lax.elementwise import common_dtype
 from functrans.lax.structural import concatenate, reshape, slice_in_dim
 
 __all__ = ["ravel_pytree"]
@@ -37,7 +38,7 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
     """
     leaves, tree = flatten(pytree)
     avals = [aval_of(x) for x in leaves]
-    dtype = np.result_type(*[a.dtype for a in avals]) if avals else np.dtype(float)
+    dtype = common_dtype(*[a.dtype for a in avals]) if avals else np.dtype(float)
     parts = [reshape(convert_element_type(x, dtype), (a.size,)) for x, a in zip(leaves, avals)]
     vector = concatenate(parts, 0) if parts else wrap(np.zeros(0))
     if isinstance(vector, np.ndarray):

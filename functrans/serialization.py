@@ -19,7 +19,7 @@ import numpy as np
 
 from functrans.api.devices import device_get
 from functrans.core.array import wrap
-from functrans.core.avals import ShapeDtypeStruct, is_array_like
+from functrans.core.avals import ShapeDtypeStruct, bfloat16, is_array_like, kind_of
 from functrans.core.pytree import flatten, key_paths, keystr, unflatten
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, FileFormatError, TreeStructureError
@@ -72,7 +72,7 @@ def save(path: str | os.PathLike[str], tree: Any, metadata: Any = None) -> None:
         if type(leaf) in _NUMBERS.values():
             numbers[name] = type(leaf).__name__
         array = np.asarray(leaf, order="C")
-        if array.dtype.kind not in "biufc" or array.dtype.itemsize > 8 * (1 + (array.dtype.kind == "c")):
+        if kind_of(array.dtype) not in "biufc" or array.dtype.itemsize > 8 * (1 + (array.dtype.kind == "c")):
             raise DTypeError(f"save: the leaf {_shown(name)} has dtype {array.dtype}, which the file format lacks")
         if array.dtype.kind == "c":
             complexes.append(name)
@@ -115,7 +115,7 @@ def load(
 ) -> Any:
     """Read a pytree from a file that `save` wrote, or any file in the safetensors format.
 
-    Arrays of bfloat16 become float32.
+    Arrays of bfloat16 become float32, unless `like` has bfloat16 in their place.
 
     Args:
         path: the file's name.
@@ -139,7 +139,7 @@ def load(
     >>> ft.load(path)
     {"['steps']": 3, "['w']": Array([1., 1.])}
     """
-    found, _ = _read(path)
+    found, _, brain = _read(path)
     if like is None:
         return found
     wanted = {name if rename is None else rename(name): leaf for name, leaf in _named_leaves(like)}
@@ -149,6 +149,8 @@ def load(
     if strict:
         problems += [f"{_shown(name)} is in the file, and not in `like`" for name in found if name not in wanted]
     for name, leaf in wanted.items():
+        if name in brain and _type(leaf)[1] == bfloat16:
+            found[name] = wrap(np.asarray(found[name]).astype(bfloat16))
         if name in found and (difference := _difference(found[name], leaf)):
             problems.append(f"{_shown(name)} {difference}")
     if problems:
@@ -172,8 +174,8 @@ def read_metadata(path: str | os.PathLike[str]) -> Any:
     return _read(path)[1]
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
-    """The leaves of a file by key path, and the user's metadata."""
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any, list[str]]:
+    """The leaves of a file by key path, the user's metadata, and which leaves are bfloat16 there."""
     from safetensors import SafetensorError, safe_open
 
     with open(path, "rb"):  # the operating system's error for a file that cannot be read
@@ -194,7 +196,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Any]:
                     raise ValueError(f"{name} is {array.dtype}{list(array.shape)}, which holds no complex numbers")
                 array = np.ascontiguousarray(array).view(f"c{2 * array.dtype.itemsize}")[..., 0]
             out[name] = _NUMBERS[numbers[name]](array[()]) if name in numbers else wrap(array)
-        return out, own.get("metadata")
+        return out, own.get("metadata"), brain
     except (SafetensorError, *_DAMAGE) as error:
         raise FileFormatError(f"{os.fspath(path)} is damaged, or no file in the safetensors format: {error}") from None
 

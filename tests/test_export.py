@@ -256,3 +256,12 @@ def test_hostile_bytes():
     told = _content(export(checked)(1.0).serialize()).replace("x is {x}", message)
     with pytest.raises(errors.FileFormatError, match="asks for more than values"):
         deserialize(save({}, {"functrans.export": told}))
+
+
+@pytest.mark.skipif(fnp.bfloat16.names is not None, reason="ml_dtypes is not installed")
+def test_bfloat16():
+    weights = fnp.arange(20, dtype=fnp.bfloat16)
+    function = lambda x: x * weights + 1.5
+    exported = deserialize(export(function)(weights).serialize())
+    assert exported.out_info.dtype == fnp.bfloat16
+    np.testing.assert_array_equal(exported.call(weights), function(weights))

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 import functrans as ft
 from functrans.errors import ArgumentError, DTypeError, FileFormatError, TreeStructureError
+from functrans.numpy import bfloat16
 from functrans.serialization import read_metadata
 
 DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"]
@@ -316,3 +317,15 @@ def test_brain_floats(tmp_path):
     assert found["w"].dtype == np.float32
     np.testing.assert_allclose(found["w"], values, rtol=2**-8)
     assert found["b"] == 7
+
+
+@pytest.mark.skipif(bfloat16.names is not None, reason="ml_dtypes is not installed")
+def test_bfloat16_goes_there_and_back(tmp_path):
+    path, tree = tmp_path / "x", {"w": np.array([1.0, -2.5, 3e38], bfloat16), "b": np.ones(2)}
+    ft.save(path, tree)
+    again = ft.load(path, like=tree)
+    assert again["w"].dtype == bfloat16
+    np.testing.assert_array_equal(again["w"], tree["w"])
+    assert ft.load(path)["['w']"].dtype == np.float32
+    with pytest.raises(TreeStructureError, match="bfloat16"):
+        ft.load(path, like={"w": tree["w"], "b": tree["w"][:2]})

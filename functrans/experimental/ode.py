@@ -27,6 +27,7 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.flatten_util import ravel_pytree
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.custom import custom_vjp
+from functrans.lax.elementwise import common_dtype
 from functrans.lax.flat import function_name, stage_function
 from functrans.lax.loops import while_loop
 from functrans.lax.scans import scan
@@ -84,7 +85,7 @@ def odeint(
     leaves, tree = flatten(y0)
     _check_arrays("y0", leaves)
     _check_arrays("an argument after t", flatten(args)[0])
-    dtype = np.result_type(*[aval_of(x).dtype for x in leaves], np.float32 if _all_float32(leaves) else np.float64)
+    dtype = common_dtype(*[aval_of(x).dtype for x in leaves], np.float32 if _all_float32(leaves) else np.float64)
     leaves = [convert_element_type(x, dtype) for x in leaves]
     t = _times(t)
     arg_leaves = flatten(args)[0]
@@ -95,7 +96,7 @@ def odeint(
     if out_tree != tree:
         raise ArgumentError(f"{what} must return a pytree of the structure of y0, {tree}; it returned {out_tree}")
     for x, out in zip(leaves, jaxpr.out_avals):
-        if out.shape != aval_of(x).shape or np.result_type(out.dtype, dtype) != dtype:
+        if out.shape != aval_of(x).shape or common_dtype(out.dtype, dtype) != dtype:
             raise (ShapeError if out.shape != aval_of(x).shape else DTypeError)(
                 f"{what} must return derivatives of the shapes and dtypes of y0: {aval_of(x)}, not {out}"
             )

@@ -27,6 +27,7 @@ from functrans.lax.elementwise import (
     as_operand,
     bitwise_and,
     broadcast_shapes,
+    common_dtype,
     ge,
     lt,
     mul,
@@ -377,7 +378,7 @@ def ragged_dot(
         term = where(mine, product, aval_of(product).dtype.type(0))
         out = term if out is None else add(out, term)
     if out is None:
-        dtype = np.result_type(a.dtype, b.dtype) if preferred_element_type is None else preferred_element_type
+        dtype = common_dtype(a.dtype, b.dtype) if preferred_element_type is None else preferred_element_type
         return broadcast_to(np.dtype(dtype).type(0), (a.shape[0], b.shape[2]))
     return out
 

@@ -19,6 +19,7 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_in_dim
 from functrans.lax.conversion import convert_element_type
+from functrans.lax.elementwise import common_dtype
 from functrans.lax.flat import check_results, common_consts, function_name, spread, stage_function, takes_weak
 from functrans.lax.reductions import reduce_or
 from functrans.lax.scans import one_by_one
@@ -121,7 +122,7 @@ def _one_type(what: str, names: Sequence[str], jaxprs: list[Jaxpr], tree: PyTree
     for path, *avals in zip(key_paths(tree), *[j.out_avals for j in jaxprs]):
         shapes = {a.shape for a in avals}
         strong = {a.dtype for a in avals if not a.weak}
-        dtype = next(iter(strong)) if strong else np.result_type(*[a.dtype for a in avals])
+        dtype = next(iter(strong)) if strong else common_dtype(*[a.dtype for a in avals])
         if len(shapes) > 1 or len(strong) > 1 or not all(a.dtype == dtype or takes_weak(dtype, a) for a in avals):
             lines = "\n".join(f"  {name}: {a}" for name, a in zip(names, avals))
             place = f"the result {keystr(path)}" if path else "the result"

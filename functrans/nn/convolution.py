@@ -16,6 +16,7 @@ import functrans.numpy as fnp
 from functrans import lax, random
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError
+from functrans.lax.elementwise import common_dtype
 from functrans.nn.initializers import Initializer
 from functrans.nn.linear import kernel, offsets
 from functrans.nn.module import Module, static
@@ -72,7 +73,7 @@ class _Convolution(Module):
         n, channels_last = self.dimensions, self.data_format == "channels_last"
         first = tuple(range(n + 2))
         spec = (0, n + 1, *range(1, n + 1)) if channels_last else first
-        dtype = np.result_type(aval_of(x).dtype, aval_of(weight).dtype)
+        dtype = common_dtype(aval_of(x).dtype, aval_of(weight).dtype)
         y = in_one_batch(
             lambda x: lax.conv_general_dilated(
                 x, lax.convert_element_type(weight, dtype), strides, padding, lhs_dilation, self.dilation,

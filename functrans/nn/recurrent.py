@@ -11,7 +11,7 @@ from functrans import lax, random
 from functrans.core.avals import aval_of
 from functrans.core.pytree import flatten
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import as_operand
+from functrans.lax.elementwise import as_operand, common_dtype
 from functrans.nn.activations import relu, sigmoid
 from functrans.nn.linear import bounded, checked_features
 from functrans.nn.module import Module, static
@@ -49,7 +49,7 @@ class _Cell(Module):
         x = checked_features(name, x, self.input_size)
         aval = aval_of(x)
         if state is None:
-            dtype = np.result_type(aval.dtype, aval_of(self.weight_ih).dtype)
+            dtype = common_dtype(aval.dtype, aval_of(self.weight_ih).dtype)
             return x, self.initial_state(aval.shape[:-1], dtype)
         shape, expected = fnp.shape(flatten(state)[0][0]), (*aval.shape[:-1], self.hidden_size)
         if shape != expected:
@@ -207,7 +207,7 @@ class RNN(Module):
             return carry, carry[0] if isinstance(carry, tuple) else carry
 
         if carry is None:
-            carry = self.cell.initial_state(shape[:-2], np.result_type(aval_of(x).dtype, *_dtypes(self.cell)))
+            carry = self.cell.initial_state(shape[:-2], common_dtype(aval_of(x).dtype, *_dtypes(self.cell)))
         last, outputs = lax.scan(step, carry, fnp.moveaxis(x, -2, 0), reverse=self.reverse)
         return fnp.moveaxis(outputs, 0, -2), last
 

@@ -13,11 +13,11 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import stop_gradient
-from functrans.core.avals import float_info
+from functrans.core.avals import aval_of, float_info
 from functrans.errors import ArgumentError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.conversion import bitcast_convert_type, convert_element_type
-from functrans.lax.elementwise import shift_right
+from functrans.lax.elementwise import common_dtype, shift_right
 from functrans.lax.random import random_bits
 from functrans.random.arguments import (
     Shape,
@@ -137,7 +137,7 @@ def multivariate_normal(
     name = "multivariate_normal"
     key = checked_key(name, key)
     mean, cov = floating(name, mean), floating(name, cov)
-    dtype = checked_dtype(name, np.result_type(mean.dtype, cov.dtype) if dtype is None else dtype, "f")
+    dtype = checked_dtype(name, common_dtype(aval_of(mean).dtype, aval_of(cov).dtype) if dtype is None else dtype, "f")
     n = mean.shape[-1] if mean.ndim else 0
     if not mean.ndim or cov.shape[-2:] != (n, n):
         raise ArgumentError(f"{name} takes a mean (..., n) and a covariance (..., n, n), got {mean.shape}, {cov.shape}")

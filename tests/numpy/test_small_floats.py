@@ -195,3 +195,24 @@ def test_complex_derivatives_are_jaxs():
         np.testing.assert_allclose(
             run(lambda x: ft.vjp(lambda x: x * (1 + 2j), x)[1](z)[0])(X[:2]), (z * (1 + 2j)).real
         )
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_nan_is_sorted_last(dtype):
+    x = np.array([3, np.nan, 1, np.nan, 2, -np.inf], dtype)
+    for run in (lambda f: f, ft.jit):
+        np.testing.assert_array_equal(wide(run(fnp.sort)(x)), [-np.inf, 1, 2, 3, np.nan, np.nan])
+        np.testing.assert_array_equal(run(fnp.argsort)(x), [5, 2, 4, 0, 1, 3])
+        np.testing.assert_array_equal(run(lambda x: fnp.searchsorted(fnp.sort(x), x))(x), [3, 4, 1, 4, 2, 0])
+    np.testing.assert_array_equal(wide(fnp.unique(x)), [-np.inf, 1, 2, 3, np.nan])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_places_are_counted_beyond_what_the_dtype_counts_to(dtype):
+    x = np.linspace(0, 1, 2001)[::-1].astype(dtype)
+    for run in (lambda f: f, ft.jit):
+        np.testing.assert_allclose(wide(run(fnp.median)(x)), 0.5, rtol=unit(dtype))
+        if dtype == fnp.bfloat16:  # NumPy's places of float16 are float16
+            np.testing.assert_allclose(wide(run(lambda x: fnp.quantile(x, 0.3))(x)), 0.3, rtol=unit(dtype))
+            ends = run(lambda a, b: fnp.linspace(a, b, 2001))(x[-1], x[0])
+            np.testing.assert_allclose(wide(ends), np.linspace(0, 1, 2001), atol=unit(dtype) / 2)
