@@ -344,19 +344,24 @@ owens_t = row(
 wofz = row("wofz", "", lambda t, y, z: t * (2j / math.sqrt(math.pi) - 2 * z * y))
 
 
-def _voigt_slope(x: Any, sigma: Any, gamma: Any) -> tuple[Any, Any]:
-    """The argument of the Faddeeva function whose real part the profile is, and its derivative there, scaled."""
-    z = complex(x, gamma) / (sigma * math.sqrt(2))
-    slope = 2j / math.sqrt(math.pi) - 2 * z * wofz(z)
-    return z, slope / (sigma * math.sqrt(2 * math.pi))
+def _voigt_slopes(y: Any, *operands: Any) -> list[Any]:
+    """The derivatives by all operands, from that of the Faddeeva function, whose real part the profile is."""
+    dtype = aval_of(y).dtype
+    wide = np.float32 if dtype.itemsize == 2 else dtype  # there are no complex numbers of two halves
+    y, x, sigma, gamma = (convert_element_type(v, wide) for v in (y, *operands))
+    width = sigma * math.sqrt(2)
+    z = complex(x, gamma) / width
+    slope = (2j / math.sqrt(math.pi) - 2 * z * wofz(z)) / (sigma * math.sqrt(2 * math.pi))
+    slopes = real(slope) / width, -(y + real(z * slope)) / sigma, -imag(slope) / width
+    return [convert_element_type(s, dtype) for s in slopes]
 
 
 voigt_profile = row(
     "voigt_profile",
     "scipy_voigt_profile({0}, {1}, {2})",
-    lambda t, y, x, s, g: t * (real(_voigt_slope(x, s, g)[1]) / (s * math.sqrt(2))),
-    lambda t, y, x, s, g: -t * (y + real(math.prod(_voigt_slope(x, s, g)))) / s,
-    lambda t, y, x, s, g: -t * (imag(_voigt_slope(x, s, g)[1]) / (s * math.sqrt(2))),
+    lambda t, y, *operands: t * _voigt_slopes(y, *operands)[0],
+    lambda t, y, *operands: t * _voigt_slopes(y, *operands)[1],
+    lambda t, y, *operands: t * _voigt_slopes(y, *operands)[2],
 )
 fresnel_s = Special(
     "fresnel_s",
