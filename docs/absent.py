@@ -26,7 +26,7 @@ ABSENT: dict[str, dict[str, str]] = {
         _OLD: "ComplexWarning complex_ float_",
     },
     "jax.lax": {
-        _CHOICES: "AccuracyMode DotAlgorithm DotAlgorithmPreset RandomAlgorithm Tolerance",
+        _CHOICES: "AccuracyMode DotAlgorithm DotAlgorithmPreset Tolerance",
         "names for type annotations": "ConvGeneralDilatedDimensionNumbers DotDimensionNumbers PrecisionLike",
         _DEVICES: "pcast precv psend ragged_all_to_all with_sharding_constraint",
         "orders effects by hand; effects keep the order in which they were traced": "after_all create_token dce_sink "

@@ -61,9 +61,9 @@ def test_blocks_are_found(tmp_path):
 MODULES = (
     "functrans api lax lax.linalg numpy numpy.linalg numpy.fft scipy.special scipy.linalg scipy.sparse.linalg "
     "scipy.stats scipy.signal scipy.signal.windows scipy.ndimage scipy.interpolate scipy.integrate scipy.optimize "
-    "scipy.fft scipy.cluster.vq scipy.spatial.transform random nn nn.initializers losses metrics optim train "
-    "experimental experimental.jet experimental.ode testing tree tree_util flatten_util debug checking "
-    "checkpoint_policies custom_derivatives custom_batching export serialization drawing config"
+    "scipy.fft scipy.cluster.vq scipy.spatial.distance scipy.spatial.transform random nn nn.initializers losses "
+    "metrics optim train experimental experimental.jet experimental.ode testing tree tree_util flatten_util debug "
+    "checking checkpoint_policies custom_derivatives custom_batching export serialization drawing config"
 ).split()
 
 

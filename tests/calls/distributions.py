@@ -3,6 +3,7 @@
 import numpy as np
 from numpy_samples import SPD, I, P, V, W, X, Y
 
+import functrans.numpy as fnp
 from calls.measure import Call
 from functrans.scipy import stats
 
@@ -25,9 +26,29 @@ DISCRETE: dict[str, tuple[float, ...]] = {
 
 STATS = {
     name: Call(getattr(stats, name), (P,))
-    for name in "entropy gmean hmean iqr kurtosis rankdata sem skew zscore".split()
+    for name in (
+        "circmean circstd circvar entropy gmean gstd hmean iqr jarque_bera kurtosis median_abs_deviation rankdata sem "
+        "skew tmax tmean tmin tsem tstd tvar variation zscore"
+    ).split()
 }
 STATS |= {
+    name: Call(getattr(stats, name), (X[:, 0], Y[:, 0]))
+    for name in "energy_distance f_oneway linregress ttest_ind ttest_rel wasserstein_distance".split()
+}
+STATS |= {
+    "boxcox": Call(stats.boxcox, (P, 0.5)),
+    "boxcox_llf": Call(stats.boxcox_llf, (np.array(0.5), P[0])),
+    "chisquare": Call(lambda f: stats.chisquare(f, fnp.full(4, fnp.mean(f))), (W,)),
+    "pmean": Call(stats.pmean, (P, 2.5)),
+    "pointbiserialr": Call(stats.pointbiserialr, (np.array([True, False, True, False]), W)),
+    "power_divergence": Call(lambda f: stats.power_divergence(f, fnp.full(4, fnp.mean(f)), lambda_=0.5), (W,)),
+    "trim_mean": Call(stats.trim_mean, (X, 0.34)),
+    "ttest_1samp": Call(stats.ttest_1samp, (X, np.array(0.3))),
+    "ttest_ind_from_stats": Call(
+        stats.ttest_ind_from_stats, (np.array(0.3), np.array(1.2), 9, np.array(0.5), np.array(0.8), 7)
+    ),
+    "yeojohnson": Call(stats.yeojohnson, (X, 0.5)),
+    "yeojohnson_llf": Call(stats.yeojohnson_llf, (np.array(0.5), X[0])),
     "gaussian_kde": Call(lambda x, at: stats.gaussian_kde(x)(at), (X, X[:, :2])),
     "mode": Call(stats.mode, (I,)),
     "moment": Call(stats.moment, (X,), {"order": 3}),

@@ -115,7 +115,12 @@ def grey_opening(
     input: Any, size: Any = None, footprint: Any = None, structure: Any = None, output: Any = None,
     mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """Erosion, then dilation: without small bright things; `scipy.ndimage.grey_opening`; arguments: `grey_erosion`."""
+    """Erosion, then dilation: without small bright things; `scipy.ndimage.grey_opening`; arguments: `grey_erosion`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.grey_opening(np.array([1.0, 4.0, 2.0, 5.0, 5.0]), 2)
+    Array([1., 2., 2., 5., 5.])
+    """
     eroded = grey_erosion(input, size, footprint, structure, None, mode, cval, origin, axes=axes)
     return grey_dilation(eroded, size, footprint, structure, output, mode, cval, origin, axes=axes)
 
@@ -125,7 +130,12 @@ def grey_closing(
     input: Any, size: Any = None, footprint: Any = None, structure: Any = None, output: Any = None,
     mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """Dilation, then erosion: without small dark things; `scipy.ndimage.grey_closing`; arguments: `grey_erosion`."""
+    """Dilation, then erosion: without small dark things; `scipy.ndimage.grey_closing`; arguments: `grey_erosion`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.grey_closing(np.array([1.0, 4.0, 2.0, 5.0, 5.0]), 2)
+    Array([4., 4., 4., 5., 5.])
+    """
     dilated = grey_dilation(input, size, footprint, structure, None, mode, cval, origin, axes=axes)
     return grey_erosion(dilated, size, footprint, structure, output, mode, cval, origin, axes=axes)
 
@@ -135,7 +145,12 @@ def morphological_gradient(
     input: Any, size: Any = None, footprint: Any = None, structure: Any = None, output: Any = None,
     mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """Dilation less erosion, as `scipy.ndimage.morphological_gradient`; arguments: `grey_erosion`."""
+    """Dilation less erosion, as `scipy.ndimage.morphological_gradient`; arguments: `grey_erosion`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.morphological_gradient(np.array([1.0, 4.0, 2.0, 5.0, 5.0]), 2)
+    Array([3., 3., 3., 3., 0.])
+    """
     ends = [f(input, size, footprint, structure, None, mode, cval, origin, axes=axes)
             for f in (grey_dilation, grey_erosion)]  # fmt: skip
     return _finished("morphological_gradient", ends[0] - ends[1], output)
@@ -146,7 +161,12 @@ def morphological_laplace(
     input: Any, size: Any = None, footprint: Any = None, structure: Any = None, output: Any = None,
     mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """Dilation and erosion less twice the image, as `scipy.ndimage.morphological_laplace`; see `grey_erosion`."""
+    """Dilation and erosion less twice the image, as `scipy.ndimage.morphological_laplace`; see `grey_erosion`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.morphological_laplace(np.array([1.0, 4.0, 2.0, 5.0, 5.0]), 2)
+    Array([ 3., -3.,  3., -3.,  0.])
+    """
     ends = [f(input, size, footprint, structure, None, mode, cval, origin, axes=axes)
             for f in (grey_dilation, grey_erosion)]  # fmt: skip
     return _finished("morphological_laplace", ends[0] + ends[1] - input - input, output)
@@ -157,7 +177,12 @@ def white_tophat(
     input: Any, size: Any = None, footprint: Any = None, structure: Any = None, output: Any = None,
     mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """The image less its opening: small bright things, as `scipy.ndimage.white_tophat`; see `grey_erosion`."""
+    """The image less its opening: small bright things, as `scipy.ndimage.white_tophat`; see `grey_erosion`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.white_tophat(np.array([1.0, 4.0, 2.0, 5.0, 5.0]), 2)
+    Array([0., 2., 0., 0., 0.])
+    """
     opened = grey_opening(input, size, footprint, structure, None, mode, cval, origin, axes=axes)
     return _finished("white_tophat", _less(input, opened), output)
 
@@ -167,7 +192,12 @@ def black_tophat(
     input: Any, size: Any = None, footprint: Any = None, structure: Any = None, output: Any = None,
     mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0, *, axes: Any = None,
 ) -> Any:  # fmt: skip
-    """The closing less the image: small dark things, as `scipy.ndimage.black_tophat`; see `grey_erosion`."""
+    """The closing less the image: small dark things, as `scipy.ndimage.black_tophat`; see `grey_erosion`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.ndimage.black_tophat(np.array([1.0, 4.0, 2.0, 5.0, 5.0]), 2)
+    Array([3., 0., 2., 0., 0.])
+    """
     closed = grey_closing(input, size, footprint, structure, None, mode, cval, origin, axes=axes)
     return _finished("black_tophat", _less(closed, input), output)
 

@@ -67,7 +67,12 @@ def freqz(
 
 @_implements
 def sosfreqz(sos: Any, worN: Any = 512, whole: bool = False, fs: Any = 2 * np.pi) -> tuple[Any, Any]:
-    """Frequencies, and the response of second-order sections, as `scipy.signal.sosfreqz`; see `freqz`."""
+    """Frequencies, and the response of second-order sections, as `scipy.signal.sosfreqz`; see `freqz`.
+
+    >>> import functrans as ft
+    >>> ft.scipy.signal.sosfreqz([[1.0, 1.0, 0.0, 1.0, 0.0, 0.0]], worN=2)[1]
+    Array([2.+0.j, 1.-1.j])
+    """
     sos = inexact(sos)
     if aval_of(sos).ndim != 2 or aval_of(sos).shape[1] != 6:
         raise ShapeError(f"sosfreqz takes sections of shape (n, 6), got {aval_of(sos).shape}")

@@ -44,7 +44,13 @@ def medfilt(volume: Any, kernel_size: Any = None) -> Any:
 
 @_implements
 def medfilt2d(input: Any, kernel_size: Any = 3) -> Any:
-    """`medfilt` of an image, as `scipy.signal.medfilt2d`."""
+    """`medfilt` of an image, as `scipy.signal.medfilt2d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.medfilt2d(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Array([[0., 0.],
+           [0., 0.]])
+    """
     input = fnp.asarray(input)
     if aval_of(input).ndim != 2:
         raise ShapeError(f"medfilt2d takes an array of two axes, got shape {aval_of(input).shape}")
@@ -59,6 +65,10 @@ def wiener(im: Any, mysize: Any = None, noise: Any = None) -> Any:
         im: an array.
         mysize: the sizes of the box, 3 for each axis by default.
         noise: the variance of the noise; by default the mean of the variances of all boxes.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.wiener(np.array([1.0, 1.0, 4.0, 1.0, 1.0]), 3, 1.0)
+    Array([0.66666667, 1.5       , 3.        , 1.5       , 0.66666667])
     """
     im = inexact(im)
     sizes = _sizes("wiener", mysize, aval_of(im).ndim)
@@ -103,6 +113,10 @@ def decimate(x: Any, q: int, n: int | None = None, ftype: Any = "iir", axis: int
         ftype: `"iir"`, a Chebyshev filter of type I, or `"fir"`, a finite filter by a Hamming window.
         axis: that of time.
         zero_phase: whether the filter runs forth and back (or a finite one is centred), so that nothing is delayed.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.decimate(np.ones(40), 4).shape
+    (10,)
     """
     if ftype not in ("iir", "fir"):
         raise ArgumentError(f"decimate of traced arrays takes ftype='iir' or 'fir', got {ftype!r}")

@@ -15,7 +15,12 @@ _implements = implements("scipy.signal")
 
 @_implements
 def sawtooth(t: Any, width: Any = 1) -> Any:
-    """A wave of period 2 pi that rises from -1 to 1 within `width` of it, then falls, as `scipy.signal.sawtooth`."""
+    """A wave of period 2 pi that rises from -1 to 1 within `width` of it, then falls, as `scipy.signal.sawtooth`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.sawtooth(np.array([0.0, 1.5, 3.0]))
+    Array([-1.        , -0.52253517, -0.04507034])
+    """
     t, width = inexact(t), inexact(width)
     phase = fnp.mod(t, 2 * np.pi)
     rising = phase < width * 2 * np.pi
@@ -26,7 +31,12 @@ def sawtooth(t: Any, width: Any = 1) -> Any:
 
 @_implements
 def square(t: Any, duty: Any = 0.5) -> Any:
-    """A wave of period 2 pi that is 1 within `duty` of it, and -1 then, as `scipy.signal.square`."""
+    """A wave of period 2 pi that is 1 within `duty` of it, and -1 then, as `scipy.signal.square`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.signal.square(np.array([0.0, 1.5, 4.0]))
+    Array([ 1.,  1., -1.])
+    """
     t, duty = inexact(t), inexact(duty)
     wave = fnp.where(fnp.mod(t, 2 * np.pi) < duty * 2 * np.pi, 1.0, -1.0)
     return fnp.where((duty < 0) | (duty > 1), np.nan, wave)

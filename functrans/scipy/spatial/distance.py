@@ -136,73 +136,133 @@ def euclidean(u: Any, v: Any, w: Any = None) -> Any:
 
 @_implements
 def sqeuclidean(u: Any, v: Any, w: Any = None) -> Any:
-    """The square of the length of `u - v`, as `scipy.spatial.distance.sqeuclidean`."""
+    """The square of the length of `u - v`, as `scipy.spatial.distance.sqeuclidean`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.sqeuclidean(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    Array(5.)
+    """
     return _METRICS["sqeuclidean"](*_vectors("sqeuclidean", u, v), w)
 
 
 @_implements
 def cityblock(u: Any, v: Any, w: Any = None) -> Any:
-    """The sum of `|u - v|`, as `scipy.spatial.distance.cityblock`."""
+    """The sum of `|u - v|`, as `scipy.spatial.distance.cityblock`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.cityblock(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    Array(3.)
+    """
     return _METRICS["cityblock"](*_vectors("cityblock", u, v), w)
 
 
 @_implements
 def chebyshev(u: Any, v: Any, w: Any = None) -> Any:
-    """The largest of `|u - v|` where the weight is above zero, as `scipy.spatial.distance.chebyshev`."""
+    """The largest of `|u - v|` where the weight is above zero, as `scipy.spatial.distance.chebyshev`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.chebyshev(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    Array(2.)
+    """
     return _chebyshev(*_vectors("chebyshev", u, v), w)
 
 
 @_implements
 def minkowski(u: Any, v: Any, p: Any = 2, w: Any = None) -> Any:
-    """The p-norm of `u - v`, as `scipy.spatial.distance.minkowski`."""
+    """The p-norm of `u - v`, as `scipy.spatial.distance.minkowski`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.minkowski(np.array([1.0, 2.0]), np.array([3.0, 1.0]), 1)
+    Array(3.)
+    """
     return _minkowski(*_vectors("minkowski", u, v), p, w)
 
 
 @_implements
 def cosine(u: Any, v: Any, w: Any = None) -> Any:
-    """One minus the cosine of the angle between `u` and `v`, as `scipy.spatial.distance.cosine`."""
+    """One minus the cosine of the angle between `u` and `v`, as `scipy.spatial.distance.cosine`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.cosine(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    Array(0.29289322)
+    """
     return _cosine(*_vectors("cosine", u, v), w)
 
 
 @_implements
 def correlation(u: Any, v: Any, w: Any = None, centered: bool = True) -> Any:
-    """One minus the correlation of `u` and `v`, as `scipy.spatial.distance.correlation`."""
+    """One minus the correlation of `u` and `v`, as `scipy.spatial.distance.correlation`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.correlation(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    Array(2.)
+    """
     return _correlation(*_vectors("correlation", u, v), w, centered)
 
 
 @_implements
 def canberra(u: Any, v: Any, w: Any = None) -> Any:
-    """The sum of `|u - v| / (|u| + |v|)`, as `scipy.spatial.distance.canberra`; 0 / 0 is 0."""
+    """The sum of `|u - v| / (|u| + |v|)`, as `scipy.spatial.distance.canberra`; 0 / 0 is 0.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.canberra(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    Array(0.83333333)
+    """
     return _METRICS["canberra"](*_vectors("canberra", u, v), w)
 
 
 @_implements
 def braycurtis(u: Any, v: Any, w: Any = None) -> Any:
-    """The sum of `|u - v|` over that of `|u + v|`, as `scipy.spatial.distance.braycurtis`."""
+    """The sum of `|u - v|` over that of `|u + v|`, as `scipy.spatial.distance.braycurtis`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.braycurtis(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    Array(0.42857143)
+    """
     return _METRICS["braycurtis"](*_vectors("braycurtis", u, v), w)
 
 
 @_implements
 def hamming(u: Any, v: Any, w: Any = None) -> Any:
-    """The share of elements that differ, as `scipy.spatial.distance.hamming`."""
+    """The share of elements that differ, as `scipy.spatial.distance.hamming`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.hamming(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
+    Array(1.)
+    """
     return _METRICS["hamming"](*_vectors("hamming", u, v), w)
 
 
 @_implements
 def seuclidean(u: Any, v: Any, V: Any) -> Any:
-    """The length of `(u - v) / sqrt(V)`, as `scipy.spatial.distance.seuclidean`; `V` are variances."""
+    """The length of `(u - v) / sqrt(V)`, as `scipy.spatial.distance.seuclidean`; `V` are variances.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.seuclidean(np.array([1.0, 2.0]), np.array([3.0, 1.0]), np.array([4.0, 1.0]))
+    1.4142135623730951
+    """
     return _METRICS["seuclidean"](*_vectors("seuclidean", u, v), V)
 
 
 @_implements
 def mahalanobis(u: Any, v: Any, VI: Any) -> Any:
-    """The length of `u - v` by the inverse covariance `VI`, as `scipy.spatial.distance.mahalanobis`."""
+    """The length of `u - v` by the inverse covariance `VI`, as `scipy.spatial.distance.mahalanobis`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.mahalanobis(np.array([1.0, 2.0]), np.array([3.0, 1.0]), np.eye(2))
+    Array(2.23606798)
+    """
     return _mahalanobis(*_vectors("mahalanobis", u, v), VI)
 
 
 @_implements
 def jensenshannon(p: Any, q: Any, base: Any = None, *, axis: int = 0, keepdims: bool = False) -> Any:
-    """The Jensen-Shannon distance of distributions along an axis, as `scipy.spatial.distance.jensenshannon`."""
+    """The Jensen-Shannon distance of distributions along an axis, as `scipy.spatial.distance.jensenshannon`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.scipy.spatial.distance.jensenshannon(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
+    Array(0.4645014)
+    """
     p, q = (fnp.moveaxis(inexact(x), axis, -1) for x in (p, q))
     out = _jensenshannon(p, q, base)
     return fnp.expand_dims(out, axis) if keepdims else out
