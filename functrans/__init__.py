@@ -77,8 +77,8 @@ __version__ = "0.1.0"
 
 _ON_DEMAND = (
     "ad_checkpoint", "checking", "checkpoint_policies", "config", "custom_batching", "custom_derivatives", "debug",
-    "experimental", "export", "flatten_util", "image", "losses", "metrics", "nn", "ops", "optim", "random", "scipy",
-    "stages", "testing", "train", "typing",
+    "dtypes", "experimental", "export", "flatten_util", "image", "losses", "metrics", "nn", "ops", "optim",
+    "random", "scipy", "stages", "testing", "train", "typing",
 )  # fmt: skip
 
 

@@ -170,6 +170,29 @@ def test_forward_and_backward_passes(jitted):
         ft.fwd_and_bwd(f, 7)[0]({"w": 1.0}, 2, 0.5)
 
 
+def test_dtypes():
+    dtypes = ft.dtypes
+    key = ft.random.key(0)
+    assert not dtypes.issubdtype(key.dtype, dtypes.prng_key)
+    assert dtypes.issubdtype(dtypes.prng_key, dtypes.extended)
+    assert dtypes.issubdtype(np.complex64, np.inexact)
+    assert dtypes.result_type(np.float32, 2.0, return_weak_type_flag=True) == (np.float32, False)
+    assert dtypes.result_type(1, 2.0, return_weak_type_flag=True) == (np.float64, True)
+    seen = []
+    ft.jit(lambda x: seen.append((dtypes.scalar_type_of(x), dtypes.result_type(x, 1.0))) or x)(np.int32(1))
+    assert seen == [(int, np.float64)]
+    assert [dtypes.scalar_type_of(x) for x in (True, 1, 1.0, 1j)] == [bool, int, float, complex]
+    assert dtypes.itemsize_bits(np.int16) == 16
+    assert dtypes.finfo(np.float32).eps == np.finfo(np.float32).eps
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    assert dtypes.issubdtype(dtypes.bfloat16, np.floating)
+    assert dtypes.issubdtype(bfloat16, bfloat16)
+    assert not dtypes.issubdtype(bfloat16, np.integer)
+    assert dtypes.scalar_type_of(np.ones(2, bfloat16)) is float
+    with pytest.raises(errors.DTypeError, match="arrays of numbers"):
+        dtypes.scalar_type_of(np.array(["a"]))
+
+
 def test_stages():
     f = ft.jit(np.sin)
     stages = ft.stages
