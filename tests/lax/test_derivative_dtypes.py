@@ -34,8 +34,7 @@ def is_differentiable(name, dtype):
 # primitives on random bits, and those whose derivative by a parameter is not known
 OTHER = (
     "threefry2x32 high_word beta_slope_a beta_slope_b expn gamma_curvature hyp0f1 hyp1f1 hyp2f1 iv ive jv kv kve "
-    "lambertw log_beta_aa log_beta_ab log_beta_bb sph_harm_y spherical_in spherical_jn spherical_kn spherical_yn "
-    "t_curvature yv"
+    "lambertw log_beta_aa log_beta_ab log_beta_bb sph_harm_y t_curvature yv"
 ).split()
 # the order of a polygamma is no real number, and SciPy has no complex zeta function
 WITHOUT = [("digamma", np.complex64), *((name, t) for name in ("integer_pow", "polygamma", "select_n") for t in DTYPES)]
@@ -45,6 +44,7 @@ ELEMENTWISE = [
     for dtype in DTYPES
     if isinstance(p, Elementwise)
     and name not in OTHER
+    and not name.startswith(("eval_", "spherical_"))  # nor is that by an order
     and (name, dtype) not in WITHOUT
     and is_differentiable(name, dtype)
 ]
