@@ -34,7 +34,9 @@ class _Cuda:
     """What is done on GPUs, imported when there is something to do."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module("functrans.compiler.cuda.arrays"), name)
+        found = getattr(importlib.import_module("functrans.compiler.cuda.arrays"), name)
+        setattr(self, name, found)  # looked up once
+        return found
 
 
 cuda = _Cuda()

@@ -161,10 +161,7 @@ def _compiled(source: str, capability: Capability) -> bytes:
         arguments.append(types.CPointer(element) if name.endswith("*") else element)
     with warnings.catch_warnings(), _as_if_on(capability):
         warnings.simplefilter("ignore")  # of Numba's: that there is no GPU, that a grid is small
-        bounds = (
-            threads,
-            max(512 // threads, 1),
-        )  # so many blocks share a multiprocessor: at most 128 registers a thread
+        bounds = threads, max(512 // threads, 1)  # blocks that share a multiprocessor: threads have 128 registers
         ptx, _ = cuda.compile_ptx(function_of(source), types.void(*arguments), cc=capability, launch_bounds=bounds)
     return ptx.encode()
 
