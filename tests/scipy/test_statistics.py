@@ -129,6 +129,15 @@ def test_gaussian_kde(d, method):
     mean, cov = np.zeros(d), np.eye(d)
     np.testing.assert_allclose(ours.integrate_gaussian(mean, cov), theirs.integrate_gaussian(mean, cov), rtol=1e-12)
     np.testing.assert_allclose(ours.integrate_kde(ours), theirs.integrate_kde(theirs), rtol=1e-12)
+    np.testing.assert_allclose(ours.inv_cov, theirs.inv_cov, rtol=1e-9)
+    np.testing.assert_allclose(ours.covariance_factor(), theirs.covariance_factor(), rtol=1e-14)
+    part = [0] if d == 1 else [d - 1, 0]
+    there = np.zeros((len(part), 2))
+    np.testing.assert_allclose(ours.marginal(part).pdf(there), theirs.marginal(part).pdf(there), rtol=1e-10)
+    with pytest.raises(ArgumentError, match="an estimate is immutable"):
+        ours.set_bandwidth(0.3)
+    with pytest.raises(ShapeError, match="has no dimension"):
+        ours.marginal(d)
     if d == 1:
         np.testing.assert_allclose(ours.integrate_box_1d(-1, 0.5), theirs.integrate_box_1d(-1, 0.5), rtol=1e-12)
 

@@ -101,6 +101,30 @@ class gaussian_kde:
         """How many points of equal weight say as much."""
         return 1 / fnp.sum(self.weights * self.weights)
 
+    def covariance_factor(self) -> Any:
+        """The width of a kernel relative to the sample's."""
+        return self.factor
+
+    @property
+    def inv_cov(self) -> Any:
+        """The inverse of the covariance of a kernel."""
+        return fnp.linalg.inv(self.covariance)
+
+    def marginal(self, dimensions: Any) -> gaussian_kde:
+        """The estimated density of some of the dimensions."""
+        chosen = np.atleast_1d(dimensions)
+        if chosen.dtype.kind not in "iu" or len(set((chosen % self.d).tolist())) < chosen.size:
+            raise ArgumentError(f"marginal takes different dimensions by number, got {dimensions!r:.40}")
+        if ((chosen < -self.d) | (chosen >= self.d)).any():
+            raise ShapeError(f"marginal: an estimate of {self.d} dimensions has no dimension {dimensions!r:.40}")
+        return gaussian_kde(self.dataset[chosen], self.factor, self.weights)
+
+    def set_bandwidth(self, bw_method: Any = None) -> None:
+        """Raises an error: an estimate is immutable. Make another one with the width."""
+        raise ArgumentError(
+            "an estimate is immutable: write gaussian_kde(kde.dataset, bw_method, kde.weights) for another width"
+        )
+
     def logpdf(self, x: Any) -> Any:
         """The logarithm of the density at points `(m,)` or `(d, m)`."""
         points = self._points(x)
