@@ -127,7 +127,7 @@ def _replaces(p: Planner, body: Jaxpr, argument: Var, result: Atom, by_kernels: 
         number = block.writer.get(value, -1)  # type: ignore[arg-type]
         step = block.steps[number] if number >= 0 else None
         if isinstance(step, Opaque):
-            operand = _replaced_operand(p, step.eqn, value)
+            operand = _replaced_operand(p, step.eqn, value, by_kernels)
             waiting += [operand] if operand is not None and block.is_last_read(operand, number) else []
         elif step is not None and by_kernels and not is_copied:
             waiting += [operand for out, operand in block.replaceable(number) if out is value]
@@ -135,7 +135,7 @@ def _replaces(p: Planner, body: Jaxpr, argument: Var, result: Atom, by_kernels: 
     return False
 
 
-def _replaced_operand(p: Planner, eqn: Eqn, result: Atom) -> Atom | None:
+def _replaced_operand(p: Planner, eqn: Eqn, result: Atom, by_kernels: bool) -> Atom | None:
     """The operand of an equation whose memory can become that of a result, if there is one."""
     if eqn.primitive.name in UPDATES:
         return eqn.inputs[0]
@@ -147,9 +147,16 @@ def _replaced_operand(p: Planner, eqn: Eqn, result: Atom) -> Atom | None:
     first = params["num_consts"] if "jaxpr" in params else params["body_nconsts"]
     if "jaxpr" in params and (number >= params["num_carry"] or params["length"] == 0):
         return None
-    if not _replaces(p, body, body.invars[first + number], body.outvars[number], by_kernels=False):
-        return None
+    argument, next_value = body.invars[first + number], body.outvars[number]
+    if not _replaces(p, body, argument, next_value, by_kernels=False):
+        if not by_kernels or not _replaces(p, body, argument, next_value, by_kernels=True) or _is_kernel(p, eqn):
+            return None
     return eqn.inputs[number + first + params.get("cond_nconsts", 0)]
+
+
+def _is_kernel(p: Planner, eqn: Eqn) -> bool:
+    """Whether a loop is a kernel, which keeps its carries in registers and reads them before it writes results."""
+    return not p.lanes and loop_kernel(eqn, p.analysis, lambda e: loop_in_place(p, e)) is not None
 
 
 def call_loop(p: Planner, eqn: Eqn, kernel: Kernel) -> bool:

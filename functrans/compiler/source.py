@@ -115,6 +115,9 @@ def write(nests: Sequence[Nest], comments: Sequence[str] = ()) -> Text:
     )
 
 
+_INDEXED = re.compile(r"\b(\w+)\[")
+
+
 def replacements(tables: Tables, lines: Sequence[str]) -> Iterator[tuple[Var, Var]]:
     """For results the operands whose memory they could take.
 
@@ -122,17 +125,23 @@ def replacements(tables: Tables, lines: Sequence[str]) -> Iterator[tuple[Var, Va
     where the result's element is to be written, and nowhere else. So the turn that writes an element is the last that
     reads it.
     """
+    first_store: dict[str, int] = {}
+    last_load: dict[str, int] = {}
+    for number, line in enumerate(lines):
+        for name in _INDEXED.findall(line):
+            if line.lstrip().startswith(f"{name}["):
+                first_store.setdefault(name, number)
+            else:
+                last_load[name] = number
     for w, written in tables.stores.items():
+        nests = {nest for nest, _ in written}
+        start = first_store[tables.buffers[w]]
         for r, read in tables.loads.items():
-            nests = {nest for nest, _ in written}
-            elsewhere = any(place not in written for place in read if place[0] in nests)
-            if r in tables.stores or r.aval.size != w.aval.size or elsewhere or any(at is None for _, at in written):
+            if r in tables.stores or r.aval.size != w.aval.size or last_load[tables.buffers[r]] >= start:
                 continue
-            if storage_token(r.aval.dtype) != storage_token(w.aval.dtype):
+            if storage_token(r.aval.dtype) != storage_token(w.aval.dtype) or any(at is None for _, at in written):
                 continue
-            start, load = f"{tables.buffers[w]}[", re.compile(rf"\b{tables.buffers[r]}\[")
-            first = next(i for i, line in enumerate(lines) if line.lstrip().startswith(start))
-            if not any(load.search(line) for line in lines[first:]):
+            if all(place in written for place in read if place[0] in nests):
                 yield w, r
 
 

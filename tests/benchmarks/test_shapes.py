@@ -1,8 +1,8 @@
 """Ten shapes in a row through the workloads: kernels do not depend on sizes, so the last eight compile nothing.
 
 What does depend on sizes is how a program is divided, and for that there are few cases: for one, whether loops over
-lanes are worth it. Convolutions of many images take some images at a time, and their number, if small, is written into
-the kernels.
+lanes are worth it. Convolutions that are not done by tiles take some images at a time, and their number, if small, is
+written into the kernels.
 """
 
 import sys
@@ -23,6 +23,11 @@ from workloads import WORKLOADS
 def rows(args, n):
     """The arguments with `n` rows."""
     return tuple(np.resize(a, (n, *a.shape[1:])) for a in args)
+
+
+def rows_of_images(args, n):
+    images, kernel = args
+    return np.resize(images, (n // 8, *images.shape[1:])), kernel
 
 
 def both(args, n):
@@ -47,6 +52,7 @@ SHAPES = {
     "layer_norm": both, "logsumexp_grad": both, "sum_of_squares": both, "sum_of_squares_of_columns": both,
     "cumsum": rows, "sort": rows, "segment_sum": rows, "matmul_small": square, "training_step_small": batch,
     "training_step_large": batch, "attention_grad": heads,
+    "convolution": rows_of_images, "convolution_grad": rows_of_images,
     "lorenz_vmap": rows, "newton_vmap": rows, "rosenbrock_grad": rows, "rosenbrock_hessian": rows,
 }  # fmt: skip
 
