@@ -127,9 +127,9 @@ class CuPy(Runtime):
         return self.xp.ndarray(shape, dtype, self.xp.cuda.MemoryPointer(memory, 0), strides=strides)
 
     def contiguous(self, array: Any) -> Any:
-        if array.flags.c_contiguous and array.data.ptr % array.dtype.itemsize == 0:
-            return array
-        return self.xp.ascontiguousarray(array)
+        if not array.flags.c_contiguous:
+            return self.xp.ascontiguousarray(array)
+        return array if array.data.ptr % array.dtype.itemsize == 0 else array.copy()
 
     def copy(self, target: int, source: int, nbytes: int) -> None:
         api = self.xp.cuda.runtime

@@ -3,8 +3,8 @@
 A text defines `kernel(...)`; the comment line above it has the types of its arguments and the size of blocks. PTX
 depends on the text, on the modules of functrans that it imports, on the versions of Numba and NVVM, and on the compute
 capability: these are the key. nvJitLink makes machine code of it (a cubin), as a driver may be older than the NVVM that
-wrote the PTX. A GPU is not needed for either. A file holds a checksum and the code; one that is not as it was written
-is removed.
+wrote the PTX; where that library is missing, the driver is given the PTX. A GPU is not needed for either. A file holds
+a checksum and the code; one that is not as it was written is removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Capability = tuple[int, int]
 #: The newest compute capability that PTX is written for: machine code for newer GPUs is made from that.
 NEWEST = (9, 0)
 
-_MAGIC = b"functrans gpu 1\n"
+_MAGIC = b"functrans gpu 2\n"  # another number when code for the same text and versions is another
 _SIGNATURE = re.compile(r"^# \((.*)\) in blocks of (\d+)\ndef kernel\(", re.MULTILINE)
 _ENTRY = re.compile(rb"\.visible \.entry (\w+)")
 
@@ -59,7 +59,11 @@ def cubin_of(source: str, architecture: Capability) -> tuple[bytes, str]:
 
         def linked() -> bytes:
             ptx = _compiled(source, min(architecture, NEWEST))
-            return entry_of(ptx).encode() + b"\n" + link(ptx, architecture)[0]
+            try:
+                code = link(ptx, architecture)[0]
+            except (ImportError, RuntimeError):  # there is no nvJitLink: the driver makes machine code of it
+                code = ptx + b"\0"
+            return entry_of(ptx).encode() + b"\n" + code
 
         entry, _, cubin = _kept("cubin", source, architecture, linked).partition(b"\n")
         _cubins[source, architecture] = cubin, entry.decode()

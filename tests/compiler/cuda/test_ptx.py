@@ -144,6 +144,19 @@ def test_machine_code_is_kept_on_disk(tmp_path):
             assert kernels.stats().loaded - before == (change(b"12345678") == b"12345678")
 
 
+def test_without_nvjitlink_the_driver_gets_ptx(monkeypatch, tmp_path):
+    def missing(ptx, architecture):
+        raise RuntimeError("no nvJitLink")
+
+    monkeypatch.setattr(kernels, "link", missing)
+    source = plan_of(lambda x: x * 5 - 1, (np.ones(50, np.float32),)).kernels[0].source
+    with config.cache(tmp_path):
+        code, entry = kernels.cubin_of(source, (9, 0))
+    assert b".target sm_90" in code
+    assert entry.encode() in code
+    assert code.endswith(b"\0")
+
+
 def test_kernels_of_both_kinds_compile_in_turn():
     """Numba's compilers for CPU and GPU share what they know of a function."""
     x = np.linspace(-1, 1, 50, dtype=np.float32)
