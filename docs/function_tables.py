@@ -88,8 +88,8 @@ def table(namespace: Namespace) -> Iterator[str]:
     yield ""
     rows = marks_of(namespace)
     known = {library: set(names_of(module)) for library, module in namespace.others.items()}
-    yield f"[The reference]({page}.md). {len(rows)} functions; there are also in"
-    yield ", ".join(f"{library} {sum(n in names for n in rows)}" for library, names in known.items()) + "."
+    shared = " and ".join(f"{sum(n in names for n in rows)} are in {library}" for library, names in known.items())
+    yield f"{len(rows)} functions ([the reference]({page}.md)); of these {shared}."
     yield ""
     yield "| function | also in | forward | reverse | vmap | jit | native |"
     yield "|---|---|---|---|---|---|---|"
