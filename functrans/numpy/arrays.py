@@ -171,10 +171,12 @@ def _extended(name: str, function: Callable[..., Any], beyond: str) -> Any:
             del kwargs["where"]
         if kwargs and (not more.isdisjoint(kwargs) or kwargs.get("mode") == "fill" or has_tracer(kwargs.values())):
             return function(self, *args, **kwargs)
-        if has_tracer(args):
+        if args and has_tracer(args):
             return function(self, *args, **kwargs)
         out = method(self, *args, **kwargs)
-        return tuple(map(wrap, out)) if type(out) is tuple else out if type(out) is Array else wrap(out)
+        if type(out) is Array:
+            return out
+        return tuple(map(wrap, out)) if type(out) is tuple else wrap(out)
 
     return wrapped
 

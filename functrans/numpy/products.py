@@ -58,17 +58,19 @@ class Product(Ufunc):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) != 2:
             raise options.wrong_number(self.__name__, 2, len(args))
-        precision, preferred = kwargs.pop("precision", None), kwargs.pop("preferred_element_type", None)
+        preferred = None
+        if kwargs:
+            preferred = kwargs.pop("preferred_element_type", None)
+            kwargs = {k: v for k, v in kwargs.items() if v is not None and k != "precision"}
         if self.ufunc is None or preferred is not None or has_tracer(args) or holds_bfloat16(args):
-            return self._traced(*args, precision=precision, preferred_element_type=preferred, **kwargs)
-        kwargs = {k: v for k, v in kwargs.items() if v is not None}
+            return self._traced(*args, preferred_element_type=preferred, **kwargs)
         try:
             return wrap_result(self.ufunc(*args, **kwargs))
         except Exception as error:
             raise explained(error, self._traced, args, kwargs, self.__name__) from None
 
     def _traced(
-        self, x1: Any, x2: Any, /, *, axes: Any = None, axis: Any = None, keepdims: bool = False, precision: Any = None,
+        self, x1: Any, x2: Any, /, *, axes: Any = None, axis: Any = None, keepdims: bool = False,
         preferred_element_type: Any = None, **kwargs: Any,
     ) -> Any:  # fmt: skip
         name, vectors = self.__name__, self._core == (1, 1, 0)
