@@ -58,7 +58,8 @@ def cubin_of(source: str, architecture: Capability) -> tuple[bytes, str]:
     with _lock:
 
         def linked() -> bytes:
-            ptx = _compiled(source, min(architecture, NEWEST))
+            capability = min(architecture, NEWEST)
+            ptx = _ptx.get((source, capability)) or _ptx.setdefault((source, capability), _compiled(source, capability))
             try:
                 code = link(ptx, architecture)[0]
             except (ImportError, RuntimeError):  # there is no nvJitLink: the driver makes machine code of it

@@ -44,13 +44,28 @@ def modes(plan):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_family(name):
+    """What the PTX is like, and what it computes.
+
+    With the grids of a GPU; then with small ones, for several turns, and memory that is not aligned to vectors.
+    """
     function, args, wanted = FAMILIES[name]
     plan = plan_of(function, args)
+    check_ptx(name, plan, wanted)
+    values = ft.tree.leaves(ft.jit(function)(*args))
+    emulator = Emulator()
+    for got, value in zip(run(DeviceProgram(plan, emulator), args), values, strict=True):
+        assert_close(got, value)
+    emulator.limits, emulator.alignment = Limits(threads=64, most_threads=64, blocks=1), 8
+    for got, value in zip(run(DeviceProgram(plan, emulator), args), values, strict=True):
+        assert_close(got, value)
+
+
+def check_ptx(name, plan, wanted):
     assert not [i for i in plan.instructions if isinstance(i, p.CallPython)]
     assert wanted is None or modes(plan) == wanted
     for kernel in plan.kernels:
-        for text in filter(None, (kernel, kernel.plain)):
-            for capability in CAPABILITIES if text is kernel else CAPABILITIES[:1]:
+        for text in filter(None, (kernel, kernel.plain, kernel.looping)):
+            for capability in CAPABILITIES if text is kernel else CAPABILITIES[1:]:
                 ptx = kernels.ptx_of(text.source, capability).decode()
                 assert f".target sm_{capability[0]}{capability[1]}" in ptx
                 assert ".local" not in ptx
@@ -67,22 +82,6 @@ def test_family(name):
 
 def run(program, args):
     return [program.runtime.download(out) for out in program(*map(program.runtime.upload, map(np.asarray, args)))]
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_family_runs(name):
-    """With the grids of a GPU; then with small ones, for several turns, and memory that is not aligned to vectors."""
-    function, args, _ = FAMILIES[name]
-    wanted = ft.tree.leaves(ft.jit(function)(*args))
-    emulator = Emulator()
-    program = DeviceProgram(plan_of(function, args), emulator)
-    for got, value in zip(run(program, args), wanted, strict=True):
-        assert_close(got, value)
-    emulator.limits = Limits(threads=64, most_threads=64, blocks=1)
-    emulator.alignment = 8
-    program = DeviceProgram(program.plan, emulator)
-    for got, value in zip(run(program, args), wanted, strict=True):
-        assert_close(got, value)
 
 
 def test_faults_are_found():
