@@ -143,7 +143,7 @@ def test_quad_is_scipys_or_traced():
         (lambda y: integrate.quad_vec(np.exp, y, 1.0), errors.ShapeError, "limits of quad_vec are scalars"),
         (lambda y: integrate.quad_vec(np.exp, y[0], 1.0, norm="1"), errors.ArgumentError, "norm='2' or norm='max'"),
         (lambda y: integrate.quad_vec(np.exp, y[0], 1.0, limit=0), errors.ArgumentError, "1 or more intervals"),
-        (lambda y: integrate.quad(np.exp, y[0], 1.0, points=[0.5]), errors.ArgumentError, "does not take points"),
+        (lambda y: integrate.quad(np.exp, y[0], 1.0, wvar=2.0), errors.ArgumentError, "does not take wvar"),
     ],
 )
 def test_errors(function, error, text):
