@@ -11,6 +11,7 @@ import functrans.numpy as fnp
 from functrans import errors
 from functrans.scipy import linalg
 
+SCIPY = np.lib.NumpyVersion(scipy.__version__)
 A, V = matrices((3, 3)) + 3 * np.eye(3), matrices(3)
 P, TALL, WIDE = A @ A.T + np.eye(3), matrices((4, 2)), matrices((2, 4))
 
@@ -45,7 +46,8 @@ def test_angles_of_subspaces_that_meet():
 
 def test_systems_broadcast():
     a, b = np.stack([A, A.T, P]), matrices((3, 2), seed=1)
-    for assume_a in (None, "upper triangular", "diagonal", "sym"):
+    structures = ("upper triangular", "diagonal") if SCIPY >= "1.15.0" else ()
+    for assume_a in (*structures, *([None] if structures else []), "sym"):
         got = ft.jit(lambda a, b, k=assume_a: linalg.solve(a, b, assume_a=k))(a, b)
         assert got.shape == (3, 3, 2)
         for x, m in zip(got, a):
@@ -80,6 +82,8 @@ def test_empty_matrices(shape):
     ],
 )  # fmt: skip
 def test_dtypes_are_scipys(name, dtype):
+    if name in ("sqrtm", "toeplitz") and SCIPY < "1.17.0":
+        pytest.skip("SciPy had other dtypes, and matrices as vectors")
     a = np.eye(2).astype(dtype)
     args = (a,) * {"solve_sylvester": 3, "solve_continuous_lyapunov": 2}.get(name, 1)
     args = (*args, 2) if name == "fractional_matrix_power" else args
