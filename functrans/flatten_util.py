@@ -12,7 +12,7 @@ from functrans.core.avals import aval_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ShapeError
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.lax.structural import concatenate, reshape, slice_in_dim
 
 __all__ = ["ravel_pytree"]

@@ -27,9 +27,9 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.flatten_util import ravel_pytree
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.custom import custom_vjp
-from functrans.lax.elementwise import common_dtype
 from functrans.lax.flat import function_name, stage_function
 from functrans.lax.loops import while_loop
+from functrans.lax.promotion import common_dtype
 from functrans.lax.scans import scan
 
 __all__ = ["odeint"]

@@ -15,7 +15,8 @@ from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.broadcasting import broadcast_in_dim, broadcast_to, canonical_shape, full
 from functrans.lax.conversion import convert_element_type, optimization_barrier_p, stop_gradient_p
-from functrans.lax.elementwise import as_operand, le, select_n as choose, to_common_dtype
+from functrans.lax.elementwise import le, select_n as choose
+from functrans.lax.promotion import as_operand, to_common_dtype
 from functrans.lax.structural import canonical_axis, concatenate, expand_dims, reshape, slice_in_dim, squeeze
 
 # ---------------------------------------------------------------- broadcasting

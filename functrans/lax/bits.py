@@ -13,6 +13,7 @@ from functrans.core.primitive import Primitive
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew, options
 from functrans.lax.conversion import bitcast_convert_type as bitcast, convert_element_type
+from functrans.lax.promotion import as_operand, to_common_dtype
 from functrans.lax.reductions import reduce_or
 from functrans.lax.structural import reshape
 
@@ -40,7 +41,7 @@ def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZER
     >>> lax.round(np.array([0.5, 1.5, -2.5]), lax.RoundingMethod.TO_NEAREST_EVEN)
     Array([ 0.,  2., -2.])
     """
-    x = ew.as_operand("round", x)
+    x = as_operand("round", x)
     if kind_of(aval_of(x).dtype) != "f":
         raise DTypeError(f"lax.round takes floats, got {aval_of(x)}")
     if RoundingMethod(rounding_method) is RoundingMethod.TO_NEAREST_EVEN:
@@ -77,7 +78,7 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
     >>> lax.reduce_precision(np.array([np.pi, 1e10]), exponent_bits=5, mantissa_bits=10)
     Array([3.140625,      inf])
     """
-    operand = ew.as_operand("reduce_precision", operand)
+    operand = as_operand("reduce_precision", operand)
     dtype = aval_of(operand).dtype
     if kind_of(dtype) != "f":
         raise DTypeError(f"reduce_precision takes floats, got {aval_of(operand)}")
@@ -140,7 +141,7 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     >>> lax.bitcast_convert_type(np.uint32(258), np.uint8)
     Array([2, 1, 0, 0], dtype=uint8)
     """
-    operand = ew.as_operand("bitcast_convert_type", operand)
+    operand = as_operand("bitcast_convert_type", operand)
     aval, new_dtype = aval_of(operand), np.dtype(new_dtype)
     old, new = aval.dtype.itemsize, new_dtype.itemsize
     if old == new or not {aval.dtype.kind, new_dtype.kind} <= {*"iuf"}:
@@ -162,7 +163,7 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
 
 def _unsigned(what: str, x: Any) -> tuple[Any, np.dtype, np.dtype]:
     """An integer array as unsigned words, the dtype of these, and its own."""
-    x = ew.as_operand(what, x)
+    x = as_operand(what, x)
     dtype = aval_of(x).dtype
     if dtype.kind not in "iu":
         raise DTypeError(f"{what} takes integers, got {aval_of(x)}")
@@ -217,7 +218,7 @@ def mulhi(x: Any, y: Any) -> Any:
     >>> lax.mulhi(np.uint32(1 << 31), np.uint32(6))
     Array(3, dtype=uint32)
     """
-    x, y = ew.to_common_dtype("mulhi", [ew.as_operand("mulhi", v) for v in (x, y)])
+    x, y = to_common_dtype("mulhi", [as_operand("mulhi", v) for v in (x, y)])
     dtype = aval_of(x).dtype
     if dtype.kind not in "iu":
         raise DTypeError(f"mulhi takes integers, got {aval_of(x)}")

@@ -17,8 +17,8 @@ from functrans.errors import ArgumentError, AxisNameError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_in_dim, broadcasted_iota, iota, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.elementwise import as_operand
 from functrans.lax.indexing import gather
+from functrans.lax.promotion import as_operand
 from functrans.lax.reductions import reduce_max_p, reduce_min_p
 from functrans.lax.structural import canonical_axis, reshape
 from functrans.transforms.batching import batch_first, move_axis

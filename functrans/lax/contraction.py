@@ -22,19 +22,8 @@ from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.broadcasting import broadcast_to, broadcasted_iota, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.elementwise import (
-    add,
-    as_operand,
-    bitwise_and,
-    broadcast_shapes,
-    common_dtype,
-    ge,
-    lt,
-    mul,
-    promote,
-    sub,
-    where,
-)
+from functrans.lax.elementwise import add, bitwise_and, ge, lt, mul, sub, where
+from functrans.lax.promotion import as_operand, broadcast_shapes, common_dtype, promote
 from functrans.lax.reductions import cumsum
 from functrans.lax.structural import reshape, slice_in_dim, transpose
 from functrans.transforms.batching import move_axis

@@ -19,8 +19,8 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_in_dim
 from functrans.lax.conversion import convert_element_type
-from functrans.lax.elementwise import common_dtype
 from functrans.lax.flat import check_results, common_consts, function_name, spread, stage_function, takes_weak
+from functrans.lax.promotion import common_dtype
 from functrans.lax.reductions import reduce_or
 from functrans.lax.scans import one_by_one
 from functrans.lax.structural import reshape

@@ -26,6 +26,7 @@ from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import reduce_sum_p
 from functrans.lax.contraction import dot_general_p
 from functrans.lax.conversion import convert_element_type
+from functrans.lax.promotion import as_operand
 from functrans.lax.structural import expand_dims, pad, reshape, rev, squeeze, transpose
 from functrans.lax.windows import (
     dilated,
@@ -169,7 +170,7 @@ def conv_general_dilated(
     """
     refuse_placement("conv_general_dilated", out_sharding=out_sharding)
     name = "conv_general_dilated"
-    lhs, rhs = ew.as_operand(name, lhs), ew.as_operand(name, rhs)
+    lhs, rhs = as_operand(name, lhs), as_operand(name, rhs)
     if aval_of(lhs).dtype != aval_of(rhs).dtype:
         raise DTypeError(
             f"{name}: operands of dtypes {aval_of(lhs).dtype} and {aval_of(rhs).dtype}; convert them to one"
@@ -311,7 +312,7 @@ def conv_transpose(
     >>> lax.conv_transpose(np.ones((1, 4, 4, 3)), np.ones((3, 3, 3, 2)), (2, 2), "SAME").shape
     (1, 8, 8, 2)
     """
-    lhs, rhs = ew.as_operand("conv_transpose", lhs), ew.as_operand("conv_transpose", rhs)
+    lhs, rhs = as_operand("conv_transpose", lhs), as_operand("conv_transpose", rhs)
     ndim = aval_of(lhs).ndim
     if dimension_numbers is None:
         if ndim not in _CHANNELS_LAST:

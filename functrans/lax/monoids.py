@@ -20,10 +20,10 @@ from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.trace import Tracer
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_in_dim, broadcast_to, reduce_sum_p
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.flat import function_name, stage_function, takes_weak
+from functrans.lax.promotion import as_operand
 from functrans.lax.reductions import (
     canonical_axes,
     reduce_and_p,
@@ -166,7 +166,7 @@ def reduce(
     """
     refuse_placement("reduce", out_sharding=out_sharding)
     leaves, tree = flatten(operands)
-    leaves = [ew.as_operand("reduce", x) for x in leaves]
+    leaves = [as_operand("reduce", x) for x in leaves]
     inits, init_tree = flatten(init_values)
     if init_tree != tree:
         raise structure_error(

@@ -123,7 +123,8 @@ _HARMLESS = {"acosh": 2.0, "arccosh": 2.0, "zeta": 2.0}
 
 def masked(name: str, function: Callable[..., Any], args: Sequence[Any], mask: Any) -> Any:
     """The function where the mask holds, and zeros elsewhere."""
-    from functrans.lax.elementwise import as_operand, where
+    from functrans.lax.elementwise import where
+    from functrans.lax.promotion import as_operand
 
     mask = as_operand(name, mask)
     if aval_of(mask).dtype.kind != "b":

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from functrans.core.avals import aval_of
-from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.contraction import dot_general
 from functrans.lax.convolution import conv_dimension_numbers, conv_general_dilated
+from functrans.lax.promotion import as_operand
 from functrans.lax.structural import transpose
 
 
@@ -44,7 +44,7 @@ def conv_general_dilated_patches(
     Array([[[0., 1., 2.],
             [1., 2., 3.]]])
     """
-    lhs = ew.as_operand("conv_general_dilated_patches", lhs)
+    lhs = as_operand("conv_general_dilated_patches", lhs)
     window = canonical_shape(filter_shape)
     numbers = conv_dimension_numbers(aval_of(lhs).shape, (1, 1, *window), dimension_numbers)
     channels, places = aval_of(lhs).shape[numbers.lhs_spec[1]], math.prod(window)
@@ -89,7 +89,7 @@ def conv_general_dilated_local(
     patches = conv_general_dilated_patches(
         lhs, filter_shape, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, precision
     )
-    rhs = ew.as_operand("conv_general_dilated_local", rhs)
+    rhs = as_operand("conv_general_dilated_local", rhs)
     numbers = conv_dimension_numbers(aval_of(lhs).shape, aval_of(rhs).shape, dimension_numbers)
     pairs = sorted(zip(numbers.out_spec[2:], numbers.rhs_spec[2:]))
     batch = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)

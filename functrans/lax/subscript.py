@@ -33,6 +33,7 @@ from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_to, full
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.indexing import SCATTER_MODES, dynamic_update_slice, gather, out_of_bounds, scatter
+from functrans.lax.promotion import as_operand, loop_dtypes, weak_type
 from functrans.lax.structural import pad, reshape, rev, slice, transpose
 
 Slice = builtins.slice
@@ -429,8 +430,8 @@ class Place:
         """Values, multiplied where an index occurs twice."""
         if _is_basic(self._index) or hints.get("unique_indices"):
             return values
-        values = ew.as_operand("an update", values)
-        dtype = ew.loop_dtypes(ufunc.__name__, ufunc, (ew.weak_type(self._x), ew.weak_type(values)))[1]
+        values = as_operand("an update", values)
+        dtype = loop_dtypes(ufunc.__name__, ufunc, (weak_type(self._x), weak_type(values)))[1]
         place = IndexUpdate(full(aval_of(self._x).shape, 1, dtype))[self._index]
         total = place.multiply(values, mode=mode, **hints)
         return IndexUpdate(total)[self._index].get(mode=_READ_MODE.get(mode, mode), **hints)
@@ -493,7 +494,7 @@ def update(kind: str, x: Any, index: Any, values: Any, mode: str, wrap: bool = T
     """`x` with `values` combined into `x[index]`; traced."""
     shape, dtype = aval_of(x).shape, aval_of(x).dtype
     s = parse(index, shape, mode, wrap)
-    values = convert_element_type(ew.as_operand("an update", values), dtype)
+    values = convert_element_type(as_operand("an update", values), dtype)
     wanted = s.shape()
     extra = aval_of(values).ndim - len(wanted)
     if extra > 0 and aval_of(values).shape[:extra] == (1,) * extra:

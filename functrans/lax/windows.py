@@ -23,6 +23,7 @@ from functrans.errors import ArgumentError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_in_dim, iota, linear_unary, reduce_sum_p
 from functrans.lax.monoids import REDUCTIONS, Monoid, initial, is_identity
+from functrans.lax.promotion import as_operand
 from functrans.lax.reductions import reduce_max_p, reduce_min_p
 from functrans.lax.structural import pad, reshape
 from functrans.transforms.batching import move_axis
@@ -411,7 +412,7 @@ def reduce_window(
     Array([2., 4.])
     """
     leaves, tree = flatten(operand)
-    leaves = [ew.as_operand("reduce_window", x) for x in leaves]
+    leaves = [as_operand("reduce_window", x) for x in leaves]
     inits, init_tree = flatten(init_value)
     if init_tree != tree or not leaves:
         raise structure_error(
@@ -447,7 +448,7 @@ def _public(primitive: Primitive, what: str, example: str) -> Any:
         base_dilation: Sequence[int] | None = None,
         window_dilation: Sequence[int] | None = None,
     ) -> Any:
-        operand = ew.as_operand(primitive.name, operand)
+        operand = as_operand(primitive.name, operand)
         given = (operand, window_dimensions, window_strides, padding, base_dilation, window_dilation)
         return primitive.bind(operand, **_params(primitive.name, *given))
 

@@ -13,7 +13,7 @@ import functrans.numpy as fnp
 from functrans import random
 from functrans.core.avals import SMALL_FLOATS, aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax.elementwise import as_operand
+from functrans.lax.promotion import as_operand
 from functrans.nn.activations import logsumexp, softmax
 from functrans.nn.containers import Dropout
 from functrans.nn.initializers import Initializer, glorot_uniform, variance_scaling, zeros

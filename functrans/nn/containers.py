@@ -14,7 +14,7 @@ import functrans.numpy as fnp
 from functrans import random
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import as_operand
+from functrans.lax.promotion import as_operand
 from functrans.nn.activations import identity, relu
 from functrans.nn.linear import Linear, checked_key
 from functrans.nn.module import Lambda, Module, static

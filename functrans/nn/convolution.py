@@ -16,7 +16,7 @@ import functrans.numpy as fnp
 from functrans import lax, random
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.nn.initializers import Initializer
 from functrans.nn.linear import kernel, offsets
 from functrans.nn.module import Module, static

@@ -12,7 +12,7 @@ import functrans.numpy as fnp
 from functrans import random
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax.elementwise import as_operand
+from functrans.lax.promotion import as_operand
 from functrans.nn.initializers import Initializer
 from functrans.nn.module import Module, static
 

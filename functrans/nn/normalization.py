@@ -14,7 +14,7 @@ from functrans.api import stop_gradient
 from functrans.core.avals import aval_of, float_info, kind_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax.elementwise import as_operand
+from functrans.lax.promotion import as_operand
 from functrans.nn.linear import checked_features
 from functrans.nn.module import Module, static
 from functrans.nn.spatial import checked_format

@@ -14,7 +14,7 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of, is_inexact
 from functrans.errors import DTypeError, ShapeError
-from functrans.lax.elementwise import as_operand
+from functrans.lax.promotion import as_operand
 
 Padding = str | Sequence[tuple[int, int]]
 

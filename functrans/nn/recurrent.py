@@ -11,7 +11,7 @@ from functrans import lax, random
 from functrans.core.avals import aval_of
 from functrans.core.pytree import flatten
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import as_operand, common_dtype
+from functrans.lax.promotion import as_operand, common_dtype
 from functrans.nn.activations import relu, sigmoid
 from functrans.nn.linear import bounded, checked_features
 from functrans.nn.module import Module, static

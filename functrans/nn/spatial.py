@@ -9,7 +9,7 @@ from typing import Any
 import functrans.numpy as fnp
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import as_operand
+from functrans.lax.promotion import as_operand
 from functrans.lax.windows import padtype_to_pads
 
 Ints = tuple[int, ...]

@@ -17,7 +17,7 @@ from functrans.core.placement import refuse_placement
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
-from functrans.lax.elementwise import as_operand, common_dtype, from_outside
+from functrans.lax.promotion import as_operand, common_dtype, from_outside
 from functrans.numpy.dispatch import (
     check_order,
     creates,

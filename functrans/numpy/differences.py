@@ -13,7 +13,7 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
 from functrans.lax.contraction import matmul
 from functrans.lax.conversion import as_inexact
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axes, normalize_axis, operand, shape_of
 from functrans.numpy.indexing import diagonal
 from functrans.numpy.manipulation import atleast_2d, broadcast_to, concatenate, moveaxis, ravel

@@ -30,7 +30,7 @@ from functrans.errors import (
     IndexOutOfBoundsError,
     KeywordError,
 )
-from functrans.lax.elementwise import as_operand, refuse
+from functrans.lax.promotion import as_operand, refuse
 
 F = TypeVar("F", bound=Callable[..., Any])
 

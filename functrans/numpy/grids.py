@@ -8,7 +8,7 @@ import numpy as np
 
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.promotion import to_common_dtype
 from functrans.numpy.creation import _at_least, arange, linspace
 from functrans.numpy.dispatch import has_tracer, operand, shape_of, wrap_result
 from functrans.numpy.manipulation import concatenate, transpose

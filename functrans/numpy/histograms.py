@@ -9,7 +9,7 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of, inexact_dtype
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.promotion import to_common_dtype
 from functrans.numpy.creation import linspace
 from functrans.numpy.datatypes import result_type
 from functrans.numpy.differences import diff

@@ -17,8 +17,8 @@ from functrans.lax import elementwise as ew, linalg as prim
 from functrans.lax.contraction import matmul as _matmul
 from functrans.lax.conversion import as_inexact
 from functrans.lax.custom import custom_jvp
-from functrans.lax.elementwise import common_dtype
 from functrans.lax.linalg.matrices import check_dtype, check_square, mT, symmetrize
+from functrans.lax.promotion import common_dtype
 from functrans.numpy import creation, indexing, manipulation, products, reductions as red, sorting, ufuncs
 from functrans.numpy.dispatch import (
     dtype_of,

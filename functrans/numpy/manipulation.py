@@ -13,7 +13,7 @@ from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
-from functrans.lax.elementwise import broadcast_shapes as _common_shape, to_common_dtype
+from functrans.lax.promotion import broadcast_shapes as _common_shape, to_common_dtype
 from functrans.lax.subscript import getitem
 from functrans.numpy.dispatch import (
     check_order,

@@ -17,7 +17,7 @@ from functrans import lax
 from functrans.api.vectorization import vmap
 from functrans.core.trace import current_level
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import broadcast_shapes
+from functrans.lax.promotion import broadcast_shapes
 from functrans.numpy.dispatch import has_tracer, implements, normalize_axis, operand, shape_of, wrap_result
 from functrans.numpy.manipulation import broadcast_to, expand_dims, moveaxis
 

@@ -15,7 +15,7 @@ from functrans import lax
 from functrans.core.avals import SMALL_FLOATS, float_info
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError, ShapeError
 from functrans.lax.conversion import as_inexact
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.promotion import to_common_dtype
 from functrans.numpy import linalg
 from functrans.numpy.creation import diag, vander
 from functrans.numpy.dispatch import dtype_of, implements, known, operand, shape_of

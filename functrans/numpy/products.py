@@ -12,8 +12,8 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, AxisError, DTypeError, KeywordError, ShapeError
-from functrans.lax import contraction, elementwise as ew, options
-from functrans.lax.elementwise import common_dtype, to_common_dtype
+from functrans.lax import contraction, options
+from functrans.lax.promotion import common_dtype, promote, to_common_dtype
 from functrans.lax.structural import integer_axis
 from functrans.numpy.dispatch import (
     explained,
@@ -80,7 +80,7 @@ class Product(Ufunc):
         dtype, casting = options.loop(name, kwargs)
         a, b = operand(name, x1), operand(name, x2)
         if dtype is not None or casting is not None:
-            a, b = ew.promote(name, np.matmul, (a, b), dtype=dtype, casting=casting)
+            a, b = promote(name, np.matmul, (a, b), dtype=dtype, casting=casting)
         if preferred_element_type is not None:
             a, b = (lax.convert_element_type(x, preferred_element_type) for x in (a, b))
         if axes is None and axis is None and not keepdims:

@@ -14,8 +14,8 @@ from functrans import lax
 from functrans.core.avals import aval_of, bfloat16, inexact_dtype, is_inexact
 from functrans.errors import ArgumentError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.elementwise import common_dtype
 from functrans.lax.indexing import take_along
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axes, operand, shape_of, unsupported
 from functrans.numpy.manipulation import broadcast_to
 from functrans.numpy.ufuncs import where

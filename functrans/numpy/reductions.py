@@ -14,6 +14,7 @@ from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew, reductions as red
 from functrans.lax.broadcasting import reduce_sum_p
 from functrans.lax.conversion import as_inexact
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import (
     dtype_of,
     implements,
@@ -294,7 +295,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
             raise ShapeError(f"average: weights of shape {shape_of(weights)} for axes {axes} of shape {shape}")
         order = sorted(range(len(axes)), key=lambda i: axes[i])
         weights = lax.broadcast_in_dim(lax.transpose(weights, order), shape, sorted(axes))
-    dtype = ew.common_dtype(inexact_dtype(dtype_of(a)), dtype_of(weights))
+    dtype = common_dtype(inexact_dtype(dtype_of(a)), dtype_of(weights))
     weights = lax.convert_element_type(weights, dtype)
     total = sum(weights, axis, keepdims=keepdims)
     out = sum(lax.convert_element_type(a, dtype) * weights, axis, keepdims=keepdims) / total

@@ -14,7 +14,7 @@ from functrans import lax
 from functrans.core.avals import aval_of, bfloat16, is_inexact
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.promotion import to_common_dtype
 from functrans.numpy.dispatch import dtype_of, implements, known, named, normalize_axis, operand, shape_of, sized
 from functrans.numpy.indexing import flatnonzero
 from functrans.numpy.manipulation import concatenate, moveaxis, ravel

@@ -12,7 +12,7 @@ from functrans.core.avals import aval_of, bfloat16, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.promotion import to_common_dtype
 from functrans.numpy.dispatch import dtype_of, implements, known, normalize_axis, operand, shape_of, sized
 from functrans.numpy.manipulation import ravel
 from functrans.numpy.ufuncs import where

@@ -19,6 +19,7 @@ from functrans.core.avals import aval_of, float_info, is_inexact, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ConcretizationError, DTypeError
 from functrans.lax import elementwise as ew, options
+from functrans.lax.promotion import common_dtype, loop_dtypes, promote
 from functrans.numpy.dispatch import (
     as_ours,
     dtype_of,
@@ -106,7 +107,7 @@ class Ufunc:
         if kwargs:
             dtype, casting = options.loop(self.__name__, kwargs)
             if dtype is not None or casting is not None:
-                args = tuple(ew.promote(self.__name__, self.ufunc, args, dtype=dtype, casting=casting))
+                args = tuple(promote(self.__name__, self.ufunc, args, dtype=dtype, casting=casting))
         return self.traced(*args)
 
     def __repr__(self) -> str:
@@ -145,7 +146,7 @@ def float_power(x1: Any, x2: Any, /) -> Any:
     Array([0.5       , 0.33333333])
     """
     x1, x2 = operand("float_power", x1), operand("float_power", x2)
-    dtype = ew.common_dtype(dtype_of(x1), dtype_of(x2), np.float64)
+    dtype = common_dtype(dtype_of(x1), dtype_of(x2), np.float64)
     return ew.pow(lax.convert_element_type(x1, dtype), lax.convert_element_type(x2, dtype))
 
 
@@ -206,7 +207,7 @@ def _real(name: str, x: Any) -> Any:
 def _float(x: Any) -> Any:
     """As an array of floats or complex numbers, of the dtype that NumPy's float functions give."""
     dtype = dtype_of(x)
-    return lax.convert_element_type(x, dtype if is_inexact(dtype) else ew.loop_dtypes("exp", np.exp, (dtype,))[0])
+    return lax.convert_element_type(x, dtype if is_inexact(dtype) else loop_dtypes("exp", np.exp, (dtype,))[0])
 
 
 TRACED_UFUNCS: dict[Any, Any] = {

@@ -17,7 +17,8 @@ from functrans.core.avals import aval_of, float_info
 from functrans.errors import ArgumentError
 from functrans.lax.broadcasting import canonical_shape
 from functrans.lax.conversion import bitcast_convert_type, convert_element_type
-from functrans.lax.elementwise import common_dtype, shift_right
+from functrans.lax.elementwise import shift_right
+from functrans.lax.promotion import common_dtype
 from functrans.lax.random import random_bits
 from functrans.random.arguments import (
     Shape,

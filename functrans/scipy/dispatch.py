@@ -15,7 +15,7 @@ from functrans.core.avals import SMALL_FLOATS, aval_of, inexact_dtype
 from functrans.core.pytree import flatten
 from functrans.core.watching import check_results
 from functrans.lax.conversion import as_inexact
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import as_ours, checked, explained, has_tracer, wrap_result
 
 F = TypeVar("F", bound=Callable[..., Any])

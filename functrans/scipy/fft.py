@@ -16,7 +16,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.numpy import fft as numpy_fft
 from functrans.numpy.dispatch import normalize_axis, unsupported
 from functrans.numpy.fft import _fitted, fftshift, ifftshift

@@ -21,7 +21,7 @@ from functrans.api import vmap
 from functrans.core.avals import aval_of, float_info, inexact_dtype, is_inexact, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import has_tracer, normalize_axis
 from functrans.scipy.closures import detached
 from functrans.scipy.dispatch import implements, inexact, of_one_dtype

@@ -23,6 +23,7 @@ from functrans.lax.broadcasting import broadcast_to, unbroadcast
 from functrans.lax.contraction import matmul
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.linalg.matrices import batch_all, check_square, complex_dtype, mT
+from functrans.lax.promotion import broadcast_shapes
 from functrans.lax.structural import concatenate, slice_in_dim
 
 
@@ -55,7 +56,7 @@ def _matrix_function(
         check(name, a)
         if a.shape[-2:] != e.shape[-2:] or a.dtype != e.dtype:
             raise ShapeError(f"{name}_frechet: matrices {a} and directions {e} do not fit")
-        return e.strong().with_shape((*ew.broadcast_shapes(name, [a.shape[:-2], e.shape[:-2]]), *a.shape[-2:]))
+        return e.strong().with_shape((*broadcast_shapes(name, [a.shape[:-2], e.shape[:-2]]), *a.shape[-2:]))
 
     def derivative_impl(a: Any, e: Any) -> Any:
         a, e = np.broadcast_arrays(np.asarray(a), np.asarray(e))
@@ -101,7 +102,7 @@ def _largest(x: Any) -> Any:
 
 def _blocks(a: Any, e: Any) -> Any:
     """The matrices `[[a, e], [0, a]]`."""
-    shape = ew.broadcast_shapes("blocks", [aval_of(a).shape, aval_of(e).shape])
+    shape = broadcast_shapes("blocks", [aval_of(a).shape, aval_of(e).shape])
     a, e = broadcast_to(a, shape), broadcast_to(e, shape)
     last = len(shape) - 1
     return concatenate([concatenate([a, e], last), concatenate([zeros(aval_of(a)), a], last)], last - 1)
@@ -182,7 +183,7 @@ def _sylvester_abstract(a: ShapedArray, b: ShapedArray, c: ShapedArray) -> Shape
         raise ShapeError(f"solve_sylvester: matrices of shapes {a.shape}, {b.shape} and {c.shape} do not fit")
     if not a.dtype == b.dtype == c.dtype:
         raise DTypeError(f"solve_sylvester: dtypes {a.dtype}, {b.dtype} and {c.dtype} differ; convert them to one")
-    batch = ew.broadcast_shapes("solve_sylvester", [a.shape[:-2], b.shape[:-2], c.shape[:-2]])
+    batch = broadcast_shapes("solve_sylvester", [a.shape[:-2], b.shape[:-2], c.shape[:-2]])
     return ShapedArray((*batch, *c.shape[-2:]), c.dtype)
 
 

@@ -27,6 +27,7 @@ from functrans.lax.linalg.matrices import (
     lower_triangle,
     mT,
 )
+from functrans.lax.promotion import broadcast_shapes
 from functrans.lax.structural import pad, reshape
 
 # ---------------------------------------------------------------- triangular_solve
@@ -69,7 +70,7 @@ def _triangular_abstract(a: ShapedArray, b: ShapedArray, *, left_side: bool, **p
         )
     if a.dtype != b.dtype:
         raise DTypeError(f"triangular_solve: dtypes {a.dtype} and {b.dtype} differ; convert them to one")
-    return ShapedArray((*ew.broadcast_shapes("triangular_solve", [a.shape[:-2], b.shape[:-2]]), *b.shape[-2:]), b.dtype)
+    return ShapedArray((*broadcast_shapes("triangular_solve", [a.shape[:-2], b.shape[:-2]]), *b.shape[-2:]), b.dtype)
 
 
 def _triangular_impl(
@@ -144,7 +145,7 @@ def _solve_abstract(a: ShapedArray, b: ShapedArray) -> ShapedArray:
         raise ShapeError(f"solve: matrices of shape {a.shape} and right-hand sides of shape {b.shape} do not fit")
     if a.dtype != b.dtype:
         raise DTypeError(f"solve: dtypes {a.dtype} and {b.dtype} differ; convert them to one")
-    return ShapedArray((*ew.broadcast_shapes("solve", [a.shape[:-2], b.shape[:-2]]), *b.shape[-2:]), b.dtype)
+    return ShapedArray((*broadcast_shapes("solve", [a.shape[:-2], b.shape[:-2]]), *b.shape[-2:]), b.dtype)
 
 
 def _solve_jvp(primals: Any, tangents: Any) -> Any:
@@ -224,7 +225,7 @@ def _tridiagonal_abstract(dl: ShapedArray, d: ShapedArray, du: ShapedArray, b: S
             f"tridiagonal_solve: diagonals of shapes {dl.shape}, {d.shape}, {du.shape} and right-hand sides of shape "
             f"{b.shape} do not fit"
         )
-    batch = ew.broadcast_shapes("tridiagonal_solve", [dl.shape[:-1], d.shape[:-1], du.shape[:-1], b.shape[:-2]])
+    batch = broadcast_shapes("tridiagonal_solve", [dl.shape[:-1], d.shape[:-1], du.shape[:-1], b.shape[:-2]])
     return ShapedArray((*batch, *b.shape[-2:]), b.dtype)
 
 

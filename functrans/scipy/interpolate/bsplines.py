@@ -11,7 +11,7 @@ import functrans.numpy as fnp
 from functrans.core.avals import aval_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.scipy.interpolate.common import (
     Interpolator,
     evaluated,

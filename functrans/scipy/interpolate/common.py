@@ -14,7 +14,7 @@ from functrans.core.pytree import GetAttrKey, register_pytree_with_keys
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.conversion import as_inexact
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 
 
 class Interpolator:

@@ -17,7 +17,7 @@ from functrans import lax
 from functrans.core.avals import aval_of, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.scipy.interpolate.common import (
     Interpolator,
     evaluated,

@@ -9,7 +9,7 @@ import numpy as np
 from functrans import lax
 from functrans.core.avals import SMALL_FLOATS, aval_of
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import operand
 
 

@@ -10,7 +10,7 @@ import functrans.numpy as fnp
 from functrans import lax
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import operand
 from functrans.scipy.dispatch import implements
 from functrans.scipy.linalg.arguments import check_matrix, check_square, check_vector, choice

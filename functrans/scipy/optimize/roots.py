@@ -17,7 +17,7 @@ from functrans.checking import check
 from functrans.core.avals import aval_of, float_info
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import wrap_result
 from functrans.scipy.optimize.derivatives import (
     floats,

@@ -16,7 +16,7 @@ from functrans.api import grad, stop_gradient
 from functrans.core.avals import aval_of, float_info
 from functrans.core.pytree import leaves
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import has_tracer
 from functrans.scipy.optimize.derivatives import floats, is_traced, scipys, solve_elementwise, tuple_of, wrapped
 

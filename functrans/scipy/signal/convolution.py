@@ -17,7 +17,7 @@ from functrans import lax
 from functrans.core.avals import aval_of, is_inexact, real_dtype
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.conversion import as_inexact
-from functrans.lax.elementwise import to_common_dtype
+from functrans.lax.promotion import to_common_dtype
 from functrans.numpy.dispatch import normalize_axes
 from functrans.numpy.fft import _fitted
 from functrans.scipy.dispatch import implements, inexact, of_one_dtype

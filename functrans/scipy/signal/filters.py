@@ -13,7 +13,7 @@ from functrans.core.avals import aval_of, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.conversion import as_inexact
-from functrans.lax.elementwise import common_dtype, to_common_dtype
+from functrans.lax.promotion import common_dtype, to_common_dtype
 from functrans.numpy.dispatch import normalize_axis, on_cpu
 from functrans.scipy.dispatch import implements, inexact
 from functrans.scipy.signal.windows import get_window

@@ -14,7 +14,7 @@ import functrans.numpy as fnp
 from functrans.core.avals import aval_of, real_dtype
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.elementwise import common_dtype, to_common_dtype
+from functrans.lax.promotion import common_dtype, to_common_dtype
 from functrans.lax.windows import slide, unslide_p
 from functrans.numpy.dispatch import normalize_axis
 from functrans.scipy.dispatch import implements, inexact

@@ -19,7 +19,7 @@ from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
 from functrans.core.pytree import flatten
 from functrans.errors import ArgumentError, ShapeError
 from functrans.flatten_util import ravel_pytree
-from functrans.lax.elementwise import common_dtype
+from functrans.lax.promotion import common_dtype
 
 __all__ = ["bicgstab", "cg", "gmres"]
 

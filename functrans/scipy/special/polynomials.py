@@ -15,7 +15,7 @@ from functrans.core.avals import aval_of
 from functrans.core.documentation import with_example
 from functrans.errors import ArgumentError, DTypeError
 from functrans.lax import orthogonal as rows
-from functrans.lax.elementwise import as_operand, promote
+from functrans.lax.promotion import as_operand, promote
 from functrans.numpy.dispatch import known
 from functrans.scipy.dispatch import implements
 

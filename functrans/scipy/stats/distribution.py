@@ -22,22 +22,9 @@ from functrans.core.avals import SMALL_FLOATS, aval_of, float_info, kind_of
 from functrans.errors import ArgumentError, DTypeError
 from functrans.lax.conversion import convert_element_type, stop_gradient_p
 from functrans.lax.custom import custom_jvp
-from functrans.lax.elementwise import (
-    abs,
-    as_operand,
-    broadcast_shapes,
-    exp,
-    floor,
-    isfinite,
-    log,
-    log1p,
-    max,
-    min,
-    sqrt,
-    to_common_dtype,
-    where,
-)
+from functrans.lax.elementwise import abs, exp, floor, isfinite, log, log1p, max, min, sqrt, where
 from functrans.lax.loops import while_loop
+from functrans.lax.promotion import as_operand, broadcast_shapes, to_common_dtype
 
 Function = Callable[..., Any]
 End = float | Function  # an end of the support: a number, or a function of the shape parameters
