@@ -44,11 +44,7 @@ def issubdtype(arg1: Any, arg2: Any) -> bool:
         return isinstance(arg1, type) and issubclass(arg1, arg2)
     if isinstance(arg1, type) and issubclass(arg1, extended):
         return False
-    if not (isinstance(arg1, type) and issubclass(arg1, np.generic) and arg1.__module__ == "numpy"):
-        arg1 = np.dtype(arg1)
-        if kind_of(arg1) != arg1.kind:  # bfloat16: NumPy does not know that it is a float
-            return arg2 in (np.floating, np.inexact, np.number, np.generic) or arg1 == arg2
-    return bool(fnp.issubdtype(arg1, arg2))
+    return fnp.issubdtype(arg1, arg2)
 
 
 def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dtype:

@@ -49,7 +49,6 @@ from numpy import (
     integer,
     intp,
     isfortran,
-    issubdtype,
     iterable,
     long,
     longlong,
@@ -134,7 +133,7 @@ from functrans.numpy.creation import (
     zeros,
     zeros_like,
 )
-from functrans.numpy.datatypes import astype, can_cast, finfo, iinfo, isdtype, result_type
+from functrans.numpy.datatypes import astype, can_cast, finfo, iinfo, isdtype, issubdtype, result_type
 from functrans.numpy.differences import (
     corrcoef,
     cov,

@@ -11,7 +11,7 @@ from functrans.core.array import wrap
 from functrans.core.avals import ShapeDtypeStruct, aval_of, bfloat16, float_info, is_inexact
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError
-from functrans.lax.elementwise import common_dtype, weak_type
+from functrans.lax.promotion import common_dtype, weak_type
 from functrans.numpy.dispatch import named, on_cpu, operand
 
 
@@ -95,6 +95,20 @@ def isdtype(dtype: Any, kind: Any) -> bool:
         kinds = kind if isinstance(kind, tuple) else (kind,)
         return any(k in ("real floating", "numeric") if isinstance(k, str) else np.dtype(k) == dtype for k in kinds)
     return np.isdtype(dtype, kind)
+
+
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """Whether a dtype is another or of a kind, as `numpy.issubdtype`; bfloat16 is a float.
+
+    >>> import functrans.numpy as fnp
+    >>> fnp.issubdtype(fnp.bfloat16, fnp.floating), fnp.issubdtype(fnp.float32, fnp.integer)
+    (True, False)
+    """
+    if not isinstance(arg1, type) or arg1 is bfloat16.type:
+        arg1 = np.dtype(arg1)
+        if arg1 == bfloat16:
+            return arg2 in (np.floating, np.inexact, np.number, np.generic) or arg1 == arg2
+    return bool(np.issubdtype(arg1, arg2))
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype:

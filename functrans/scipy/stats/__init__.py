@@ -8,7 +8,7 @@ where the tails underflow. Methods that SciPy computes by numerical integration 
 
 import sys
 
-from functrans.core.documentation import describe
+from functrans.core.documentation import describe as _describe
 from functrans.scipy.stats import docs
 from functrans.scipy.stats.discrete import bernoulli, betabinom, binom, geom, hypergeom, nbinom, poisson, randint, zipf
 from functrans.scipy.stats.elementary import (
@@ -88,7 +88,7 @@ from functrans.scipy.stats.summaries import (
     yeojohnson_llf,
 )
 
-__test__ = describe(globals(), docs.TEXT, docs.TYPES, docs.IMPORTS)
+__test__ = _describe(globals(), docs.TEXT, docs.TYPES, docs.IMPORTS)
 
 __all__ = [
     "bernoulli", "beta", "betabinom", "binom", "boxcox", "boxcox_llf", "cauchy", "chi", "chi2", "chisquare",
