@@ -69,9 +69,12 @@ def tanh(x: Any) -> Any:
 
 
 def expm1(x: Any) -> Any:
-    """`numpy.expm1`; of complex infinities it is `exp(x) - 1`."""
+    """`numpy.expm1`; of complex infinities it is `exp(x) - 1`, and of zeros the real part is +0."""
     out = _complex_corners("expm1", np.expm1, x)
-    return out + 0 if out.dtype.kind == "c" else out
+    if out.dtype.kind == "c":
+        out = np.array(out)
+        out.real += 0.0
+    return out
 
 
 def arccosh(x: Any) -> Any:

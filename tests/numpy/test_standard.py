@@ -176,3 +176,11 @@ def test_a_root_as_a_power_of_negative_infinity():
         for y in (function(fnp.asarray(x)), ft.jit(function)(x)):
             np.testing.assert_array_equal(y, [np.inf, 0.0, 2.0])
             assert not np.signbit(y[1])
+
+
+def test_expm1_of_conjugates():
+    """Below the real axis the imaginary part is a negative zero, where NumPy's sum with zero would lose the sign."""
+    below = np.array([complex(x, -0.0) for x in (0.0, -0.0, 0.5, -1.0, 2.0)])
+    for function in (fnp.expm1, ft.jit(fnp.expm1)):
+        assert np.signbit(np.asarray(function(below)).imag).all()
+        assert not np.signbit(np.asarray(function(below.conj())).imag).any()
