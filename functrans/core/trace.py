@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-import numpy as np
-
 from functrans import errors
 from functrans.core.adapters import adapt, adapters
 from functrans.core.avals import ShapedArray, aval_of
@@ -365,26 +363,15 @@ def stage_closed(fun: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray]
     return jaxpr
 
 
-def is_concrete(value: Any) -> bool:
-    """Whether a value is plain data that NumPy can use now."""
-    return not isinstance(value, Tracer)
-
-
-def as_scalar(value: Any) -> Any:
-    return np.asarray(value)[()] if isinstance(value, np.ndarray) else value
-
-
 __all__ = [
     "Source",
     "StagedTracer",
     "StagingTrace",
     "Trace",
     "Tracer",
-    "as_scalar",
     "current_level",
     "current_staging",
     "deeper",
-    "is_concrete",
     "stage",
     "stage_closed",
     "staging_into",

@@ -62,16 +62,14 @@ class Elementwise(Primitive):
         self.expr = {"": expr} if isinstance(expr, str) else expr
         self.derivatives = derivatives
         self.keeps_weak = weak
-        self._multiplies = bool(derivatives)  # by factors, as far as is known (see transforms/recording.py)
+        #: Derivatives multiply by factors that are not all zero, as far as is known (transforms/recording.py).
+        self._multiplies = not builtins.all(d is zero for d in derivatives)
         self.impl = self._evaluate
         self.abstract_eval = self._abstract_eval
         self.jvp = self._jvp
-        if type(self)._jvp is Elementwise._jvp:
-            self.linearize = self._linearize
-            if builtins.all(d is zero for d in derivatives):
-                self.taylor = flat
-        else:
-            self._multiplies = False
+        self.linearize = self._linearize
+        if type(self)._jvp is Elementwise._jvp and not self._multiplies:
+            self.taylor = flat
         self.batch = self._batch
         self.lower = self._lower if expr or type(self) is not Elementwise else None
         self.__doc__ = doc
@@ -373,6 +371,10 @@ fabs = Elementwise("fabs", np.fabs, "abs({0})", lambda t, y, x: t * sign(x))
 class _IntegerPow(Elementwise):
     """`x ** y` for a Python integer `y`."""
 
+    def __init__(self) -> None:
+        super().__init__("integer_pow", np.power, "", weak=True)
+        self._multiplies = True
+
     def __call__(self, x: Any, y: int) -> Any:
         if not isinstance(x, Tracer):
             return wrap(np.power(x, y))
@@ -423,9 +425,7 @@ class _IntegerPow(Elementwise):
         return k.op("1 / {0}", power, dtype=dtype) if y < 0 else power
 
 
-integer_pow = _IntegerPow("integer_pow", np.power, "", weak=True)
-integer_pow.linearize = integer_pow._linearize
-integer_pow._multiplies = True
+integer_pow = _IntegerPow()
 
 # ---------------------------------------------------------------- exponentials and logarithms
 
@@ -725,8 +725,6 @@ def _select_dtype(which: np.dtype, a: np.dtype, b: np.dtype) -> np.dtype:
 select_n = _Select(
     "select_n", lambda which, a, b: np.where(which, b, a), _select_dtype, "select({0}, {2}, {1})", weak=True
 )
-
-select_n.linearize = select_n._linearize
 
 
 def _select_transpose(ct: Any, which: Any, a: Any, b: Any) -> list[Any]:
