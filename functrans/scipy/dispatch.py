@@ -14,6 +14,7 @@ from functrans import config
 from functrans.core.avals import SMALL_FLOATS, aval_of, inexact_dtype
 from functrans.core.pytree import flatten
 from functrans.core.watching import check_results
+from functrans.errors import ArgumentError
 from functrans.lax.conversion import as_inexact
 from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import as_ours, checked, explained, has_tracer, wrap_result
@@ -59,6 +60,19 @@ def implements(module: str, *beyond: str, lapack: bool = False) -> Callable[[F],
         return function  # type: ignore[return-value]
 
     return register
+
+
+def of_plain_numbers(module: str, name: str, doc: str, why: str) -> Callable[..., Any]:
+    """SciPy's own function, with results as plain arrays; traced arguments are refused, for the reason `why`."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if has_tracer((*args, *kwargs.values())):
+            raise ArgumentError(f"{name} takes plain numbers{why}")
+        return wrap_result(getattr(importlib.import_module(module), name)(*args, **kwargs))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
 
 
 def _holds_small(values: Any) -> bool:

@@ -271,6 +271,8 @@ def test_nodes(name):
     for got, want in zip(getattr(special, name)(5, *parameters), getattr(scipy.special, name)(5, *parameters)):
         assert isinstance(got, ft.Array)
         np.testing.assert_array_equal(got, want)
+    with pytest.raises(ValueError, match="n must be a positive integer"):
+        getattr(special, name)(-1, *parameters)
     with pytest.raises(ArgumentError, match="takes plain numbers"):
         ft.jit(lambda n: getattr(special, name)(n, *parameters))(5)
 

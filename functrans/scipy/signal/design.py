@@ -10,11 +10,10 @@ are plain arrays, which the filters of traced signals take.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from functrans.errors import ArgumentError
-from functrans.numpy.dispatch import has_tracer, wrap_result
+from functrans.core.documentation import with_example
+from functrans.scipy.dispatch import of_plain_numbers
 
 __all__ = [
     "bessel", "butter", "buttord", "cheb1ord", "cheb2ord", "cheby1", "cheby2", "ellip", "ellipord", "firls", "firwin",
@@ -24,15 +23,8 @@ __all__ = [
 
 
 def _plain(name: str, what: str, call: str, result: str) -> Any:
-    def function(*args: Any, **kwargs: Any) -> Any:
-        if has_tracer((*args, *kwargs.values())):
-            raise ArgumentError(f"{name} takes plain numbers: filters are designed outside of traced functions")
-        return wrap_result(getattr(importlib.import_module("scipy.signal"), name)(*args, **kwargs))
-
-    function.__name__ = function.__qualname__ = name
-    example = f">>> import functrans as ft\n>>> ft.scipy.signal.{name}{call}\n{result}"
-    function.__doc__ = f"{what}, as `scipy.signal.{name}`.\n\n{example}\n"
-    return function
+    doc = with_example(f"{what}, as `scipy.signal.{name}`.", f"ft.scipy.signal.{name}{call}", result)
+    return of_plain_numbers("scipy.signal", name, doc, ": filters are designed outside of traced functions")
 
 
 butter = _plain("butter", "A Butterworth filter", "(1, 0.4)[0]", "Array([0.42080778, 0.42080778])")

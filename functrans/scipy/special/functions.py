@@ -85,6 +85,13 @@ def perm(N: Any, k: Any, exact: bool = False) -> Any:
     return fnp.where(inside, value, 0.0)
 
 
+def _whole(value: Any, expected: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{expected}, got {value!r:.60}") from None
+
+
 def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
     """The Bessel functions of orders `0, ..., v`, of shape `(v + 1, ...)`, as `jax.scipy.special.bessel_jn`.
 
@@ -94,10 +101,7 @@ def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
     >>> ft.scipy.special.bessel_jn(1.0, v=2)
     Array([0.76519769, 0.44005059, 0.11490348])
     """
-    try:
-        v = operator.index(v)
-    except TypeError:
-        raise ArgumentError(f"bessel_jn takes a whole number v, got {v!r:.60}") from None
+    v = _whole(v, "bessel_jn takes a whole number v")
     z = inexact(z)
     orders = np.arange(v + 1).astype(real_dtype(aval_of(z).dtype))
     return rows.jv(orders.reshape((-1,) + (1,) * aval_of(z).ndim), z)
@@ -113,10 +117,7 @@ def multigammaln(a: Any, d: int) -> Any:
     >>> ft.scipy.special.multigammaln(3.0, 2)
     Array(1.55019499)
     """
-    try:
-        d = operator.index(d)
-    except TypeError:
-        raise ArgumentError(f"multigammaln takes a whole number as its dimension d, got {d!r:.60}") from None
+    d = _whole(d, "multigammaln takes a whole number as its dimension d")
     a = inexact(a)
     terms = lgamma(a[..., None] - (np.arange(d) / 2).astype(aval_of(a).dtype))
     return np.float64(d * (d - 1) / 4 * math.log(math.pi)) + fnp.sum(terms, axis=-1)
@@ -270,8 +271,5 @@ def bernoulli(n: int) -> Any:
     """
     from scipy import special
 
-    try:
-        n = operator.index(n)
-    except TypeError:
-        raise ArgumentError(f"bernoulli takes a whole number, got {n!r:.60}") from None
+    n = _whole(n, "bernoulli takes a whole number")
     return fnp.asarray(special.bernoulli(n))

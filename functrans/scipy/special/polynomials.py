@@ -17,7 +17,7 @@ from functrans.errors import ArgumentError, DTypeError
 from functrans.lax import orthogonal as rows
 from functrans.lax.promotion import as_operand, promote
 from functrans.numpy.dispatch import known
-from functrans.scipy.dispatch import implements
+from functrans.scipy.dispatch import implements, of_plain_numbers
 
 
 def _operands(name: str, n: Any, *rest: Any) -> tuple[Any, ...]:
@@ -186,15 +186,10 @@ def spherical_kn(n: Any, z: Any, derivative: bool = False) -> Any:
 
 
 def _roots(name: str, what: str, arguments: str, nodes: str) -> Any:
-    """A function of plain numbers alone: SciPy's."""
-
-    def function(*args: Any, **kwargs: Any) -> Any:
-        raise ArgumentError(f"{name} takes plain numbers, not traced arrays: how many nodes there are is static")
-
-    function.__name__ = function.__qualname__ = name
     summary = f"Nodes and weights of {what} quadrature with `n` points, as `scipy.special.{name}`."
-    function.__doc__ = with_example(summary, f"ft.scipy.special.{name}({arguments})[0]", nodes)
-    return implements("scipy.special")(function)
+    doc = with_example(summary, f"ft.scipy.special.{name}({arguments})[0]", nodes)
+    why = ", not traced arrays: how many nodes there are is static"
+    return of_plain_numbers("scipy.special", name, doc, why)
 
 
 roots_legendre = _roots("roots_legendre", "Gauss-Legendre", "2", "Array([-0.57735027,  0.57735027])")
