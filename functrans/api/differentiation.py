@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from functrans.api.flattening import (
 from functrans.core.array import wrap
 from functrans.core.avals import ShapedArray, aval_of, float0, is_inexact, kind_of, tangent_dtype
 from functrans.core.primitive import Axis, zeros
-from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
+from functrans.core.pytree import PyTreeDef, flatten, register_pytree_node, structure_error, unflatten
 from functrans.core.trace import Tracer, stage
 from functrans.core.tracebacks import api_boundary
 from functrans.errors import ArgumentError, DTypeError, IntegerGradError, NonScalarGradError, ShapeError
@@ -30,7 +30,7 @@ from functrans.lax.elementwise import eq
 from functrans.lax.structural import reshape, slice_in_dim
 from functrans.transforms import jvp as forward
 from functrans.transforms.batching import batch_evaluate, batch_first, move_axis
-from functrans.transforms.transpose import Linear, backward_pass, transpose_linear
+from functrans.transforms.transpose import Linear, backward_pass, pull_back, transpose_linear
 from functrans.tree_util import Partial
 
 Fun = Callable[..., Any]
@@ -103,9 +103,9 @@ def value_and_grad(
         leaves, tree = flatten(chosen)
         nonzero = [_check_grad_input(fun, chosen, i, x, holomorphic, allow_int) for i, x in enumerate(leaves)]
         flat = Flat(with_arguments(fun, args, kwargs, positions, tree), name_of(fun), has_aux)
-        outs, linear = forward.linearize(flat, leaves, nonzero, flat.strip_aux)
+        outs, recorded = forward.record(flat, leaves, nonzero, flat.strip_aux)
         value = _check_scalar(fun, outs, flat, holomorphic)
-        cts = transpose_linear(linear, [_one(value)], consume=True)
+        cts = pull_back(recorded, [_one(value)], consume=True)
         gradient = unflatten(tree, [_as_gradient(ct, x) for ct, x in zip(cts, leaves)])
         if isinstance(argnums, int):
             (gradient,) = gradient
@@ -353,36 +353,63 @@ def vjp(fun: Fun, *primals: Any, has_aux: bool = False, reduce_axes: Sequence[Ha
     leaves, tree = flatten(primals)
     avals = [check_leaf(x, f"an argument of {name_of(fun)}") for x in leaves]
     flat = Flat(lambda xs: fun(*unflatten(tree, xs)), name_of(fun), has_aux)
-    outs, lin = forward.linearize(flat, leaves, None, flat.strip_aux)
-    pull = functools.partial(
-        _pullback, name_of(fun), lin.jaxpr, lin.nonzero_ins, lin.nonzero_outs, avals, tree,
-        [aval_of(o) for o in outs], flat.tree,
-    )  # fmt: skip
-    result = flat.unflatten([_as_result(o) for o in outs]), Partial(pull, lin.consts)
+    outs, recorded = forward.record(flat, leaves, None, flat.strip_aux)
+    pull = _Pullback(_Ends(name_of(fun), avals, tree, [aval_of(o) for o in outs], flat.tree), recorded)
+    result = flat.unflatten([_as_result(o) for o in outs]), pull
     return (*result, flat.aux) if has_aux else result
 
 
+class _Ends(NamedTuple):
+    """Types and structures of the arguments and the results of a function, which its pullback gives and takes."""
+
+    name: str
+    avals: list[ShapedArray]
+    tree: PyTreeDef
+    out_avals: list[ShapedArray]
+    out_tree: PyTreeDef
+
+    def check(self, ct: Any) -> list[Any]:
+        """The leaves of a cotangent of the results."""
+        cts, ct_tree = flatten(ct)
+        if ct_tree != self.out_tree:
+            error = structure_error(
+                f"the result of {self.name} and its cotangent", self.out_tree, ct_tree, ("result", "cotangent")
+            )
+            raise error or ArgumentError(f"the cotangent has another structure than the result of {self.name}")
+        what = f"the vjp of {self.name} (cotangent)"
+        return [_check_tangent(what, a, c) for a, c in zip(self.out_avals, cts)]
+
+    def gradients(self, found: list[Any]) -> Any:
+        """Cotangents of the arguments in their structure."""
+        return unflatten(self.tree, [_as_gradient(c, _Typed(a)) for c, a in zip(found, self.avals)])
+
+
+class _Pullback(Partial):
+    """What `vjp` returns. As a pytree it has the residuals for its leaves: asked for them, it becomes a jaxpr."""
+
+    def __new__(cls, ends: _Ends, recorded: forward.Recorded) -> _Pullback:
+        return super().__new__(cls, _pull_recorded, ends, recorded)  # type: ignore[return-value]
+
+    def flat(self) -> tuple[tuple[list[Any]], Any]:
+        ends, recorded = self.args
+        lin = recorded.linear_function()
+        return (lin.consts,), functools.partial(_pull_linear, ends, lin.jaxpr, lin.nonzero_ins, lin.nonzero_outs)
+
+
+register_pytree_node(_Pullback, _Pullback.flat, lambda pull, children: Partial(pull, *children))
+
+
 @api_boundary
-def _pullback(
-    name: str,
-    jaxpr: Any,
-    nonzero_ins: list[bool],
-    nonzero_outs: list[bool],
-    avals: list[ShapedArray],
-    tree: PyTreeDef,
-    out_avals: list[ShapedArray],
-    out_tree: PyTreeDef,
-    consts: list[Any],
-    ct: Any,
+def _pull_recorded(ends: _Ends, recorded: forward.Recorded, ct: Any) -> Any:
+    return ends.gradients(pull_back(recorded, ends.check(ct)))
+
+
+@api_boundary
+def _pull_linear(
+    ends: _Ends, jaxpr: Any, nonzero_ins: list[bool], nonzero_outs: list[bool], consts: list[Any], ct: Any
 ) -> Any:
-    cts, ct_tree = flatten(ct)
-    if ct_tree != out_tree:
-        error = structure_error(f"the result of {name} and its cotangent", out_tree, ct_tree, ("result", "cotangent"))
-        raise error or ArgumentError(f"the cotangent has another structure than the result of {name}")
-    checked = [_check_tangent(f"the vjp of {name} (cotangent)", a, c) for a, c in zip(out_avals, cts)]
     lin = forward.LinearFunction(jaxpr, consts, nonzero_ins, nonzero_outs)
-    found = transpose_linear(lin, checked)
-    return unflatten(tree, [_as_gradient(c, _Typed(a)) for c, a in zip(found, avals)])
+    return ends.gradients(transpose_linear(lin, ends.check(ct)))
 
 
 def fwd_and_bwd(fun: Fun, argnums: int | Sequence[int], has_aux: bool = False, jitted: bool = True) -> tuple[Fun, Fun]:

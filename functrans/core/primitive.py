@@ -72,6 +72,7 @@ class Primitive:
         self.abstract_eval: Rule = self._missing("abstract evaluation")
         self.jvp: Rule = self._not_differentiable
         self.linearize: Rule | None = None
+        self.direct: Rule | None = None  # under `grad` at plain values, in one step (transforms/eager.py)
         self.taylor: Rule | None = None  # coefficients of power series; the jvp rule serves where there is none
         self.transpose: Rule = self._missing("transposition")
         self.batch: Rule = self._missing("batching")

@@ -306,12 +306,16 @@ class StagingTrace(Trace):
         self.eqns.append(Eqn(primitive, atoms, outvars, params, current_source() if self.sources else known_source()))
         return [StagedTracer(self, v) for v in outvars]
 
-    def finish(self, outs: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
-        """Close the trace: the jaxpr and the values of its constvars."""
+    def close(self, outs: Sequence[Any]) -> list[Atom]:
+        """End the trace: the atoms of the results."""
         atoms = [self.atom(o) for o in outs]
         self.open = False
+        return atoms
+
+    def jaxpr(self, outs: Sequence[Atom]) -> tuple[Jaxpr, list[Any]]:
+        """The jaxpr of the closed trace with these results, and the values of its constvars."""
         constvars = [var for var, _ in self.consts.values()]
-        return Jaxpr(constvars, self.invars, self.eqns, atoms), [value for _, value in self.consts.values()]
+        return Jaxpr(constvars, self.invars, self.eqns, outs), [value for _, value in self.consts.values()]
 
     def origin(self, var: Var) -> str:
         """Where a variable arose, in words."""
@@ -352,7 +356,7 @@ def stage(
         trace = StagingTrace(level, what, arg_names, absorbs=absorbs)
         with staging_into(trace):
             outs = fun(*[trace.argument(aval) for aval in avals])
-            return trace.finish(outs)
+            return trace.jaxpr(trace.close(outs))
 
 
 def stage_closed(fun: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray]) -> Jaxpr:

@@ -25,9 +25,10 @@ from functrans.lax.conversion import convert_element_type
 from functrans.lax.elementwise import add, bitwise_and, ge, lt, mul, sub, where
 from functrans.lax.promotion import as_operand, broadcast_shapes, common_dtype, promote
 from functrans.lax.reductions import cumsum
-from functrans.lax.structural import reshape, slice_in_dim, transpose
+from functrans.lax.structural import reshape, slice_in_dim, transpose, transpose_p
+from functrans.transforms import eager
 from functrans.transforms.batching import move_axis
-from functrans.transforms.recording import recorder
+from functrans.transforms.jvp import plain
 from functrans.transforms.taylor import product
 from functrans.transforms.transpose import is_linear
 
@@ -108,11 +109,11 @@ def _dot_abstract(
 def _dot_impl(a: Any, b: Any, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any) -> Any:
     (ca, cb), (ba, bb) = dimension_numbers
     a, b = np.asarray(a), np.asarray(b)
-    if a.dtype == bfloat16 and b.dtype == bfloat16:
+    if a.dtype.kind == "V" and a.dtype == bfloat16 and b.dtype == bfloat16:
         wide = (x.astype(np.float32) for x in (a, b))
         out = _dot_impl(*wide, dimension_numbers=dimension_numbers, preferred_element_type=None)
         return wrap(out.astype(bfloat16))
-    if not ba and len(ca) == 1 and a.ndim <= 2 and b.ndim <= 2 and a.dtype == b.dtype:
+    if not ba and len(ca) == 1 and a.ndim <= 2 and b.ndim <= 2 and a.dtype is b.dtype:
         return wrap(np.dot(a if ca[0] == a.ndim - 1 else a.T, b if cb[0] == 0 else b.T))
     fa, fb = _free(a.ndim, ca, ba), _free(b.ndim, cb, bb)
     out = _dot_abstract(aval_of(a), aval_of(b), dimension_numbers=dimension_numbers, preferred_element_type=None).shape
@@ -137,18 +138,17 @@ def _dot_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     return out, terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
-def _dot_linearize(primals: Any, tangents: Any, **params: Any) -> Any:
-    trace = recorder(primals, tangents)
-    if trace is None:
-        return _dot_jvp(primals, tangents, **params)
-    (a, b), (ta, tb) = primals, tangents
-    out = dot_general_p.bind(a, b, **params)
-    aval = ShapedArray(out.shape, out.dtype)
-    left = None if ta is None else trace.record(dot_general_p, (ta, b), aval, **params)
-    right = None if tb is None else trace.record(dot_general_p, (a, tb), aval, **params)
-    if left is not None and right is not None:
-        return out, trace.record(add, (left, right), aval)
-    return out, right if left is None else left
+def _dot_direct(a: Any, b: Any, **params: Any) -> Any:
+    operands = eager.operands((a, b))
+    if operands is None:
+        return None
+    trace, (x, z), (left, right) = operands
+    y = plain(dot_general_p.impl(x, z, **params))
+    if y.dtype is not (b.value if left is None else a.value).dtype:
+        return None
+    on_left = None if left is None else eager.equation(trace, y, dot_general_p, (left, z), **params)
+    on_right = None if right is None else eager.equation(trace, y, dot_general_p, (x, right), **params)
+    return eager.joined(on_left, on_right)
 
 
 def _dot_transpose(ct: Any, a: Any, b: Any, *, dimension_numbers: DimensionNumbers, **params: Any) -> list[Any]:
@@ -160,18 +160,25 @@ def _dot_transpose(ct: Any, a: Any, b: Any, *, dimension_numbers: DimensionNumbe
 
 def _transpose_left(ct: Any, ndim: int, other: Any, contract: Any, batch: Any, swap: bool) -> Any:
     """The cotangent of the operand with `ndim` axes, which stands left (right if `swap`) of `other`."""
+    numbers, permutation = _transposition(ndim, aval_of(other).ndim, contract, batch, swap)
+    out = dot_general_p.bind(ct, other, dimension_numbers=numbers, preferred_element_type=None)
+    return out if permutation is None else transpose_p.bind(out, permutation=permutation)
+
+
+@lru_cache(maxsize=1024)
+def _transposition(ndim: int, other: int, contract: Any, batch: Any, swap: bool) -> tuple[DimensionNumbers, Any]:
+    """The contraction with the cotangent, and the order in which its result's axes are those of the operand."""
     (cx, co), (bx, bo) = contract, batch
     nb = len(bx)
-    free_x, free_o = _free(ndim, cx, bx), _free(aval_of(other).ndim, co, bo)
+    free_x, free_o = _free(ndim, cx, bx), _free(other, co, bo)
     start = nb + (0 if swap else len(free_x))
     over = tuple(range(start, start + len(free_o)))
-    # batch, free axes of x, then the contracted ones in the order in which `other` has them
-    out = dot_general_p.bind(
-        ct, other, dimension_numbers=((over, free_o), (tuple(range(nb)), bo)), preferred_element_type=None
-    )
+    # batch, free axes of x, then the contracted ones in the order in which the other operand has them
     order = sorted(range(len(co)), key=lambda i: co[i])
     axes = [*bx, *free_x, *(cx[i] for i in order)]
-    return transpose(out, [axes.index(i) for i in range(ndim)])
+    permutation = tuple(axes.index(i) for i in range(ndim))
+    numbers = ((over, free_o), (tuple(range(nb)), bo))
+    return numbers, None if permutation == tuple(range(ndim)) else permutation
 
 
 def _dot_batch(
@@ -198,7 +205,7 @@ dot_general_p = Primitive("dot_general")
 dot_general_p.impl = _dot_impl
 dot_general_p.abstract_eval = _dot_abstract
 dot_general_p.jvp = _dot_jvp
-dot_general_p.linearize = _dot_linearize
+dot_general_p.direct = _dot_direct
 dot_general_p.transpose = _dot_transpose
 product(dot_general_p)
 dot_general_p.batch = _dot_batch
@@ -224,6 +231,8 @@ def matmul(a: Any, b: Any) -> Any:
             a, b = promote("matmul", np.matmul, (a, b))
             _matmul_batch(aval_of(a).shape, aval_of(b).shape)
             raise error
+    if (out := direct_product(a, b)) is not None:
+        return out
     a, b = promote("matmul", np.matmul, (a, b))
     sa, sb = aval_of(a).shape, aval_of(b).shape
     batch = _matmul_batch(sa, sb)
@@ -237,6 +246,38 @@ def matmul(a: Any, b: Any) -> Any:
     n = len(batch)
     numbers = (((n + 1,), (n,)), (tuple(range(n)), tuple(range(n))))
     return dot_general_p.bind(a, b, dimension_numbers=numbers, preferred_element_type=None)
+
+
+def direct_product(a: Any, b: Any) -> Any:
+    """The product of matrices and vectors at plain values, a step for each operand; None where it is more."""
+    operands = eager.operands((a, b))
+    if operands is None:
+        return None
+    trace, (x, z), (left, right) = operands
+    if not (isinstance(x, np.ndarray) and isinstance(z, np.ndarray) and 0 < x.ndim < 3 and 0 < z.ndim < 3):
+        return None
+    try:
+        y = np.matmul(x, z)
+    except ValueError:  # of shapes that do not fit: `matmul` explains
+        return None
+    on_left = on_right = None
+    if left is not None:
+        on_left = eager.step(trace, left, y, lambda t: matmul(t, z), lambda ct: _pull_left(ct, x, z))
+    if right is not None:
+        on_right = eager.step(trace, right, y, lambda t: matmul(x, t), lambda ct: _pull_right(ct, x, z))
+    return eager.joined(on_left, on_right)
+
+
+def _pull_left(ct: Any, x: np.ndarray, z: np.ndarray) -> Any:
+    if z.ndim == 2:
+        return np.matmul(ct, z.T)
+    return ct * z if x.ndim == 1 else np.multiply.outer(ct, z)
+
+
+def _pull_right(ct: Any, x: np.ndarray, z: np.ndarray) -> Any:
+    if x.ndim == 2:
+        return np.matmul(x.T, ct)
+    return ct * x if z.ndim == 1 else np.multiply.outer(x, ct)
 
 
 def _contract_axes(a: Any, b: Any, i: int, j: int) -> Any:

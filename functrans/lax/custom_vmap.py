@@ -18,7 +18,7 @@ from functrans.lax.flat import live_values, spread, stage_function
 from functrans.lax.scans import map as map_slices
 from functrans.transforms.batching import batch_first
 from functrans.transforms.guarding import guarded
-from functrans.transforms.jvp import TangentTracer, close_over, jvp, linearize_jaxpr, tangent_aval
+from functrans.transforms.jvp import DirectTracer, TangentTracer, close_over, jvp, linearize_jaxpr, tangent_aval
 from functrans.transforms.transpose import Linear, backward_pass, is_linear, transpose_jaxpr
 
 #: A rule on leaves: `(axis size, which operands are batched, operands) -> results, which of them are batched`.
@@ -91,7 +91,7 @@ class custom_vmap:
 
 def _known(x: Any) -> bool:
     """Whether a value is plain data, perhaps under differentiation: nothing that `vmap` or `jit` will see again."""
-    return _known(x.primal) if isinstance(x, TangentTracer) else not isinstance(x, Tracer)
+    return _known(x.primal) if isinstance(x, (TangentTracer, DirectTracer)) else not isinstance(x, Tracer)
 
 
 def _flat_rule(name: str, rule: Callable[..., Any], tree: PyTreeDef, out_tree: PyTreeDef, jaxpr: Jaxpr) -> FlatRule:

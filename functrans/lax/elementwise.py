@@ -11,9 +11,11 @@ weak (takes the dtype of what it meets, as a Python scalar does) where Python's 
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib
 import inspect
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,15 +25,16 @@ from functrans import config
 from functrans.core.array import Array, in_small_floats, wrap
 from functrans.core.avals import ShapedArray, aval_of, is_inexact, kind_of
 from functrans.core.primitive import Axis, Primitive, zeros
-from functrans.core.trace import StagingTrace, Tracer
+from functrans.core.trace import Tracer
 from functrans.core.watching import check_results
 from functrans.errors import ArgumentError, DTypeError
 from functrans.lax import corners, options
 from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.promotion import as_operand, broadcast_shapes, loop_dtypes, promote, weak_type
+from functrans.transforms import eager
 from functrans.transforms.batching import move_axis
-from functrans.transforms.jvp import TangentTracer
-from functrans.transforms.recording import NotAFactorError, plain_operands, record_factors, recorder
+from functrans.transforms.jvp import DirectTracer, plain
+from functrans.transforms.recording import TIMES, Multiple, negated, over, same, times
 from functrans.transforms.taylor import Series, flat, product
 from functrans.transforms.transpose import is_linear
 
@@ -50,6 +53,7 @@ class Elementwise(Primitive):
         weak: bool = False,
         doc: str = "",
         evaluate: Callable[..., Any] | None = None,
+        operator: Callable[..., Any] | None = None,
     ):
         super().__init__(name)
         if isinstance(ufunc, str):
@@ -62,18 +66,30 @@ class Elementwise(Primitive):
         self.expr = {"": expr} if isinstance(expr, str) else expr
         self.derivatives = derivatives
         self.keeps_weak = weak
-        #: Derivatives multiply by factors that are not all zero, as far as is known (transforms/recording.py).
-        self._multiplies = not builtins.all(d is zero for d in derivatives)
         self.impl = self._evaluate
         self.abstract_eval = self._abstract_eval
         self.jvp = self._jvp
-        self.linearize = self._linearize
-        if type(self)._jvp is Elementwise._jvp and not self._multiplies:
-            self.taylor = flat
+        if type(self)._jvp is Elementwise._jvp:
+            self.direct = self._direct_rule(evaluate or ufunc, operator)
+            if builtins.all(d is zero for d in derivatives):
+                self.taylor = flat
         self.batch = self._batch
         self.lower = self._lower if expr or type(self) is not Elementwise else None
         self.__doc__ = doc
         self.__name__ = self.__qualname__ = name
+
+    def _direct_rule(self, evaluate: Any, operator: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        """The `direct` rule of a row whose derivatives are multiples or zero."""
+        ds = self.derivatives
+        function = operator or (self._evaluate if isinstance(evaluate, str) else evaluate)
+        if builtins.all(d is zero for d in ds):
+            return eager.flat(self)
+        if len(ds) > 2 or not builtins.all(d is zero or isinstance(d, Multiple) for d in ds):
+            return None
+        if len(ds) == 1:
+            return eager.unary(function, ds[0])  # type: ignore[arg-type]
+        first, second = (None if d is zero else d for d in ds)
+        return eager.binary(function, first, second, weak=operator is not None)  # type: ignore[arg-type]
 
     def __getattr__(self, name: str) -> Any:
         """`ufunc`, where it is one of SciPy's: named `module:function`, they are imported on first use."""
@@ -96,8 +112,8 @@ class Elementwise(Primitive):
                 return options.masked(self.name, lambda *xs: self(*xs, **kwargs), args, mask)
         for a in args:
             if isinstance(a, Tracer):
-                if type(a) is TangentTracer and not kwargs:
-                    out = self._linearize_at_once(self.derivatives, *args)
+                if type(a) is DirectTracer and self.direct is not None and not kwargs:
+                    out = self.direct(*args)
                     if out is not None:
                         return out
                 return self.bind(*promote(self.name, ufunc, args, **kwargs))
@@ -142,34 +158,6 @@ class Elementwise(Primitive):
                 term = derivative(t, y, *primals)
                 total = term if total is None else total if term is None else total + term
         return total if total is None else broadcast_to(total, aval_of(y).shape)
-
-    def _linearize(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-        y = self.bind(*primals)
-        tangent = None
-        if self._multiplies and (trace := recorder(primals, tangents)) is not None:
-            tangent = self._record(trace, self.derivatives, y, primals, tangents)
-        return y, self._tangent(y, primals, tangents) if tangent is None else tangent
-
-    def _record(
-        self, trace: StagingTrace, derivatives: Sequence[Derivative], y: Any, primals: Sequence[Any], tangents: Any
-    ) -> Any:
-        try:
-            return record_factors(trace, derivatives, y, primals, tangents)
-        except NotAFactorError:
-            self._multiplies = False
-            return None
-
-    def _linearize_at_once(self, derivatives: Sequence[Derivative], *args: Any, **params: Any) -> Any:
-        """What `bind` comes to for floats of one dtype under `grad` and its like alone; None where it is more."""
-        if not self._multiplies or (operands := plain_operands(args)) is None:
-            return None
-        trace, linear, primals, tangents = operands
-        try:
-            y = self._evaluate(*primals, **params)
-        except (TypeError, ValueError):
-            return None  # bind explains
-        tangent = self._record(linear, derivatives, y, primals, tangents)
-        return None if tangent is None else TangentTracer(trace, y, tangent)
 
     def _batch(self, axis: Axis, args: list[Any], dims: list[int | None]) -> tuple[Any, int]:
         return self.bind(*align_batched(args, dims)), 0
@@ -223,7 +211,7 @@ zero: Derivative = lambda t, y, *x: None
 _ARITHMETIC: dict[str, Any] = {"weak": True}
 
 add = Elementwise(
-    "add", np.add, {"b": "({0} | {1})", "": "({0} + {1})"}, lambda t, y, a, b: t, lambda t, y, a, b: t, **_ARITHMETIC
+    "add", np.add, {"b": "({0} | {1})", "": "({0} + {1})"}, same, same, operator=operator.add, **_ARITHMETIC
 )
 add.transpose = lambda ct, a, b: [
     unbroadcast(ct, a.aval) if is_linear(a) else None,
@@ -232,9 +220,7 @@ add.transpose = lambda ct, a, b: [
 
 add.taylor = add.termwise
 
-sub = Elementwise(
-    "sub", np.subtract, "({0} - {1})", lambda t, y, a, b: t, lambda t, y, a, b: neg.bind(t), **_ARITHMETIC
-)
+sub = Elementwise("sub", np.subtract, "({0} - {1})", same, negated, operator=operator.sub, **_ARITHMETIC)
 sub.transpose = lambda ct, a, b: [
     unbroadcast(ct, a.aval) if is_linear(a) else None,
     unbroadcast(neg.bind(ct), b.aval) if is_linear(b) else None,
@@ -242,7 +228,7 @@ sub.transpose = lambda ct, a, b: [
 
 sub.taylor = sub.termwise
 
-neg = Elementwise("neg", np.negative, "(-{0})", lambda t, y, a: neg.bind(t), **_ARITHMETIC)
+neg = Elementwise("neg", np.negative, "(-{0})", negated, operator=operator.neg, **_ARITHMETIC)
 neg.transpose = lambda ct, a: [neg.bind(ct)]
 neg.taylor = neg.termwise
 
@@ -250,8 +236,9 @@ mul = Elementwise(
     "mul",
     np.multiply,
     {"b": "({0} & {1})", "": "({0} * {1})"},
-    lambda t, y, a, b: mul.bind(t, b),
-    lambda t, y, a, b: mul.bind(a, t),
+    times(lambda y, a, b: b),
+    times(lambda y, a, b: a),
+    operator=operator.mul,
     **_ARITHMETIC,
 )
 mul.transpose = lambda ct, a, b: [
@@ -265,8 +252,9 @@ div = Elementwise(
     "div",
     np.true_divide,
     "({0} / {1})",
-    lambda t, y, a, b: div.bind(t, b),
-    lambda t, y, a, b: neg.bind(mul.bind(t, div.bind(y, b))),
+    over(lambda y, a, b: b),
+    times(lambda y, a, b: -y / b),
+    operator=operator.truediv,
     **_ARITHMETIC,
 )
 # Staged even if both are plain numbers: one divided by a size must not become part of a kernel's text.
@@ -303,16 +291,14 @@ def _div_lower(k: Any, idx: Any, a: Any, b: Any) -> Any:
 div.lower = _div_lower
 
 
-def _power_of_base(t: Any, y: Any, x: Any, p: Any) -> Any:
-    return t * where(p == 0, 0.0, p * pow(x, where(p == 0, 1.0, p - 1)))
-
-
-def _power_of_exponent(t: Any, y: Any, x: Any, p: Any) -> Any:
-    return t * y * log(where(x == 0, 1.0, x))
-
-
 pow = Elementwise(
-    "pow", np.power, "pow({0}, {1})", _power_of_base, _power_of_exponent, evaluate=corners.power, **_ARITHMETIC
+    "pow",
+    np.power,
+    "pow({0}, {1})",
+    times(lambda y, x, p: where(p == 0, 0.0, p * pow(x, where(p == 0, 1.0, p - 1)))),
+    times(lambda y, x, p: y * log(where(x == 0, 1.0, x))),
+    evaluate=corners.power,
+    **_ARITHMETIC,
 )
 floor_divide = Elementwise(
     "floor_divide",
@@ -327,22 +313,25 @@ rem = Elementwise(
     "rem",
     np.remainder,
     "remainder({0}, {1})",
-    lambda t, y, a, b: t,
-    lambda t, y, a, b: -t * floor_divide(a, b),
+    same,
+    times(lambda y, a, b: -floor_divide(a, b)),
     **_ARITHMETIC,
 )
-fmod = Elementwise(
-    "fmod", np.fmod, "fmod({0}, {1})", lambda t, y, a, b: t, lambda t, y, a, b: -t * trunc(a / b), **_ARITHMETIC
+fmod = Elementwise("fmod", np.fmod, "fmod({0}, {1})", same, times(lambda y, a, b: -trunc(a / b)), **_ARITHMETIC)
+
+
+class _OfModulus(Multiple):
+    """The derivative of the absolute value, which is no multiple for complex numbers."""
+
+    def __call__(self, t: Any, y: Any, *operands: Any) -> Any:
+        if aval_of(operands[0]).dtype.kind == "c":
+            return real(t * conj(sign(operands[0])))
+        return super().__call__(t, y, *operands)
+
+
+abs = Elementwise(
+    "abs", np.absolute, {"b": "{0}", "": "abs({0})"}, _OfModulus(TIMES, lambda y, x: sign(x)), **_ARITHMETIC
 )
-
-
-def _abs_derivative(t: Any, y: Any, x: Any) -> Any:
-    if aval_of(x).dtype.kind == "c":
-        return real(t * conj(sign(x)))
-    return t * sign(x)
-
-
-abs = Elementwise("abs", np.absolute, {"b": "{0}", "": "abs({0})"}, _abs_derivative, **_ARITHMETIC)
 
 
 def _sign_derivative(t: Any, y: Any, x: Any) -> Any:
@@ -353,19 +342,19 @@ def _sign_derivative(t: Any, y: Any, x: Any) -> Any:
 
 
 sign = Elementwise("sign", np.sign, "sign({0})", _sign_derivative, evaluate=corners.sign)
-positive = Elementwise("positive", np.positive, "{0}", lambda t, y, x: t, **_ARITHMETIC)
+positive = Elementwise("positive", np.positive, "{0}", same, **_ARITHMETIC)
 positive.transpose = lambda ct, x: [ct]
 positive.taylor = positive.termwise
-square = Elementwise("square", np.square, "{0} * {0}", lambda t, y, x: t * (2 * x))
+square = Elementwise("square", np.square, "{0} * {0}", times(lambda y, x: 2 * x))
 reciprocal = Elementwise(
     "reciprocal",
     np.reciprocal,
     {"i": "select(abs({0}) == 1, {0}, 0)", "u": "select({0} == 1, {0}, 0)", "": "1 / {0}"},
-    lambda t, y, x: -t * (y * y),
+    times(lambda y, x: -(y * y)),
 )
-sqrt = Elementwise("sqrt", np.sqrt, "sqrt({0})", lambda t, y, x: t * (0.5 / y))
-cbrt = Elementwise("cbrt", np.cbrt, "cbrt({0})", lambda t, y, x: t * (y / (3 * x)))
-fabs = Elementwise("fabs", np.fabs, "abs({0})", lambda t, y, x: t * sign(x))
+sqrt = Elementwise("sqrt", np.sqrt, "sqrt({0})", times(lambda y, x: 0.5 / y))
+cbrt = Elementwise("cbrt", np.cbrt, "cbrt({0})", times(lambda y, x: y / (3 * x)))
+fabs = Elementwise("fabs", np.fabs, "abs({0})", times(lambda y, x: sign(x)))
 
 
 class _IntegerPow(Elementwise):
@@ -373,16 +362,17 @@ class _IntegerPow(Elementwise):
 
     def __init__(self) -> None:
         super().__init__("integer_pow", np.power, "", weak=True)
-        self._multiplies = True
+        self.direct = self._direct
 
     def __call__(self, x: Any, y: int) -> Any:
         if not isinstance(x, Tracer):
             return wrap(np.power(x, y))
-        if type(x) is TangentTracer and y:
-            out = self._linearize_at_once([self._derivative(y)], x, y=y)
-            if out is not None:
-                return out
+        if type(x) is DirectTracer and (out := self._direct(x, y=y)) is not None:
+            return out
         return self.bind(x, y=y)
+
+    def _direct(self, x: Any, *, y: int) -> Any:
+        return _power_rule(y)(x) if y else None
 
     def _evaluate(self, x: Any, *, y: int) -> Any:  # type: ignore[override]
         out = np.square(x) if y == 2 else np.power(x, y)
@@ -395,18 +385,7 @@ class _IntegerPow(Elementwise):
 
     def _jvp(self, primals: Sequence[Any], tangents: Sequence[Any], *, y: int) -> tuple[Any, Any]:  # type: ignore[override]
         out = self.bind(*primals, y=y)
-        return out, None if y == 0 else self._derivative(y)(tangents[0], out, *primals)
-
-    def _derivative(self, y: int) -> Derivative:
-        return lambda t, out, x: t if y == 1 else mul.bind(t, mul(y, x) if y == 2 else y * self.bind(x, y=y - 1))
-
-    def _linearize(self, primals: Sequence[Any], tangents: Sequence[Any], *, y: int) -> tuple[Any, Any]:  # type: ignore[override]
-        trace = recorder(primals, tangents) if y else None
-        if trace is None:
-            return self._jvp(primals, tangents, y=y)
-        out = self.bind(*primals, y=y)
-        tangent = record_factors(trace, [self._derivative(y)], out, primals, tangents)
-        return out, self._derivative(y)(tangents[0], out, *primals) if tangent is None else tangent
+        return out, None if y == 0 else _power_derivative(y)(tangents[0], out, *primals)
 
     def _batch(self, axis: Axis, args: list[Any], dims: list[Any], *, y: int) -> Any:  # type: ignore[override]
         return self.bind(args[0], y=y), dims[0]
@@ -427,28 +406,44 @@ class _IntegerPow(Elementwise):
 
 integer_pow = _IntegerPow()
 
+
+@functools.cache
+def _power_derivative(y: int) -> Multiple:
+    if y == 1:
+        return same
+    if y == 2:
+        return times(lambda out, x: x + x)
+    return times(lambda out, x: y * integer_pow(x, y - 1))
+
+
+@functools.cache
+def _power_rule(y: int) -> Callable[..., Any]:
+    evaluate = np.square if y == 2 else lambda x: np.power(x, y)
+    return eager.unary(evaluate, _power_derivative(y))
+
+
 # ---------------------------------------------------------------- exponentials and logarithms
 
-exp = Elementwise("exp", np.exp, "exp({0})", lambda t, y, x: mul.bind(t, y))
-exp2 = Elementwise("exp2", np.exp2, "exp2({0})", lambda t, y, x: t * (y * math.log(2)))
-expm1 = Elementwise("expm1", np.expm1, "expm1({0})", lambda t, y, x: t * (y + 1), evaluate=corners.expm1)
-log = Elementwise("log", np.log, "log({0})", lambda t, y, x: div.bind(t, x))
-log2 = Elementwise("log2", np.log2, "log2({0})", lambda t, y, x: t / (x * math.log(2)))
-log10 = Elementwise("log10", np.log10, "log10({0})", lambda t, y, x: t / (x * math.log(10)))
-log1p = Elementwise("log1p", np.log1p, "log1p({0})", lambda t, y, x: t / (x + 1))
+exp = Elementwise("exp", np.exp, "exp({0})", times(lambda y, x: y))
+exp2 = Elementwise("exp2", np.exp2, "exp2({0})", times(lambda y, x: y * math.log(2)))
+expm1 = Elementwise("expm1", np.expm1, "expm1({0})", times(lambda y, x: y + 1), evaluate=corners.expm1)
+log = Elementwise("log", np.log, "log({0})", over(lambda y, x: x))
+log2 = Elementwise("log2", np.log2, "log2({0})", over(lambda y, x: x * math.log(2)))
+log10 = Elementwise("log10", np.log10, "log10({0})", over(lambda y, x: x * math.log(10)))
+log1p = Elementwise("log1p", np.log1p, "log1p({0})", over(lambda y, x: x + 1))
 logaddexp = Elementwise(
     "logaddexp",
     np.logaddexp,
     "logaddexp({0}, {1})",
-    lambda t, y, a, b: t * _share(a, y),
-    lambda t, y, a, b: t * _share(b, y),
+    times(lambda y, a, b: _share(a, y)),
+    times(lambda y, a, b: _share(b, y)),
 )
 logaddexp2 = Elementwise(
     "logaddexp2",
     np.logaddexp2,
     "logaddexp2({0}, {1})",
-    lambda t, y, a, b: t * exp2(_finite_difference(a, y)),
-    lambda t, y, a, b: t * exp2(_finite_difference(b, y)),
+    times(lambda y, a, b: exp2(_finite_difference(a, y))),
+    times(lambda y, a, b: exp2(_finite_difference(b, y))),
 )
 
 
@@ -462,34 +457,32 @@ def _share(a: Any, y: Any) -> Any:
 
 # ---------------------------------------------------------------- trigonometric and hyperbolic
 
-sin = Elementwise("sin", np.sin, "sin({0})", lambda t, y, x: mul.bind(t, cos.bind(x)))
-cos = Elementwise("cos", np.cos, "cos({0})", lambda t, y, x: neg.bind(mul.bind(t, sin.bind(x))))
-tan = Elementwise("tan", np.tan, "tan({0})", lambda t, y, x: t * (1 + y * y), evaluate=corners.tan)
-asin = Elementwise("asin", np.arcsin, "arcsin({0})", lambda t, y, x: t / sqrt(1 - x * x))
-acos = Elementwise("acos", np.arccos, "arccos({0})", lambda t, y, x: -t / sqrt(1 - x * x))
-atan = Elementwise("atan", np.arctan, "arctan({0})", lambda t, y, x: t / (1 + x * x))
+sin = Elementwise("sin", np.sin, "sin({0})", times(lambda y, x: cos(x)))
+cos = Elementwise("cos", np.cos, "cos({0})", times(lambda y, x: -sin(x)))
+tan = Elementwise("tan", np.tan, "tan({0})", times(lambda y, x: 1 + y * y), evaluate=corners.tan)
+asin = Elementwise("asin", np.arcsin, "arcsin({0})", over(lambda y, x: sqrt(1 - x * x)))
+acos = Elementwise("acos", np.arccos, "arccos({0})", over(lambda y, x: -sqrt(1 - x * x)))
+atan = Elementwise("atan", np.arctan, "arctan({0})", over(lambda y, x: 1 + x * x))
 atan2 = Elementwise(
     "atan2",
     np.arctan2,
     "arctan2({0}, {1})",
-    lambda t, y, a, b: t * (b / (a * a + b * b)),
-    lambda t, y, a, b: t * (-a / (a * a + b * b)),
+    times(lambda y, a, b: b / (a * a + b * b)),
+    times(lambda y, a, b: -a / (a * a + b * b)),
 )
-hypot = Elementwise(
-    "hypot", np.hypot, "hypot({0}, {1})", lambda t, y, a, b: t * (a / y), lambda t, y, a, b: t * (b / y)
-)
-sinh = Elementwise("sinh", np.sinh, "sinh({0})", lambda t, y, x: t * cosh(x))
-cosh = Elementwise("cosh", np.cosh, "cosh({0})", lambda t, y, x: t * sinh(x))
-tanh = Elementwise("tanh", np.tanh, "tanh({0})", lambda t, y, x: t * (1 - y * y), evaluate=corners.tanh)
-asinh = Elementwise("asinh", np.arcsinh, "arcsinh({0})", lambda t, y, x: t / sqrt(x * x + 1))
+hypot = Elementwise("hypot", np.hypot, "hypot({0}, {1})", times(lambda y, a, b: a / y), times(lambda y, a, b: b / y))
+sinh = Elementwise("sinh", np.sinh, "sinh({0})", times(lambda y, x: cosh(x)))
+cosh = Elementwise("cosh", np.cosh, "cosh({0})", times(lambda y, x: sinh(x)))
+tanh = Elementwise("tanh", np.tanh, "tanh({0})", times(lambda y, x: 1 - y * y), evaluate=corners.tanh)
+asinh = Elementwise("asinh", np.arcsinh, "arcsinh({0})", over(lambda y, x: sqrt(x * x + 1)))
 acosh = Elementwise(
     "acosh",
     np.arccosh,
     "arccosh({0})",
-    lambda t, y, x: t / (sqrt(x - 1) * sqrt(x + 1)),
+    over(lambda y, x: sqrt(x - 1) * sqrt(x + 1)),
     evaluate=corners.arccosh,
 )
-atanh = Elementwise("atanh", np.arctanh, "arctanh({0})", lambda t, y, x: t / (1 - x * x))
+atanh = Elementwise("atanh", np.arctanh, "arctanh({0})", over(lambda y, x: 1 - x * x))
 deg2rad = Elementwise("deg2rad", np.deg2rad, "({0} * 0.017453292519943295)", lambda t, y, x: deg2rad(t))
 deg2rad.transpose = lambda ct, x: [deg2rad(ct)]
 deg2rad.taylor = deg2rad.termwise
@@ -501,28 +494,28 @@ rad2deg.taylor = rad2deg.termwise
 
 _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
-erf = Elementwise("erf", "scipy.special:erf", "erf({0})", lambda t, y, x: t * (_TWO_OVER_SQRT_PI * exp(-(x * x))))
-erfc = Elementwise("erfc", "scipy.special:erfc", "erfc({0})", lambda t, y, x: t * (-_TWO_OVER_SQRT_PI * exp(-(x * x))))
+erf = Elementwise("erf", "scipy.special:erf", "erf({0})", times(lambda y, x: _TWO_OVER_SQRT_PI * exp(-(x * x))))
+erfc = Elementwise("erfc", "scipy.special:erfc", "erfc({0})", times(lambda y, x: -_TWO_OVER_SQRT_PI * exp(-(x * x))))
 erf_inv = Elementwise(
-    "erf_inv", "scipy.special:erfinv", "erfinv({0})", lambda t, y, x: t * (exp(y * y) / _TWO_OVER_SQRT_PI)
+    "erf_inv", "scipy.special:erfinv", "erfinv({0})", times(lambda y, x: exp(y * y) / _TWO_OVER_SQRT_PI)
 )
 lgamma = Elementwise(
     "lgamma",
     "scipy.special:gammaln",
     "where(({0} < 0) & ({0} - {0} != 0), {0}, lgamma({0}))",  # SciPy says -inf at -inf, C says inf
-    lambda t, y, x: t * digamma(x),
+    times(lambda y, x: digamma(x)),
 )
 digamma = Elementwise(
-    "digamma", "scipy.special:digamma", "digamma({0})", lambda t, y, x: t * polygamma(aval_of(x).dtype.type(1), x)
+    "digamma", "scipy.special:digamma", "digamma({0})", times(lambda y, x: polygamma(aval_of(x).dtype.type(1), x))
 )
 polygamma = Elementwise(
     "polygamma",
     "functrans.lax.special:polygamma_ufunc",
     {"f": "special_polygamma({0}, {1})"},
     zero,
-    lambda t, y, n, x: t * polygamma(n + 1.0, x),
+    times(lambda y, n, x: polygamma(n + 1.0, x)),
 )
-logistic = Elementwise("logistic", "scipy.special:expit", "logistic({0})", lambda t, y, x: t * (y * (1 - y)))
+logistic = Elementwise("logistic", "scipy.special:expit", "logistic({0})", times(lambda y, x: y * (1 - y)))
 
 # ---------------------------------------------------------------- rounding, parts, floating point
 
@@ -534,10 +527,10 @@ copysign = Elementwise(
     "copysign",
     np.copysign,
     "copysign({0}, {1})",
-    lambda t, y, a, b: where(signbit(a) == signbit(b), t, -t),
+    times(lambda y, a, b: where(signbit(a) == signbit(b), aval_of(y).dtype.type(1), aval_of(y).dtype.type(-1))),
     zero,
 )
-nextafter = Elementwise("nextafter", np.nextafter, "nextafter({0}, {1})", lambda t, y, a, b: t, zero)
+nextafter = Elementwise("nextafter", np.nextafter, "nextafter({0}, {1})", same, zero)
 spacing = Elementwise("spacing", np.spacing, "nextafter({0}, where({0} < 0, -inf, inf)) - {0}", zero)
 heaviside = Elementwise(
     "heaviside", np.heaviside, "heaviside({0}, {1})", zero, lambda t, y, a, b: where(a == 0, t, 0.0)
@@ -548,34 +541,30 @@ ldexp.transpose = lambda ct, x, n: [unbroadcast(ldexp(ct, n), x.aval), None]
 # ---------------------------------------------------------------- maximum and minimum
 
 
-def _of_greater(t: Any, y: Any, a: Any, b: Any) -> Any:
+def _of_greater(y: Any, a: Any, b: Any) -> Any:
     share = aval_of(y).dtype.type  # of its dtype: a choice between Python scalars would be float64
-    return t * where(a > b, share(1), where(a == b, share(0.5), share(0)))
+    return where(a > b, share(1), where(a == b, share(0.5), share(0)))
 
 
-max = Elementwise(
-    "max", np.maximum, {"b": "{0} | {1}", "": "max({0}, {1})"}, _of_greater, lambda t, y, a, b: _of_greater(t, y, b, a)
-)
-min = Elementwise(
-    "min",
-    np.minimum,
-    {"b": "{0} & {1}", "": "min({0}, {1})"},
-    lambda t, y, a, b: _of_greater(t, y, b, a),
-    lambda t, y, a, b: _of_greater(t, y, a, b),
-)
+def _of_less(y: Any, a: Any, b: Any) -> Any:
+    return _of_greater(y, b, a)
 
 
-def _of_chosen(t: Any, y: Any, a: Any, b: Any) -> Any:
-    share = aval_of(t).dtype.type
-    return t * where(y == a, where(a == b, share(0.5), share(1)), share(0))  # fmax and fmin pass over NaN
+max = Elementwise("max", np.maximum, {"b": "{0} | {1}", "": "max({0}, {1})"}, times(_of_greater), times(_of_less))
+min = Elementwise("min", np.minimum, {"b": "{0} & {1}", "": "min({0}, {1})"}, times(_of_less), times(_of_greater))
 
 
-fmax = Elementwise(
-    "fmax", np.fmax, {"b": "{0} | {1}", "": "fmax({0}, {1})"}, _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a)
-)
-fmin = Elementwise(
-    "fmin", np.fmin, {"b": "{0} & {1}", "": "fmin({0}, {1})"}, _of_chosen, lambda t, y, a, b: _of_chosen(t, y, b, a)
-)
+def _of_chosen(y: Any, a: Any, b: Any) -> Any:
+    share = aval_of(y).dtype.type
+    return where(y == a, where(a == b, share(0.5), share(1)), share(0))  # fmax and fmin pass over NaN
+
+
+def _of_other(y: Any, a: Any, b: Any) -> Any:
+    return _of_chosen(y, b, a)
+
+
+fmax = Elementwise("fmax", np.fmax, {"b": "{0} | {1}", "": "fmax({0}, {1})"}, times(_of_chosen), times(_of_other))
+fmin = Elementwise("fmin", np.fmin, {"b": "{0} & {1}", "": "fmin({0}, {1})"}, times(_of_chosen), times(_of_other))
 
 # ---------------------------------------------------------------- predicates, comparisons, logic, bits (no derivative)
 
@@ -702,17 +691,6 @@ class _Select(_Custom):
         t0, t1 = (zeros(ShapedArray((), dtype)) if t is None else t for t in (t0, t1))
         return y, broadcast_to(self.bind(which, t0, t1), aval_of(y).shape)
 
-    def _linearize(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-        trace = recorder(primals, tangents)
-        if trace is None:
-            return self._jvp(primals, tangents)
-        y = self.bind(*primals)
-        terms = [y.dtype.type(0) if t is None else t for t in tangents[1:]]
-        tangent = trace.record(self, (primals[0], *terms), ShapedArray(y.shape, y.dtype))
-        if any(aval_of(x).shape == y.shape for x in (primals[0], *terms)):
-            return y, tangent
-        return self._jvp(primals, tangents)
-
 
 def _select_dtype(which: np.dtype, a: np.dtype, b: np.dtype) -> np.dtype:
     if which.kind != "b":
@@ -737,13 +715,41 @@ def _select_transpose(ct: Any, which: Any, a: Any, b: Any) -> list[Any]:
 
 
 select_n.transpose = _select_transpose
+select_n.direct = eager.linear(select_n, slice(1, 3))
 select_n.taylor = select_n.termwise
+
+
+def _where_direct(condition: np.ndarray, x: Any, y: Any) -> Any:
+    """`where` at plain values, in one step for each case; None where it is more."""
+    operands = eager.operands((x, y))
+    if operands is None:
+        return None
+    trace, (a, b), (left, right) = operands
+    condition = plain(condition)
+    try:
+        out = np.where(condition, a, b)
+    except ValueError:  # of shapes that do not fit: `bind` explains
+        return None
+    on_true = on_false = None
+    if left is not None:
+        on_true = eager.step(
+            trace, left, out, lambda t: where(condition, t, 0.0), lambda ct: np.where(condition, ct, ct.dtype.type(0))
+        )
+    if right is not None:
+        on_false = eager.step(
+            trace, right, out, lambda t: where(condition, 0.0, t), lambda ct: np.where(condition, ct.dtype.type(0), ct)
+        )
+    return eager.joined(on_true, on_false)
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
     """`x` where `condition` is true, `y` elsewhere, with NumPy's promotion and broadcasting."""
     if not any(isinstance(a, Tracer) for a in (condition, x, y)):
         return wrap(in_small_floats(lambda x, y: np.where(condition, x, y), (x, y), np.where(condition, x, y)))
+    if isinstance(condition, np.ndarray) and condition.dtype.kind == "b":
+        out = _where_direct(condition, x, y)
+        if out is not None:
+            return out
     condition, x, y = (as_operand("where", a) for a in (condition, x, y))
     if aval_of(condition).dtype.kind != "b":
         condition = ne(condition, 0)

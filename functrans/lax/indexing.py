@@ -21,6 +21,7 @@ from functrans.lax import elementwise as ew
 from functrans.lax.broadcasting import broadcast_to, broadcasted_iota, unbroadcast
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import canonical_axis, reshape, slice_in_dim, transpose
+from functrans.transforms import eager
 from functrans.transforms.batching import batch_first, move_axis
 from functrans.transforms.jvp import instantiate
 from functrans.transforms.taylor import Series, termwise
@@ -139,6 +140,10 @@ def _gather_jvp(primals: Any, tangents: Any, *, fill_value: Any, **params: Any) 
     return y, gather_p.bind(tangents[0], *indices, fill_value=zero, **params)
 
 
+def _gather_direct(*args: Any, mode: str, **params: Any) -> Any:
+    return _linear_gather(*args, mode=mode, **params) if mode != "fill" else None
+
+
 def _gather_transpose(ct: Any, x: Any, *indices: Any, axes: Axes, mode: str, fill_value: Any) -> list[Any]:
     back = {"fill": "drop"}.get(mode, mode)
     total = scatter_add_p.bind(zeros(x.aval.strong()), ct, *indices, axes=axes, mode=back)
@@ -221,6 +226,7 @@ def _gather_guard(active: Any, x: Any, *indices: Any, mode: str, **params: Any) 
 
 
 gather_p = Primitive("gather")
+_linear_gather = eager.linear(gather_p, slice(1))
 gather_p.impl = _gather_impl
 gather_p.abstract_eval = _gather_abstract
 gather_p.jvp = _gather_jvp
@@ -228,6 +234,7 @@ gather_p.transpose = _gather_transpose
 gather_p.taylor = _gather_taylor
 gather_p.batch = _gather_batch
 gather_p.guard = _gather_guard
+gather_p.direct = _gather_direct
 gather_p.lower = _gather_lower
 
 
@@ -675,6 +682,7 @@ dynamic_slice_p.transpose = lambda ct, x, *starts, slice_sizes: [
 ]
 dynamic_slice_p.batch = _dynamic_slice_batch
 termwise(dynamic_slice_p)
+dynamic_slice_p.direct = eager.linear(dynamic_slice_p, slice(1))
 dynamic_slice_p.lower = _dynamic_slice_lower
 
 
@@ -743,6 +751,7 @@ dynamic_update_slice_p.jvp = _update_jvp
 dynamic_update_slice_p.transpose = _update_transpose
 termwise(dynamic_update_slice_p)
 dynamic_update_slice_p.batch = _update_batch
+dynamic_update_slice_p.direct = eager.linear(dynamic_update_slice_p, slice(2))
 dynamic_update_slice_p.lower = _update_lower
 
 __all__ = [

@@ -21,7 +21,7 @@ from functrans.lax import options
 from functrans.lax.broadcasting import _reshape
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import concatenate
-from functrans.transforms.jvp import TangentTracer
+from functrans.transforms.jvp import DirectTracer, TangentTracer
 
 _PYTHON_TYPES = {"i": int, "f": float, "c": complex}
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -110,7 +110,7 @@ def _one_float(args: Sequence[Any]) -> Any:
         kind = type(a)
         if kind is Array:
             own = a.dtype
-        elif kind is StagedTracer or kind is TangentTracer:
+        elif kind is StagedTracer or kind is TangentTracer or kind is DirectTracer:
             aval = a.aval
             if aval.weak:
                 return None

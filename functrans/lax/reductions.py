@@ -27,6 +27,8 @@ from functrans.lax.broadcasting import (
 )
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.structural import concatenate_p, integer_axis, pad, reshape, slice_in_dim, transpose
+from functrans.transforms import eager
+from functrans.transforms.recording import OVER, TIMES
 
 Axes = tuple[int, ...]
 
@@ -108,8 +110,31 @@ def _extremum_jvp(primitive: Any) -> Any:
     return jvp
 
 
+def _extremum_direct(ufunc: Any) -> Any:
+    """What the jvp rule comes to at plain values."""
+
+    def direct(x: Any, *, axes: Axes) -> Any:
+        if not eager.is_direct(x):
+            return None
+        trace, value = x._trace, x.value
+        try:
+            y = np.asarray(ufunc.reduce(value, axis=axes, keepdims=True))
+        except ValueError:  # of no element: `bind` explains
+            return None
+        chosen = np.equal(value, y).astype(value.dtype)
+        y = y.reshape(_reduced(value.shape, axes))
+        products = eager.combination(trace, value, x.tangent, TIMES, chosen)
+        total = eager.equation(trace, y, reduce_sum_p, (products.tangent,), axes=axes)
+        return eager.combination(trace, y, total.tangent, OVER, np.add.reduce(chosen, axis=axes))
+
+    return direct
+
+
 reduce_max_p = _reduction("reduce_max", np.maximum, "max", _lowest, "biufc", _extremum_jvp(lambda: reduce_max_p))
 reduce_min_p = _reduction("reduce_min", np.minimum, "min", _highest, "biufc", _extremum_jvp(lambda: reduce_min_p))
+
+reduce_max_p.direct = _extremum_direct(np.maximum)
+reduce_min_p.direct = _extremum_direct(np.minimum)
 
 # ---------------------------------------------------------------- prod, and, or, xor
 

@@ -19,6 +19,7 @@ from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.errors import AxisError, DTypeError, FunctransError, ShapeError
 from functrans.lax.broadcasting import linear_unary, reduce_sum_p
+from functrans.transforms import eager
 from functrans.transforms.batching import batch_first, move_axis
 from functrans.transforms.taylor import termwise
 from functrans.transforms.transpose import is_linear
@@ -177,7 +178,7 @@ def _transpose_abstract(x: ShapedArray, *, permutation: Shape) -> ShapedArray:
 
 
 def _inverse(permutation: Shape) -> Shape:
-    return tuple(int(i) for i in np.argsort(permutation))
+    return tuple(sorted(range(len(permutation)), key=permutation.__getitem__))
 
 
 def _transpose_batch(axis: Axis, args: list[Any], dims: list[int], *, permutation: Shape) -> tuple[Any, int]:
@@ -395,6 +396,7 @@ pad_p.jvp = _pad_jvp
 pad_p.transpose = _pad_transpose
 termwise(pad_p)
 pad_p.batch = _pad_batch
+pad_p.direct = eager.linear(pad_p, builtin_slice(2))
 pad_p.lower = _pad_lower
 
 # ---------------------------------------------------------------- concatenate
@@ -485,6 +487,7 @@ concatenate_p = Primitive("concatenate")
 concatenate_p.impl = lambda *xs, dimension: wrap(np.concatenate(xs, dimension))
 concatenate_p.abstract_eval = _concatenate_abstract
 concatenate_p.jvp = _concatenate_jvp
+concatenate_p.direct = eager.linear(concatenate_p, builtin_slice(None))
 concatenate_p.transpose = _concatenate_transpose
 termwise(concatenate_p)
 concatenate_p.batch = _concatenate_batch

@@ -35,6 +35,7 @@ from functrans.lax.conversion import convert_element_type
 from functrans.lax.indexing import SCATTER_MODES, dynamic_update_slice, gather, out_of_bounds, scatter
 from functrans.lax.promotion import as_operand, loop_dtypes, weak_type
 from functrans.lax.structural import pad, reshape, rev, slice, transpose
+from functrans.transforms import eager
 
 Slice = builtins.slice
 
@@ -268,12 +269,9 @@ def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None, wra
     >>> getitem(np.arange(3), np.array([0, 5]), mode="clip")
     Array([0, 2])
     """
+    if mode == "raise" and wrap and eager.is_direct(x) and (out := _getitem_direct(x, index)) is not None:
+        return out
     shape = aval_of(x).shape
-    if type(index) is Slice and shape and isinstance(x, Tracer):
-        start, stop, step = _slice_indices(index, shape[0])
-        if step > 0:  # what `x[1:]` comes to, at once
-            rest = shape[1:]
-            return slice(x, (start, *[0] * len(rest)), (max(start, stop), *rest), (step, *[1] * len(rest)))
     if not _has_tracer(x, index) and mode == "raise" and wrap:
         try:
             return as_array(np.asarray(x)[index])
@@ -300,6 +298,36 @@ def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None, wra
     indexed = {a for a, _ in s.arrays}
     labels: list[Any] = ["batch"] * len(s.batch) + [a for a in kept if a not in indexed]
     return reshape(transpose(x, _order(labels, s.layout)), s.shape())
+
+
+_BASIC = {int, Slice, type(None), type(Ellipsis)}
+
+
+def _getitem_direct(x: Any, index: Any) -> Any:
+    """`x[index]` at plain values, where NumPy does both directions; None for other indices."""
+    items = index if type(index) is tuple else (index,)
+    basic = True
+    for item in items:
+        if type(item) not in _BASIC and not isinstance(item, np.integer):
+            if not isinstance(item, np.ndarray) or item.dtype.kind not in "iub":
+                return None
+            basic = basic and item.dtype.kind == "b" and len(items) == 1
+    value = x.value
+    try:
+        y = value[index]
+    except IndexError:  # which `parse` explains
+        return None
+    shape = value.shape
+
+    def pull(ct: Any) -> Any:
+        out = np.zeros(shape, ct.dtype)
+        if basic:
+            out[index] = ct
+        else:
+            np.add.at(out, index, ct)
+        return out
+
+    return eager.step(x._trace, x.tangent, y, lambda t: getitem(t, index), pull)
 
 
 def _order(labels: Sequence[Any], layout: Sequence[Any]) -> list[int]:

@@ -143,6 +143,8 @@ def dot(a: Any, b: Any, out: Any = None, *, precision: Any = None, preferred_ele
     Array(11)
     """
     unsupported("dot", out=out)
+    if preferred_element_type is None and (direct := contraction.direct_product(a, b)) is not None:
+        return direct
     a, b = _preferred(preferred_element_type, *_strong("dot", a, b))
     n, m = len(shape_of(a)), len(shape_of(b))
     if not n or not m:

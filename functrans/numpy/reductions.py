@@ -12,7 +12,7 @@ from functrans.core.avals import SMALL_FLOATS, inexact_dtype
 from functrans.core.documentation import with_example
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax import elementwise as ew, reductions as red
-from functrans.lax.broadcasting import reduce_sum_p
+from functrans.lax.broadcasting import reduce_sum_p, spread
 from functrans.lax.conversion import as_inexact
 from functrans.lax.promotion import common_dtype
 from functrans.numpy.dispatch import (
@@ -27,6 +27,7 @@ from functrans.numpy.dispatch import (
 )
 from functrans.numpy.manipulation import broadcast_to, ravel
 from functrans.numpy.ufuncs import where as _where
+from functrans.transforms import eager
 
 # ---------------------------------------------------------------- what they share
 
@@ -68,6 +69,30 @@ def _keep(out: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
     return lax.reshape(out, tuple(1 if i in axes else n for i, n in enumerate(shape)))
 
 
+def _direct(function: Any, a: Any, axis: Any, keepdims: Any) -> Any:
+    """`sum` or `mean` of a direct tracer, in one step; None where it is more."""
+    if keepdims is not True and keepdims is not False:
+        return None
+    value = a.value
+    try:
+        y = np.add.reduce(value, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+    except (TypeError, ValueError):  # which the traced form explains
+        return None
+    shape = value.shape
+    if function is mean:
+        if not value.size:
+            return None
+        count = value.size // y.size
+        y = y / value.dtype.type(count)
+    reduced = () if keepdims else reduced_axes(axis, len(shape))
+    kept = [i for i in range(len(shape)) if i not in reduced] if len(reduced) < len(shape) else ()
+
+    def pull(ct: Any) -> Any:
+        return spread(ct if function is sum else ct / ct.dtype.type(count), shape, kept)
+
+    return eager.step(a._trace, a.tangent, y, lambda t: function(t, axis, keepdims=keepdims), pull)
+
+
 @implements(np.sum, "promote_integers")
 def sum(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
@@ -81,6 +106,10 @@ def sum(
     >>> fnp.sum([[1, 2], [3, 4]], axis=0)
     Array([4, 6])
     """
+    if eager.is_direct(a) and dtype is None and out is None and initial is None and (where is None or where is True):
+        direct = _direct(sum, a, axis, keepdims)
+        if direct is not None:
+            return direct
     unsupported("sum", out=out)
     a = _accumulated(operand("sum", a), dtype, promote_integers)
     total = _reduce("sum", reduce_sum_p, a, axis, keepdims, where, dtype_of(a).type(0), None)
@@ -217,6 +246,10 @@ def mean(
     >>> fnp.mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     Array([2., 3.])
     """
+    if eager.is_direct(a) and dtype is None and out is None and (where is None or where is True):
+        direct = _direct(mean, a, axis, keepdims)
+        if direct is not None:
+            return direct
     unsupported("mean", out=out)
     a = as_inexact(operand("mean", a), dtype)
     own = dtype_of(a)

@@ -12,12 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from functrans import config
+from functrans.core.array import Array, wrap
 from functrans.core.avals import ShapedArray, aval_of, is_inexact, tangent_dtype
-from functrans.core.jaxpr import Eqn, Jaxpr, convert_constvars, evaluate
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var, convert_constvars, evaluate
 from functrans.core.primitive import Primitive, lookup, zeros
-from functrans.core.trace import StagingTrace, Trace, Tracer, current_staging, deeper, stage, staging_into
+from functrans.core.trace import StagedTracer, StagingTrace, Trace, Tracer, current_staging, deeper, stage, staging_into
 from functrans.errors import ConcretizationError, NotDifferentiableError
+from functrans.transforms.recording import Recording
 
 Strip = Callable[[Callable[[Any], Any]], None]
 
@@ -53,31 +57,69 @@ class TangentTracer(Tracer):
         return f"Traced<{self.aval}> with primal {self.primal!r}"
 
 
-TangentTracer.__name__ = "Traced"
+class DirectTracer(Tracer):
+    """A float32 or float64 value outside of `jit`, and its tangent, on which operations act at once (`eager.py`).
+
+    The value is NumPy's own array or scalar, since operators of `Array` take twice as long, or a number of Python's.
+    The tangent has the same dtype and shape: in forward mode it is a value too, under `linearize` a variable.
+    """
+
+    __slots__ = ("tangent", "value")
+
+    _trace: TangentTrace
+
+    def __init__(self, trace: TangentTrace, value: Any, tangent: Any):
+        self._trace = trace
+        self.value = value
+        self.tangent = tangent
+
+    @property
+    def aval(self) -> ShapedArray:  # type: ignore[override]
+        return aval_of(self.value)
+
+    @property
+    def primal(self) -> Any:
+        return self.value if type(self.value) is float else wrap(self.value)
+
+    def concrete(self, error: type[ConcretizationError], need: str) -> Any:
+        return self.primal
+
+    describe = TangentTracer.describe
+    __repr__ = TangentTracer.__repr__
+
+
+TangentTracer.__name__ = DirectTracer.__name__ = "Traced"
+
+#: What `TangentTrace.entries` is in forward mode: operations on direct tracers push tangents forward.
+PUSH: Any = object()
 
 
 class TangentTrace(Trace):
-    """Runs jvp rules; `linear` is the trace that stages the tangents, which must not reach the primal computation."""
+    """Runs jvp rules; `linear` is the trace that stages the tangents, which must not reach the primal computation.
 
-    def __init__(self, level: int, linear: StagingTrace | None = None):
+    With `direct`, values are plain and nothing is staged: `entries` is then the list of the `Recording`, or `PUSH`.
+    """
+
+    def __init__(self, level: int, linear: StagingTrace | None = None, direct: bool = False):
         self.level = level
         self.linear = linear
+        self.entries: Any = None
+        if direct:
+            self.entries = PUSH if linear is None else linear.eqns
         self.staging = current_staging()
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        """The operation by its jvp (or linearize) rule."""
+        """The operation by its jvp (or linearize, or direct) rule."""
+        if primitive.direct is not None and self.entries is not None:
+            out = primitive.direct(*args, **params)
+            if out is not None:
+                return out
         if current_staging() is not self.staging:
             with staging_into(self.staging):  # what a rule creates belongs here, not to a body that is staged meanwhile
                 return self.process(primitive, args, params)
-        primals = []
-        tangents = []
-        for a in args:
-            if isinstance(a, TangentTracer) and a._trace is self:
-                primals.append(a.primal)
-                tangents.append(a.tangent)
-            else:
-                primals.append(a)
-                tangents.append(None)
+        pairs = [self.split(a) for a in args]
+        primals = [p for p, _ in pairs]
+        tangents = [t for _, t in pairs]
         rule = primitive.jvp
         if self.linear is not None and primitive.linearize is not None:
             rule = primitive.linearize
@@ -85,14 +127,42 @@ class TangentTrace(Trace):
         if primitive.calls_user_rule:
             check_closure(self, params["name"], [*out, *tangent])
         if primitive.multiple_results:
-            return [o if t is None else TangentTracer(self, o, t) for o, t in zip(out, tangent)]
-        return out if tangent is None else TangentTracer(self, out, tangent)
+            return [o if t is None else self.join(o, t) for o, t in zip(out, tangent)]
+        return out if tangent is None else self.join(out, tangent)
+
+    def join(self, primal: Any, tangent: Any) -> Tracer:
+        """A primal and its tangent as one value."""
+        entries = self.entries
+        if entries is not None and type(primal) in _PLAIN:
+            aval = aval_of(primal)
+            if entries is PUSH:
+                if type(tangent) in _PLAIN:
+                    own = aval_of(tangent)
+                    if own.dtype is aval.dtype and own.shape == aval.shape and aval.dtype.char in "fd":
+                        tangent = np.float64(tangent) if type(tangent) is float else plain(tangent)
+                        return DirectTracer(self, plain(primal), tangent)
+            elif type(tangent) is StagedTracer:
+                own = tangent.aval
+                if own.dtype is aval.dtype and own.shape == aval.shape and aval.dtype.char in "fd":
+                    return DirectTracer(self, plain(primal), tangent._var)
+        return TangentTracer(self, primal, tangent)
 
     def split(self, value: Any) -> tuple[Any, Any]:
-        """The primal and the tangent of a value that the function returned."""
-        if isinstance(value, TangentTracer) and value._trace is self:
-            return value.primal, value.tangent
+        """The primal and the tangent of a value, of which the second may be None."""
+        if isinstance(value, Tracer) and value._trace is self:
+            if type(value) is not DirectTracer:
+                return value.primal, value.tangent  # type: ignore[attr-defined]
+            tangent = value.tangent
+            return value.primal, StagedTracer(self.linear, tangent) if type(tangent) is Var else wrap(tangent)  # type: ignore[arg-type]
         return value, None
+
+
+_PLAIN = {Array, np.ndarray, np.float64, np.float32, float}
+
+
+def plain(value: Any) -> Any:
+    """An array as NumPy's own."""
+    return value.view(np.ndarray) if type(value) is Array else value
 
 
 def check_closure(trace: Trace, name: str, values: Sequence[Any]) -> None:
@@ -117,12 +187,17 @@ def jvp(
 ) -> tuple[list[Any], list[Any]]:
     """Values and tangents of a flat function; tangents of `None` are zero, on the way in and out."""
     with deeper() as level:
-        trace = TangentTrace(level)
-        ins = [p if t is None else TangentTracer(trace, p, t) for p, t in zip(primals, tangents)]
+        trace = TangentTrace(level, direct=_all_plain([*primals, *tangents]))
+        ins = [p if t is None else trace.join(p, t) for p, t in zip(primals, tangents)]
         pairs = [trace.split(o) for o in fun(*ins)]
         if strip is not None:
             strip(lambda value: trace.split(value)[0])
     return [p for p, _ in pairs], [t for _, t in pairs]
+
+
+def _all_plain(values: Sequence[Any]) -> bool:
+    """Whether derivatives at these values can be taken at once."""
+    return not config.watched and current_staging() is None and not any(isinstance(v, Tracer) for v in values)
 
 
 class LinearFunction:
@@ -152,22 +227,51 @@ def linearize(
 
     `strip` is called once with the function that drops the tangents of what else the function computed (`aux`).
     """
+    outs, recorded = record(fun, primals, nonzero, strip)
+    return outs, recorded.linear_function()
+
+
+class Recorded:
+    """A derivative as `record` leaves it: the closed trace of the tangents, and its results there."""
+
+    __slots__ = ("linear", "nonzero_ins", "nonzero_outs", "outs", "trace")
+
+    def __init__(self, trace: StagingTrace, outs: list[Atom], nonzero_ins: list[bool], nonzero_outs: list[bool]):
+        self.linear: LinearFunction | None = None
+        self.trace = trace
+        self.outs = outs
+        self.nonzero_ins = nonzero_ins
+        self.nonzero_outs = nonzero_outs
+
+    def linear_function(self) -> LinearFunction:
+        if self.linear is None:
+            self.linear = LinearFunction(*self.trace.jaxpr(self.outs), self.nonzero_ins, self.nonzero_outs)
+        return self.linear
+
+
+def record(
+    fun: Callable[..., Sequence[Any]],
+    primals: Sequence[Any],
+    nonzero: Sequence[bool] | None = None,
+    strip: Strip | None = None,
+) -> tuple[list[Any], Recorded]:
+    """What `linearize` does, before the derivative becomes a jaxpr: reverse mode that runs once needs none."""
     nonzero = [has_tangent(p) for p in primals] if nonzero is None else list(nonzero)
+    direct = _all_plain(primals)
     with deeper() as staging_level:
-        staging = StagingTrace(staging_level, "a linear function", sources=bool(config.watched))
+        kind = Recording if direct else StagingTrace
+        staging = kind(staging_level, "a linear function", sources=bool(config.watched))
         with deeper() as level:
-            trace = TangentTrace(level, staging)
-            ins = [
-                TangentTracer(trace, p, staging.argument(tangent_aval(p))) if live else p
-                for p, live in zip(primals, nonzero)
-            ]
+            trace = TangentTrace(level, staging, direct)
+            ins = [trace.join(p, staging.argument(tangent_aval(p))) if live else p for p, live in zip(primals, nonzero)]
             pairs = [trace.split(o) for o in fun(*ins)]
             if strip is not None:
                 strip(lambda value: trace.split(value)[0])
+        trace.entries = None
         outs = [p for p, _ in pairs]
         tangents = [t if t is not None and has_tangent(p) else None for p, t in pairs]
-        jaxpr, consts = staging.finish([t for t in tangents if t is not None])
-    return outs, LinearFunction(jaxpr, consts, nonzero, [t is not None for t in tangents])
+        atoms = staging.close([t for t in tangents if t is not None])
+    return outs, Recorded(staging, atoms, nonzero, [t is not None for t in tangents])
 
 
 def tangent_aval(value: Any) -> ShapedArray:

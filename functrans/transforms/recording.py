@@ -1,9 +1,8 @@
-"""Linearization at plain values, where the types and the factors of the linear part are known at once.
+"""What `linearize` records at plain values: the linear part in the form in which reverse mode reads it.
 
-Outside of `jit` the primals of a `linearize` (of `grad`, `vjp`) are arrays. What a jvp rule would stage one operation
-at a time, each typed by its abstract evaluation, is then recorded as it will be needed: an operation that is linear in
-its operand as one equation with the type of its result, a row of the elementwise table as one product with its
-derivative, evaluated now by giving the row's rule `ONE` for the tangent.
+Outside of `jit` the primals of a `linearize` (of `grad`, `vjp`) are arrays, and an elementwise operation multiplies the
+tangents of its operands by factors that are known at once. It is then one entry of a `Recording` in place of the
+equations that its jvp rule would stage. `transpose.pull_back` reads the entries backwards; what wants a jaxpr gets one.
 """
 
 from __future__ import annotations
@@ -13,180 +12,137 @@ from typing import Any
 
 import numpy as np
 
-from functrans import config
-from functrans.core.array import Array
-from functrans.core.avals import ShapedArray
-from functrans.core.primitive import Primitive, lookup
-from functrans.core.trace import StagedTracer, StagingTrace, Trace, Tracer, current_staging
-from functrans.transforms.jvp import TangentTrace, TangentTracer
+from functrans.core.array import wrap
+from functrans.core.avals import ShapedArray, aval_of
+from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
+from functrans.core.primitive import lookup
+from functrans.core.trace import StagedTracer, StagingTrace, staging_into
+
+# ---------------------------------------------------------------- derivatives that multiply
+
+SAME, NEGATED, TIMES, OVER = range(4)
 
 
-def recorder(primals: Sequence[Any], tangents: Sequence[Any]) -> StagingTrace | None:
-    """The trace that stages these tangents, if it is one trace and the primals are plain values."""
-    trace = None
-    for p, t in zip(primals, tangents):
-        if isinstance(p, Tracer):
-            return None
-        if t is not None:
-            if type(t) is not StagedTracer or (trace is not None and t._trace is not trace):
-                return None
-            trace = t._trace
-    return trace
+class Multiple:
+    """The derivative of an elementwise operation in one operand: it multiplies tangents, by a `factor` if it names one.
 
-
-def linearize_unary(primitive: Primitive) -> Callable[..., Any]:
-    """The `linearize` rule of a primitive that is linear in its one operand."""
-
-    def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
-        trace = recorder(primals, tangents)
-        if trace is None:
-            return primitive.jvp(primals, tangents, **params)
-        y = primitive.bind(primals[0], **params)
-        return y, trace.record(primitive, tangents, ShapedArray(y.shape, y.dtype), **params)
-
-    return rule
-
-
-# ---------------------------------------------------------------- factors
-
-
-class NotAFactorError(Exception):
-    """A derivative rule does something else with the tangent than to multiply it."""
-
-
-class _Units(Trace):
-    """The trace of `ONE`: products with it are the other factor, and quotients are kept as such."""
-
-    level = 1 << 60
-
-    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        if primitive.name == "convert_element_type":
-            return args[0]
-        if args[0] is ONE:
-            if primitive.name == "mul":
-                return args[1]
-            if primitive.name == "div":
-                return Over(args[1])
-            if primitive.name == "neg":
-                return -1.0
-        elif args[-1] is ONE and primitive.name == "mul":
-            return args[0]
-        raise NotAFactorError
-
-
-class _One(Tracer):
-    """The tangent 1, of any dtype and shape: what a rule makes of it is what the rule multiplies tangents by."""
-
-    __slots__ = ()
-
-    aval = ShapedArray((), np.dtype(np.float64), True)
-
-    def __mul__(self, other: Any) -> Any:
-        return other
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Any) -> Any:
-        return Over(other)
-
-    def __neg__(self) -> Any:
-        return -1.0
-
-    def __repr__(self) -> str:
-        return "ONE"
-
-
-ONE = _One()
-ONE._trace = _Units()
-
-
-class Over(Tracer):
-    """`ONE / divisor`: tangents are divided, since the reciprocal of a small number may be infinite."""
-
-    __slots__ = ("divisor",)
-
-    aval = _One.aval
-
-    def __init__(self, divisor: Any):
-        self._trace = ONE._trace
-        self.divisor = divisor
-
-
-def record_product(trace: StagingTrace, t: StagedTracer, factor: Any, like: Any) -> Any:
-    """`t * factor` as one equation, where both and the result have the type of `like`; None where that does not fit."""
-    shape, dtype = like.shape, like.dtype
-    if t.aval.dtype != dtype:
-        return None
-    if factor is ONE:
-        return t
-    name = "mul"
-    if type(factor) is Over:
-        name, factor = "div", factor.divisor
-    if type(factor) is float:
-        factor = dtype.type(factor)
-    if isinstance(factor, Tracer) or factor.dtype != dtype or (factor.shape != shape and t.aval.shape != shape):
-        return None
-    return trace.record(lookup(name), (t, factor), ShapedArray(shape, dtype))
-
-
-def record_factors(
-    trace: StagingTrace, derivatives: Sequence[Any], y: Any, primals: Sequence[Any], tangents: Sequence[Any]
-) -> Any:
-    """The tangent of an elementwise result, recorded; None where the rules have to do it.
-
-    `derivatives[i](t, y, *primals)` is what the tangent `t` of operand `i` adds, or None.
+    Called as every derivative of the elementwise table, with the tangent, the result and the operands.
     """
-    if y.dtype.char not in "fd":
-        return None
-    total = None
-    for derivative, t in zip(derivatives, tangents):
-        if t is None:
-            continue
-        factor = derivative(ONE, y, *primals)
-        if factor is None:
-            continue
-        term = record_product(trace, t, factor, y)
-        if term is None:
-            return None
-        total = term if total is None else trace.record(lookup("add"), (total, term), ShapedArray(y.shape, y.dtype))
-    return total if total is not None and total.aval.shape == y.shape else None
+
+    __slots__ = ("factor", "kind")
+
+    def __init__(self, kind: int, factor: Callable[..., Any] | None = None):
+        self.kind = kind
+        self.factor = factor
+
+    def __call__(self, t: Any, y: Any, *operands: Any) -> Any:
+        if self.factor is None:
+            return t if self.kind == SAME else lookup("neg").bind(t)
+        return lookup("mul" if self.kind == TIMES else "div").bind(t, self.factor(y, *operands))
 
 
-def plain_operands(args: Sequence[Any]) -> tuple[TangentTrace, StagingTrace, list[Any], list[Any]] | None:
-    """Trace, trace of the tangents, primals and tangents of operands of one trace that are floats of one dtype.
+def times(factor: Callable[..., Any]) -> Multiple:
+    """The derivative `t * factor(y, *operands)`."""
+    return Multiple(TIMES, factor)
 
-    Python's numbers get the dtype. None for other operands, and where something is staged or watched.
+
+def over(divisor: Callable[..., Any]) -> Multiple:
+    """The derivative `t / divisor(y, *operands)`: the reciprocal of a small number may be infinite."""
+    return Multiple(OVER, divisor)
+
+
+same = Multiple(SAME)
+negated = Multiple(NEGATED)
+
+
+# ---------------------------------------------------------------- recordings
+
+#: `(out, in, kind, factor, ...)`: the variable of the result, and for each operand its variable and what multiplies it.
+#: Operands may have fewer axes than the result, or sizes of one, as in NumPy's broadcasting.
+Entry = tuple[Any, ...]
+
+
+class Step:
+    """An entry for a linear function of one variable: `apply` is it, of tracers; `pull` its transpose, of arrays.
+
+    Where operands broadcast, what `pull` returns may have the shape of the result.
     """
-    if current_staging() is not None or config.watched:
-        return None
-    trace: TangentTrace | None = None
-    dtype: Any = None
-    primals: list[Any] = []
-    tangents: list[Any] = []
-    numbers = False
-    for a in args:
-        tangent = None
-        if type(a) is TangentTracer:
-            if trace is None:
-                trace = a._trace
-            elif a._trace is not trace:
-                return None
-            a, tangent = a.primal, a.tangent
-            if type(tangent) is not StagedTracer:
-                return None
-        primals.append(a)
-        tangents.append(tangent)
-        if type(a) is Array:
-            if dtype is None:
-                dtype = a.dtype
-            elif a.dtype is not dtype:
-                return None
-        elif type(a) is float or (type(a) is int and -(2**53) < a < 2**53):
-            numbers = True
-        else:
-            return None
-    if trace is None or trace.linear is None or dtype is None or dtype.char not in "fd":
-        return None
-    if numbers:
-        primals = [a if type(a) is Array else dtype.type(a) for a in primals]
-    return trace, trace.linear, primals, tangents
+
+    __slots__ = ("apply", "out", "pull", "variable")
+
+    def __init__(self, out: Var, variable: Var, apply: Callable[[Any], Any], pull: Callable[[Any], Any]):
+        self.out = out
+        self.variable = variable
+        self.apply = apply
+        self.pull = pull
+
+
+class Recording(StagingTrace):
+    """The trace of tangents at plain values: `eqns` holds equations, entries and steps."""
+
+    eqns: list[Any]
+    writing = False
+
+    def atom(self, value: Any) -> Atom:
+        """As in every trace, but that an entry holds its residuals: they go with it."""
+        if self.writing or (isinstance(value, StagedTracer) and (value._trace is self or not value._trace.open)):
+            return super().atom(value)
+        return Literal(value, aval_of(value))
+
+    def jaxpr(self, outs: Sequence[Atom]) -> tuple[Jaxpr, list[Any]]:
+        self.writing = self.open = True
+        self._write_out()
+        outs = self._atoms(outs)
+        self.writing = self.open = False
+        return super().jaxpr(outs)
+
+    def origin(self, var: Var) -> str:
+        return super().origin(var) if var in self.invars else f"a value of {self.what}"
+
+    def _write_out(self) -> None:
+        """Turn the entries into equations."""
+        entries = self.eqns[:]
+        self.eqns.clear()
+        with staging_into(None):
+            for entry in entries:
+                if isinstance(entry, Eqn):
+                    entry.inputs = self._atoms(entry.inputs)
+                    self.eqns.append(entry)
+                elif isinstance(entry, Step):
+                    self._write_step(entry)
+                else:
+                    self._write_sum(*entry)
+
+    def _atoms(self, atoms: Sequence[Atom]) -> list[Atom]:
+        """Arrays among them as constvars."""
+        return [self.atom(a.value) if isinstance(a, Literal) else a for a in atoms]
+
+    def _write_step(self, step: Step) -> None:
+        self._write_result(step.out, step.apply(StagedTracer(self, step.variable))._var)
+
+    def _write_sum(self, out: Var, *terms: Any) -> None:
+        total = None
+        for term, kind, factor in zip(terms[::3], terms[1::3], terms[2::3]):
+            if kind == NEGATED:
+                term = self._write("neg", term)
+            elif kind != SAME:
+                factor = out.aval.dtype.type(factor) if type(factor) in (int, float) else wrap(factor)
+                term = self._write("mul" if kind == TIMES else "div", term, self.atom(factor))
+            total = term if total is None else self._write("add", total, term)
+        self._write_result(out, total)
+
+    def _write(self, name: str, *atoms: Atom) -> Var:
+        shape = np.broadcast_shapes(*[a.aval.shape for a in atoms])
+        out = Var(ShapedArray(shape, atoms[0].aval.dtype))
+        self.eqns.append(Eqn(lookup(name), atoms, (out,), {}))
+        return out
+
+    def _write_result(self, out: Var, value: Any) -> None:
+        """Make `out` the variable of a value, broadcast to its shape."""
+        shape = out.aval.shape
+        if self.eqns and self.eqns[-1].outvars[0] is value and value.aval.shape == shape:
+            self.eqns[-1].outvars = (out,)
+            return
+        dims = tuple(range(len(shape) - value.aval.ndim, len(shape)))
+        params = {"shape": shape, "broadcast_dimensions": dims}
+        self.eqns.append(Eqn(lookup("broadcast_in_dim"), (value,), (out,), params))

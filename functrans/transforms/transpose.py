@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from functrans.core.avals import ShapedArray
+from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
-from functrans.core.primitive import zeros
+from functrans.core.primitive import lookup, zeros
 from functrans.core.source import source_is
-from functrans.core.trace import stage
-from functrans.transforms.jvp import LinearFunction, close_over
+from functrans.core.trace import Tracer, stage
+from functrans.transforms.jvp import LinearFunction, Recorded, close_over, plain
+from functrans.transforms.recording import OVER, SAME, TIMES, Recording, Step
 
 
 class Linear:
@@ -29,6 +30,19 @@ class Linear:
 
 def is_linear(operand: Any) -> bool:
     return type(operand) is Linear
+
+
+def unbroadcast(ct: Any, aval: ShapedArray) -> Any:
+    """The cotangent of an operand of type `aval` that NumPy's rule broadcast to the shape of `ct`."""
+    shape, own = aval_of(ct).shape, aval.shape
+    if shape == own:
+        return ct
+    extra = len(shape) - len(own)
+    summed = tuple(range(extra))
+    if 1 in own:
+        summed += tuple(i for i, n in enumerate(own, extra) if n == 1 and shape[i] != 1)
+    ct = lookup("reduce_sum").bind(ct, axes=summed) if summed else ct
+    return ct if aval_of(ct).shape == own else lookup("reshape").bind(ct, new_sizes=own)
 
 
 def backward_pass(
@@ -99,6 +113,76 @@ def transpose_linear(lin: LinearFunction, cotangents: Sequence[Any], consume: bo
     args = [Linear(v.aval) for v in lin.jaxpr.invars]
     found = iter(backward_pass(lin.jaxpr, lin.consts, args, live, consume))
     return [next(found) if nonzero else None for nonzero in lin.nonzero_ins]
+
+
+def pull_back(recorded: Recorded, cotangents: Sequence[Any], consume: bool = False) -> list[Any]:
+    """The same for a derivative as `record` leaves it."""
+    if recorded.linear is not None or not isinstance(recorded.trace, Recording):
+        return transpose_linear(recorded.linear_function(), cotangents, consume)
+    cts: dict[Any, Any] = {}
+    live = iter(recorded.outs)
+    for ct, nonzero in zip(cotangents, recorded.nonzero_outs):
+        if nonzero and ct is not None:
+            out = next(live)
+            _accumulate(cts, out, out.aval.dtype.type(ct) if type(ct) is float else ct)
+    entries = recorded.trace.eqns if consume else recorded.trace.eqns[:]
+    while entries:
+        entry = entries.pop()
+        if type(entry) is tuple:
+            _pull_sum(cts, *entry)
+        elif type(entry) is Step:
+            _pull_step(cts, entry)
+        else:
+            _pull_equation(cts, entry)
+    found = iter([cts.get(v) for v in recorded.trace.invars])
+    return [next(found) if nonzero else None for nonzero in recorded.nonzero_ins]
+
+
+def _accumulate(cts: dict[Any, Any], atom: Any, ct: Any) -> None:
+    if type(atom) is Var:
+        if ct.shape != atom.aval.shape:
+            ct = unbroadcast(ct, atom.aval)
+        known = cts.get(atom)
+        cts[atom] = ct if known is None else known + ct
+
+
+def _pull_sum(cts: dict[Any, Any], out: Var, *terms: Any) -> None:
+    ct = cts.pop(out, None)
+    if ct is None:
+        return
+    for i in range(0, len(terms), 3):
+        variable, kind, factor = terms[i : i + 3]
+        if kind == TIMES:
+            term = ct * factor
+        elif kind == SAME:
+            term = ct
+        else:
+            term = ct / factor if kind == OVER else -ct
+        _accumulate(cts, variable, term)
+
+
+def _pull_step(cts: dict[Any, Any], step: Step) -> None:
+    ct = cts.pop(step.out, None)
+    if ct is not None:
+        _accumulate(cts, step.variable, _pull_traced(step, ct) if isinstance(ct, Tracer) else step.pull(ct))
+
+
+def _pull_equation(cts: dict[Any, Any], eqn: Eqn) -> None:
+    multiple = eqn.primitive.multiple_results
+    ct = [cts.pop(v, None) for v in eqn.outvars] if multiple else cts.pop(eqn.outvars[0], None)
+    if all(c is None for c in ct) if multiple else ct is None:
+        return
+    operands = [Linear(a.aval) if type(a) is Var else a.value for a in eqn.inputs]  # type: ignore[union-attr]
+    for atom, term in zip(eqn.inputs, eqn.primitive.transpose(ct, *operands, **eqn.params)):
+        if term is not None:
+            _accumulate(cts, atom, plain(term))
+
+
+def _pull_traced(step: Step, ct: Any) -> Any:
+    """The transpose of a step at a cotangent that is traced, by the rules."""
+    aval = step.variable.aval
+    jaxpr, consts = stage(lambda t: [step.apply(t)], [aval])
+    return backward_pass(jaxpr, consts, [Linear(aval)], [ct])[0]
 
 
 def transpose_jaxpr(jaxpr: Jaxpr, linear: Sequence[bool], nonzero_cts: Sequence[bool]) -> tuple[Jaxpr, list[bool]]:

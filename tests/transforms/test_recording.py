@@ -1,12 +1,14 @@
-"""Linearization at plain values: what it records equals what the rules stage, to the last bit where it can."""
+"""Derivatives at plain values: what acts at once, forwards and recorded, equals what the rules stage."""
+
+import weakref
 
 import numpy as np
 import pytest
 
 import functrans as ft
 import functrans.numpy as fnp
-from functrans.lax import elementwise as ew
-from functrans.transforms.recording import ONE, NotAFactorError
+from functrans import lax
+from functrans.core.check import check_jaxpr
 
 F64 = fnp.asarray(np.linspace(0.2, 0.8, 6).reshape(2, 3))
 ROW = fnp.asarray(np.linspace(0.5, 1.5, 3))
@@ -23,6 +25,15 @@ CASES = {
     "contractions": lambda x: (x @ x.T) @ x + x.T[0] @ F64[:, 0],
     "structure": lambda x: x[::-1, 1:].sum() * x.reshape(3, 2).T + x.mean(),
     "integers": lambda x: x * np.arange(3) + x ** np.arange(3.0),
+    "reductions": lambda x: (
+        x / x.sum(axis=0) + fnp.mean(x, axis=1, keepdims=True) - x.max(axis=0) * x.min() + fnp.sum(x)
+    ),
+    "indices": lambda x: (
+        x[0] * x[np.array([0, 1, 1])][:, 1:2] + x[F64 > 0.4].sum() + x[1, 2] + x[:, None].sum(1)[0, :, None]
+    ),
+    "vectors": lambda x: (x[0] @ x[1]) * x + x[0] @ x.T @ x + fnp.dot(x, ROW)[:, None] + COLUMN[:, 0] @ x,
+    "pieces": lambda x: fnp.concatenate([x, 2 * x, F64])[1:5:2] + fnp.pad(x, 1)[1:-1, 1:-1] + fnp.stack([x[1], ROW]),
+    "powers": lambda x: x**2.5 + x**-1 + 2.0**x + x**x + fnp.hypot(x, 2.0) + fnp.arctan2(x, ROW),
     "kinds": lambda x: x.astype(np.float32) * np.float32(2) + (x + 1j * x).real,
 }
 
@@ -68,11 +79,129 @@ def test_dtypes_are_kept():
     assert ft.grad(lambda x: (x * np.arange(3)).sum())(x).dtype == np.float32
 
 
-def test_rules_that_choose_are_no_factors():
-    x = fnp.asarray([1.0, 2.0])
-    assert ew.exp.derivatives[0](ONE, x, x) is x
-    with pytest.raises(NotAFactorError):
-        ew.heaviside.derivatives[1](ONE, x, x, x)
+def loss_of(f):
+    return lambda x: (f(x) * fnp.cos(fnp.arange(1.0 * f(x).size).reshape(f(x).shape))).sum()
+
+
+def close(name):
+    return {"rtol": 1e-5 if name == "kinds" else 1e-12, "atol": 1e-13}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_written_out_as_a_jaxpr(name):
+    f, t = CASES[name], fnp.sin(F64)
+    _, push = ft.linearize(f, F64)
+    check_jaxpr(push.func.func.args[1])
+    np.testing.assert_allclose(push(t), ft.jit(lambda x: ft.jvp(f, (x,), (t,))[1])(F64), **close(name))
+    np.testing.assert_allclose(push(t), ft.jvp(f, (F64,), (t,))[1], **close(name))
+    np.testing.assert_allclose(ft.jacrev(f)(F64), ft.jacfwd(f)(F64), **close(name))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_pullback_may_be_called_often_and_is_a_pytree(name):
+    out, pull = ft.vjp(CASES[name], F64)
+    ct = fnp.cos(out)
+    first = pull(ct)[0]
+    np.testing.assert_array_equal(pull(ct)[0], first)
+    leaves, tree = ft.tree.flatten(pull)
+    assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
+    np.testing.assert_allclose(ft.tree.unflatten(tree, leaves)(ct)[0], first, **close(name))
+    np.testing.assert_allclose(pull(ct)[0], first, **close(name))  # once it has become a jaxpr
+    np.testing.assert_allclose(ft.jit(lambda pull, ct: pull(ct)[0])(pull, ct), first, **close(name))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cotangents_that_are_traced(name):
+    """What the function captures may be traced where its argument is not."""
+    weights = fnp.asarray([0.5, -2.0, 3.0])
+    mapped = ft.vmap(lambda w: ft.grad(lambda x: w * loss_of(CASES[name])(x))(F64))(weights)
+    np.testing.assert_allclose(mapped, [w * ft.grad(loss_of(CASES[name]))(F64) for w in weights], **close(name))
+    _, second = ft.jvp(lambda w: ft.grad(lambda x: w * loss_of(CASES[name])(x))(F64), (2.0,), (1.0,))
+    np.testing.assert_allclose(second, ft.grad(loss_of(CASES[name]))(F64), **close(name))
+
+
+def test_values_are_arrays_wherever_they_are_seen():
+    seen = []
+
+    @ft.custom_jvp
+    def f(x):
+        return fnp.sin(x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        seen.append(primals[0])
+        return f(*primals), tangents[0] * fnp.cos(primals[0])
+
+    _, aux = ft.grad(lambda x: (f(2 * x).sum(), (x, x[0], x * 2)), has_aux=True)(F64)
+    assert all(type(v) is ft.Array for v in (*aux, *seen))
+    _, aux = ft.grad(lambda x: (x * x, x), has_aux=True)(3.0)
+    assert aux == 3.0
+
+
+def test_a_number_of_pythons_takes_the_dtype_of_what_it_meets():
+    x32 = fnp.ones(3, np.float32)
+    for f in (lambda x: x * x32, lambda x: x32 / x, lambda x: fnp.sin(x) + x, lambda x: -x, lambda x: x**2):
+        out, pull = ft.vjp(f, 3.0)
+        plain = f(3.0)
+        assert out.dtype == np.asarray(plain).dtype
+        np.testing.assert_array_equal(out, plain)
+        np.testing.assert_allclose(
+            pull(fnp.ones_like(out))[0], ft.jacfwd(f)(3.0).sum(), rtol=1e-6 if out.dtype == np.float32 else 1e-14
+        )
+
+
+def test_what_leaks_is_told():
+    kept = []
+
+    def f(x):
+        kept.append(x * 2)
+        return (x * x).sum()
+
+    ft.grad(f)(F64)
+    with pytest.raises(ft.errors.UnexpectedTracerError):
+        kept[0] * 2
+
+
+def test_inside_of_what_is_staged_meanwhile():
+    def f(x):
+        y = x * 2
+        return lax.scan(lambda c, i: (c * y[0, 0] + (x * y).sum(), None), y[1, 1], fnp.arange(3.0))[0]
+
+    np.testing.assert_allclose(ft.grad(f)(F64), ft.jit(ft.grad(f))(F64), rtol=1e-12)
+    np.testing.assert_allclose(ft.jvp(f, (F64,), (F64,))[1], (ft.grad(f)(F64) * F64).sum(), rtol=1e-12)
+
+
+def test_nan_is_found_where_it_arises():
+    def f(x):
+        with ft.config.debug_nans():
+            return fnp.log(x - 10).sum()
+
+    with np.errstate(invalid="ignore"), pytest.raises(ft.errors.NonFiniteError, match="log"):
+        ft.grad(f)(F64)
+
+
+def test_residuals_go_when_they_have_been_read():
+    """While `grad` walks back, the factors of later operations are free already."""
+    alive = []
+
+    @ft.custom_vjp
+    def watched(x):
+        return x
+
+    watched.defvjp(lambda x: (x, None), lambda _, ct: (alive.append([r() is not None for r in refs]), (ct,))[1])
+    refs = []
+
+    def factor(i):
+        array = np.full(1000, 1.0 + i)
+        refs.append(weakref.ref(array))
+        return array
+
+    def f(x):
+        x = watched(x * factor(0))
+        return (x * factor(1) * factor(2)).sum()
+
+    ft.grad(f)(fnp.ones(1000))
+    assert alive == [[True, False, False]]
 
 
 def test_errors_name_the_operation():
