@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.array import in_small_floats, wrap
+from functrans.core.array import in_small_floats, plain, wrap
 from functrans.core.avals import ShapedArray, aval_of, bfloat16
 from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive
@@ -28,7 +28,6 @@ from functrans.lax.reductions import cumsum
 from functrans.lax.structural import reshape, slice_in_dim, transpose, transpose_p
 from functrans.transforms import eager
 from functrans.transforms.batching import move_axis
-from functrans.transforms.jvp import plain
 from functrans.transforms.taylor import product
 from functrans.transforms.transpose import is_linear
 

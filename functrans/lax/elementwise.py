@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from functrans import config
-from functrans.core.array import Array, in_small_floats, wrap
+from functrans.core.array import Array, in_small_floats, plain, wrap
 from functrans.core.avals import ShapedArray, aval_of, is_inexact, kind_of
 from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.trace import Tracer
@@ -33,7 +33,7 @@ from functrans.lax.broadcasting import _reshape, broadcast_to, unbroadcast
 from functrans.lax.promotion import as_operand, broadcast_shapes, loop_dtypes, promote, weak_type
 from functrans.transforms import eager
 from functrans.transforms.batching import move_axis
-from functrans.transforms.jvp import DirectTracer, plain
+from functrans.transforms.jvp import DirectTracer
 from functrans.transforms.recording import TIMES, Multiple, negated, over, same, times
 from functrans.transforms.taylor import Series, flat, product
 from functrans.transforms.transpose import is_linear
@@ -87,9 +87,9 @@ class Elementwise(Primitive):
         if len(ds) > 2 or not builtins.all(d is zero or isinstance(d, Multiple) for d in ds):
             return None
         if len(ds) == 1:
-            return eager.unary(function, ds[0])  # type: ignore[arg-type]
+            return eager.unary(self, function, ds[0])  # type: ignore[arg-type]
         first, second = (None if d is zero else d for d in ds)
-        return eager.binary(function, first, second, weak=operator is not None)  # type: ignore[arg-type]
+        return eager.binary(self, function, first, second, weak=operator is not None)  # type: ignore[arg-type]
 
     def __getattr__(self, name: str) -> Any:
         """`ufunc`, where it is one of SciPy's: named `module:function`, they are imported on first use."""
@@ -419,7 +419,7 @@ def _power_derivative(y: int) -> Multiple:
 @functools.cache
 def _power_rule(y: int) -> Callable[..., Any]:
     evaluate = np.square if y == 2 else lambda x: np.power(x, y)
-    return eager.unary(evaluate, _power_derivative(y))
+    return eager.unary(lambda x: integer_pow(x, y), evaluate, _power_derivative(y))
 
 
 # ---------------------------------------------------------------- exponentials and logarithms

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from functrans import config
-from functrans.core.array import Array, wrap
+from functrans.core.array import Array, as_array, plain
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Eqn, Literal, Var
 from functrans.core.primitive import Primitive
 from functrans.core.trace import Tracer, current_staging
-from functrans.transforms.jvp import PUSH, DirectTracer, TangentTrace, plain
+from functrans.transforms.jvp import PUSH, DirectTracer, TangentTrace
 from functrans.transforms.recording import NEGATED, SAME, TIMES, Multiple, Step
 
 Direct = Callable[..., Any]
@@ -40,12 +40,20 @@ def constant(value: Any, dtype: np.dtype) -> Any:
     return None
 
 
+def captured(value: Any, trace: TangentTrace, dtype: np.dtype) -> Any:
+    """The same, or a tracer of a transformation around that of `trace`."""
+    if isinstance(value, Tracer):
+        outer = value._trace.level < trace.level and value.aval.dtype is dtype and not value.aval.weak
+        return value if outer else None
+    return constant(value, dtype)
+
+
 def is_direct(a: Any) -> bool:
-    """Whether operations on this operand alone can act at once."""
+    """Whether this operand has a value of NumPy's, and operations on it alone can act at once."""
     return (
         type(a) is DirectTracer
         and a._trace.entries is not None
-        and type(a.value) is not float
+        and isinstance(a.value, (np.ndarray, np.generic))
         and current_staging() is None
         and not config.watched
     )
@@ -145,8 +153,8 @@ def _aval(y: Any, aval: ShapedArray) -> ShapedArray:
 # ---------------------------------------------------------------- rules
 
 
-def unary(evaluate: Callable[[Any], Any], derivative: Multiple) -> Direct:
-    """The rule of an elementwise function of one operand."""
+def unary(function: Callable[[Any], Any], evaluate: Callable[[Any], Any], derivative: Multiple) -> Direct:
+    """The rule of an elementwise function of one operand; `evaluate` is it for NumPy's arrays."""
     kind, factor = derivative.kind, derivative.factor
 
     def direct(a: Any) -> Any:
@@ -157,7 +165,7 @@ def unary(evaluate: Callable[[Any], Any], derivative: Multiple) -> Direct:
             return None
         if type(x) is float:
             x = np.float64(x)
-        y = plain(evaluate(x))
+        y = function(x) if isinstance(x, Tracer) else plain(evaluate(x))
         if y.dtype is not x.dtype:
             return None
         if kind == SAME:
@@ -167,7 +175,13 @@ def unary(evaluate: Callable[[Any], Any], derivative: Multiple) -> Direct:
     return direct
 
 
-def binary(evaluate: Callable[[Any, Any], Any], first: Multiple | None, second: Multiple | None, weak: bool) -> Direct:
+def binary(
+    function: Callable[[Any, Any], Any],
+    evaluate: Callable[[Any, Any], Any],
+    first: Multiple | None,
+    second: Multiple | None,
+    weak: bool,
+) -> Direct:
     """The rule of an elementwise function of two operands; None for a derivative that is zero.
 
     `weak` says that it and its derivatives take Python's numbers as they are.
@@ -181,31 +195,38 @@ def binary(evaluate: Callable[[Any, Any], Any], first: Multiple | None, second: 
             if type(x) is float:
                 x = np.float64(x)
             dtype = x.dtype
-            if type(b) is DirectTracer:
+            if type(b) is DirectTracer and b._trace is trace:
                 z, right = b.value, b.tangent
                 if type(z) is float:
                     z = np.float64(z)
-                if b._trace is not trace or z.dtype is not dtype:
+                if z.dtype is not dtype:
                     return None
-            elif (z := constant(b, dtype)) is None:
-                return None
-            elif not weak and not isinstance(z, np.ndarray):
+            elif (z := captured(b, trace, dtype)) is None:
+                return direct_of_second(a, b) if type(b) is DirectTracer else None
+            elif not weak and type(z) in (float, int):
                 z = dtype.type(z)
         elif type(b) is DirectTracer:
-            trace, z, left, right = b._trace, b.value, None, b.tangent
-            if type(z) is float:
-                z = np.float64(z)
-            dtype = z.dtype
-            if (x := constant(a, dtype)) is None:
-                return None
-            if not weak and not isinstance(x, np.ndarray):
-                x = dtype.type(x)
+            return direct_of_second(a, b)
         else:
             return None
+        return finish(trace, dtype, x, z, left, right)
+
+    def direct_of_second(a: Any, b: Any) -> Any:
+        trace, z = b._trace, b.value
+        if type(z) is float:
+            z = np.float64(z)
+        dtype = z.dtype
+        if (x := captured(a, trace, dtype)) is None:
+            return None
+        if not weak and type(x) in (float, int):
+            x = dtype.type(x)
+        return finish(trace, dtype, x, z, None, b.tangent)
+
+    def finish(trace: TangentTrace, dtype: np.dtype, x: Any, z: Any, left: Any, right: Any) -> Any:
         if trace.entries is None or current_staging() is not None or config.watched:
             return None
         try:
-            y = plain(evaluate(x, z))
+            y = function(x, z) if isinstance(x, Tracer) or isinstance(z, Tracer) else plain(evaluate(x, z))
         except ValueError:  # of shapes that do not fit: `bind` explains
             return None
         if y.dtype is not dtype:
@@ -218,7 +239,7 @@ def binary(evaluate: Callable[[Any, Any], Any], first: Multiple | None, second: 
             tangent = terms[0]
             if (tangent.aval.shape if type(tangent) is Var else tangent.shape) == y.shape:
                 return DirectTracer(trace, y, tangent)
-        return combination(trace, y, *terms) if terms else wrap(y)
+        return combination(trace, y, *terms) if terms else as_array(y)
 
     return direct
 

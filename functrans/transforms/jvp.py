@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from functrans import config
-from functrans.core.array import Array, wrap
+from functrans.core.array import Array, as_array, plain
 from functrans.core.avals import ShapedArray, aval_of, is_inexact, tangent_dtype
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var, convert_constvars, evaluate
 from functrans.core.primitive import Primitive, lookup, zeros
@@ -60,8 +60,9 @@ class TangentTracer(Tracer):
 class DirectTracer(Tracer):
     """A float32 or float64 value outside of `jit`, and its tangent, on which operations act at once (`eager.py`).
 
-    The value is NumPy's own array or scalar, since operators of `Array` take twice as long, or a number of Python's.
-    The tangent has the same dtype and shape: in forward mode it is a value too, under `linearize` a variable.
+    The value is NumPy's own array or scalar, since operators of `Array` take twice as long, a number of Python's, or a
+    tracer of another transformation. The tangent has the same dtype and shape: in forward mode it is a value too, under
+    `linearize` a variable.
     """
 
     __slots__ = ("tangent", "value")
@@ -79,11 +80,9 @@ class DirectTracer(Tracer):
 
     @property
     def primal(self) -> Any:
-        return self.value if type(self.value) is float else wrap(self.value)
+        return as_array(self.value)
 
-    def concrete(self, error: type[ConcretizationError], need: str) -> Any:
-        return self.primal
-
+    concrete = TangentTracer.concrete
     describe = TangentTracer.describe
     __repr__ = TangentTracer.__repr__
 
@@ -133,18 +132,13 @@ class TangentTrace(Trace):
     def join(self, primal: Any, tangent: Any) -> Tracer:
         """A primal and its tangent as one value."""
         entries = self.entries
-        if entries is not None and type(primal) in _PLAIN:
-            aval = aval_of(primal)
+        if entries is not None and _can_be_direct(primal):
             if entries is PUSH:
-                if type(tangent) in _PLAIN:
-                    own = aval_of(tangent)
-                    if own.dtype is aval.dtype and own.shape == aval.shape and aval.dtype.char in "fd":
-                        tangent = np.float64(tangent) if type(tangent) is float else plain(tangent)
-                        return DirectTracer(self, plain(primal), tangent)
-            elif type(tangent) is StagedTracer:
-                own = tangent.aval
-                if own.dtype is aval.dtype and own.shape == aval.shape and aval.dtype.char in "fd":
-                    return DirectTracer(self, plain(primal), tangent._var)
+                if _can_be_direct(tangent) and _same_type(primal, tangent):
+                    tangent = np.float64(tangent) if type(tangent) is float else plain(tangent)
+                    return DirectTracer(self, plain(primal), tangent)
+            elif type(tangent) is StagedTracer and _same_type(primal, tangent):
+                return DirectTracer(self, plain(primal), tangent._var)
         return TangentTracer(self, primal, tangent)
 
     def split(self, value: Any) -> tuple[Any, Any]:
@@ -153,16 +147,22 @@ class TangentTrace(Trace):
             if type(value) is not DirectTracer:
                 return value.primal, value.tangent  # type: ignore[attr-defined]
             tangent = value.tangent
-            return value.primal, StagedTracer(self.linear, tangent) if type(tangent) is Var else wrap(tangent)  # type: ignore[arg-type]
+            if type(tangent) is Var:
+                return value.primal, StagedTracer(self.linear, tangent)  # type: ignore[arg-type]
+            return value.primal, as_array(tangent)
         return value, None
 
 
 _PLAIN = {Array, np.ndarray, np.float64, np.float32, float}
 
 
-def plain(value: Any) -> Any:
-    """An array as NumPy's own."""
-    return value.view(np.ndarray) if type(value) is Array else value
+def _can_be_direct(value: Any) -> bool:
+    return type(value) in _PLAIN or (isinstance(value, Tracer) and not value.aval.weak)
+
+
+def _same_type(primal: Any, tangent: Any) -> bool:
+    own, other = aval_of(primal), aval_of(tangent)
+    return own.dtype is other.dtype and own.dtype.char in "fd" and own.shape == other.shape
 
 
 def check_closure(trace: Trace, name: str, values: Sequence[Any]) -> None:
@@ -187,7 +187,7 @@ def jvp(
 ) -> tuple[list[Any], list[Any]]:
     """Values and tangents of a flat function; tangents of `None` are zero, on the way in and out."""
     with deeper() as level:
-        trace = TangentTrace(level, direct=_all_plain([*primals, *tangents]))
+        trace = TangentTrace(level, direct=_at_once())
         ins = [p if t is None else trace.join(p, t) for p, t in zip(primals, tangents)]
         pairs = [trace.split(o) for o in fun(*ins)]
         if strip is not None:
@@ -195,9 +195,9 @@ def jvp(
     return [p for p, _ in pairs], [t for _, t in pairs]
 
 
-def _all_plain(values: Sequence[Any]) -> bool:
-    """Whether derivatives at these values can be taken at once."""
-    return not config.watched and current_staging() is None and not any(isinstance(v, Tracer) for v in values)
+def _at_once() -> bool:
+    """Whether operations can act on values at once."""
+    return current_staging() is None and not config.watched
 
 
 class LinearFunction:
@@ -257,7 +257,7 @@ def record(
 ) -> tuple[list[Any], Recorded]:
     """What `linearize` does, before the derivative becomes a jaxpr: reverse mode that runs once needs none."""
     nonzero = [has_tangent(p) for p in primals] if nonzero is None else list(nonzero)
-    direct = _all_plain(primals)
+    direct = _at_once()
     with deeper() as staging_level:
         kind = Recording if direct else StagingTrace
         staging = kind(staging_level, "a linear function", sources=bool(config.watched))

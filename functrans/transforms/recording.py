@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from functrans.core.array import wrap
+from functrans.core.array import as_array
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Literal, Var
 from functrans.core.primitive import lookup
@@ -118,18 +118,20 @@ class Recording(StagingTrace):
         return [self.atom(a.value) if isinstance(a, Literal) else a for a in atoms]
 
     def _write_step(self, step: Step) -> None:
-        self._write_result(step.out, step.apply(StagedTracer(self, step.variable))._var)
+        before = len(self.eqns)
+        self._write_result(step.out, step.apply(StagedTracer(self, step.variable))._var, before)
 
     def _write_sum(self, out: Var, *terms: Any) -> None:
+        before = len(self.eqns)
         total = None
         for term, kind, factor in zip(terms[::3], terms[1::3], terms[2::3]):
             if kind == NEGATED:
                 term = self._write("neg", term)
             elif kind != SAME:
-                factor = out.aval.dtype.type(factor) if type(factor) in (int, float) else wrap(factor)
+                factor = out.aval.dtype.type(factor) if type(factor) in (int, float) else as_array(factor)
                 term = self._write("mul" if kind == TIMES else "div", term, self.atom(factor))
             total = term if total is None else self._write("add", total, term)
-        self._write_result(out, total)
+        self._write_result(out, total, before)
 
     def _write(self, name: str, *atoms: Atom) -> Var:
         shape = np.broadcast_shapes(*[a.aval.shape for a in atoms])
@@ -137,10 +139,10 @@ class Recording(StagingTrace):
         self.eqns.append(Eqn(lookup(name), atoms, (out,), {}))
         return out
 
-    def _write_result(self, out: Var, value: Any) -> None:
-        """Make `out` the variable of a value, broadcast to its shape."""
+    def _write_result(self, out: Var, value: Any, before: int) -> None:
+        """Make `out` the variable of a value, broadcast to its shape; `before` it was written there were equations."""
         shape = out.aval.shape
-        if self.eqns and self.eqns[-1].outvars[0] is value and value.aval.shape == shape:
+        if len(self.eqns) > before and self.eqns[-1].outvars[0] is value and value.aval.shape == shape:
             self.eqns[-1].outvars = (out,)
             return
         dims = tuple(range(len(shape) - value.aval.ndim, len(shape)))

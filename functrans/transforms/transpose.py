@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from functrans.core.array import plain
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
 from functrans.core.primitive import lookup, zeros
 from functrans.core.source import source_is
 from functrans.core.trace import Tracer, stage
-from functrans.transforms.jvp import LinearFunction, Recorded, close_over, plain
+from functrans.transforms.jvp import LinearFunction, Recorded, close_over
 from functrans.transforms.recording import OVER, SAME, TIMES, Recording, Step
 
 

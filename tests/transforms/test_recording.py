@@ -23,6 +23,7 @@ CASES = {
     "flat parts": lambda x: x + fnp.floor(x) * fnp.sign(x),
     "choices": lambda x: fnp.maximum(x, ROW / 2) + fnp.where(x > 0.5, x, x * x) + fnp.abs(x - 0.5),
     "contractions": lambda x: (x @ x.T) @ x + x.T[0] @ F64[:, 0],
+    "nothing": lambda x: (lambda y: y[:] + y)(2 * x) + fnp.where(x > 0, x[...], 1.0).sum(axis=()) + x.reshape(2, 3).T.T,
     "structure": lambda x: x[::-1, 1:].sum() * x.reshape(3, 2).T + x.mean(),
     "integers": lambda x: x * np.arange(3) + x ** np.arange(3.0),
     "reductions": lambda x: (
