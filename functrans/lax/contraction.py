@@ -139,11 +139,11 @@ def _dot_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
 
 def _dot_direct(a: Any, b: Any, **params: Any) -> Any:
     operands = eager.operands((a, b))
-    if operands is None:
+    if operands is None or eager.any_traced(operands[2]):
         return None
-    trace, (x, z), (left, right) = operands
+    trace, dtype, (x, z), (left, right) = operands
     y = plain(dot_general_p.impl(x, z, **params))
-    if y.dtype is not (b.value if left is None else a.value).dtype:
+    if y.dtype is not dtype:
         return None
     on_left = None if left is None else eager.equation(trace, y, dot_general_p, (left, z), **params)
     on_right = None if right is None else eager.equation(trace, y, dot_general_p, (x, right), **params)
@@ -252,7 +252,7 @@ def direct_product(a: Any, b: Any) -> Any:
     operands = eager.operands((a, b))
     if operands is None:
         return None
-    trace, (x, z), (left, right) = operands
+    trace, _, (x, z), (left, right) = operands
     if not (isinstance(x, np.ndarray) and isinstance(z, np.ndarray) and 0 < x.ndim < 3 and 0 < z.ndim < 3):
         return None
     try:

@@ -34,7 +34,7 @@ from functrans.lax.promotion import as_operand, broadcast_shapes, loop_dtypes, p
 from functrans.transforms import eager
 from functrans.transforms.batching import move_axis
 from functrans.transforms.jvp import DirectTracer
-from functrans.transforms.recording import TIMES, Multiple, negated, over, same, times
+from functrans.transforms.recording import OPAQUE, TIMES, Multiple, negated, over, same, times
 from functrans.transforms.taylor import Series, flat, product
 from functrans.transforms.transpose import is_linear
 
@@ -79,17 +79,17 @@ class Elementwise(Primitive):
         self.__name__ = self.__qualname__ = name
 
     def _direct_rule(self, evaluate: Any, operator: Callable[..., Any] | None) -> Callable[..., Any] | None:
-        """The `direct` rule of a row whose derivatives are multiples or zero."""
+        """The `direct` rule of a row."""
         ds = self.derivatives
         function = operator or (self._evaluate if isinstance(evaluate, str) else evaluate)
         if builtins.all(d is zero for d in ds):
             return eager.flat(self)
-        if len(ds) > 2 or not builtins.all(d is zero or isinstance(d, Multiple) for d in ds):
+        multiples = [None if d is zero else d if isinstance(d, Multiple) else OPAQUE for d in ds]
+        if builtins.all(d is OPAQUE for d in multiples):
             return None
         if len(ds) == 1:
-            return eager.unary(self, function, ds[0])  # type: ignore[arg-type]
-        first, second = (None if d is zero else d for d in ds)
-        return eager.binary(self, function, first, second, weak=operator is not None)  # type: ignore[arg-type]
+            return eager.unary(self, function, *multiples)  # type: ignore[arg-type]
+        return eager.elementwise(self, function, multiples, weak=operator is not None)
 
     def __getattr__(self, name: str) -> Any:
         """`ufunc`, where it is one of SciPy's: named `module:function`, they are imported on first use."""
@@ -722,9 +722,9 @@ select_n.taylor = select_n.termwise
 def _where_direct(condition: np.ndarray, x: Any, y: Any) -> Any:
     """`where` at plain values, in one step for each case; None where it is more."""
     operands = eager.operands((x, y))
-    if operands is None:
+    if operands is None or eager.any_traced(operands[2]):
         return None
-    trace, (a, b), (left, right) = operands
+    trace, _, (a, b), (left, right) = operands
     condition = plain(condition)
     try:
         out = np.where(condition, a, b)

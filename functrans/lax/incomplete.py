@@ -33,49 +33,50 @@ from functrans.lax.special import (
     xlog1py,
     xlogy,
 )
+from functrans.transforms.recording import over, times
 
 # ---------------------------------------------------------------- incomplete gamma functions
 
 igamma = row(
     "igamma",
     "scipy_gammainc({0}, {1})",
-    lambda t, y, a, x: t * igamma_grad_a(a, x),
-    lambda t, y, a, x: t * gamma_density(a, x),
+    times(lambda y, a, x: igamma_grad_a(a, x)),
+    times(lambda y, a, x: gamma_density(a, x)),
     scipy="gammainc",
 )
 igammac = row(
     "igammac",
     "scipy_gammaincc({0}, {1})",
-    lambda t, y, a, x: -t * igamma_grad_a(a, x),
-    lambda t, y, a, x: -t * gamma_density(a, x),
+    times(lambda y, a, x: -igamma_grad_a(a, x)),
+    times(lambda y, a, x: -gamma_density(a, x)),
     scipy="gammaincc",
 )
 gammaincinv = row(
     "gammaincinv",
     "scipy_gammaincinv({0}, {1})",
-    lambda t, y, a, p: t * random_gamma_grad(a, y),
-    lambda t, y, a, p: t / gamma_density(a, y),
+    times(lambda y, a, p: random_gamma_grad(a, y)),
+    over(lambda y, a, p: gamma_density(a, y)),
 )
 gammainccinv = row(
     "gammainccinv",
     "scipy_gammainccinv({0}, {1})",
-    lambda t, y, a, p: t * random_gamma_grad(a, y),
-    lambda t, y, a, p: -t / gamma_density(a, y),
+    times(lambda y, a, p: random_gamma_grad(a, y)),
+    over(lambda y, a, p: -gamma_density(a, y)),
 )
 #: x^(a-1) exp(-x) / Gamma(a)
 gamma_density = kernel_row(
     "gamma_density",
     2,
     "special_gamma_density({0}, {1})",
-    lambda t, y, a, x: t * (y * (log(x) - digamma(a))),
-    lambda t, y, a, x: t * (y * ((a - 1) / x - 1)),
+    times(lambda y, a, x: y * (log(x) - digamma(a))),
+    times(lambda y, a, x: y * ((a - 1) / x - 1)),
 )
 random_gamma_grad = kernel_row(
     "random_gamma_grad",
     2,
     "-special_gamma_slope({0}, {1})",
-    lambda t, y, a, x: -t * (_gamma_curvature(a, x) + y * (log(x) - digamma(a))),
-    lambda t, y, a, x: -t * ((log(x) - digamma(a)) + y * ((a - 1) / x - 1)),
+    times(lambda y, a, x: -(_gamma_curvature(a, x) + y * (log(x) - digamma(a)))),
+    times(lambda y, a, x: -((log(x) - digamma(a)) + y * ((a - 1) / x - 1))),
 )
 random_gamma_grad.__doc__ = """How a gamma sample moves with the shape parameter, at a fixed place in the distribution.
 
@@ -111,56 +112,56 @@ def igamma_grad_a(a: Any, x: Any) -> Any:
 regularized_incomplete_beta = row(
     "regularized_incomplete_beta",
     "scipy_betainc({0}, {1}, {2})",
-    lambda t, y, a, b, x: t * _beta_slope_a(a, b, x),
-    lambda t, y, a, b, x: t * _beta_slope_b(a, b, x),
-    lambda t, y, a, b, x: t * beta_density(a, b, x),
+    times(lambda y, a, b, x: _beta_slope_a(a, b, x)),
+    times(lambda y, a, b, x: _beta_slope_b(a, b, x)),
+    times(lambda y, a, b, x: beta_density(a, b, x)),
     scipy="betainc",
 )
 betaincc = row(
     "betaincc",
     "scipy_betaincc({0}, {1}, {2})",
-    lambda t, y, a, b, x: -t * _beta_slope_a(a, b, x),
-    lambda t, y, a, b, x: -t * _beta_slope_b(a, b, x),
-    lambda t, y, a, b, x: -t * beta_density(a, b, x),
+    times(lambda y, a, b, x: -_beta_slope_a(a, b, x)),
+    times(lambda y, a, b, x: -_beta_slope_b(a, b, x)),
+    times(lambda y, a, b, x: -beta_density(a, b, x)),
 )
 betaincinv = row(
     "betaincinv",
     "scipy_betaincinv({0}, {1}, {2})",
-    lambda t, y, a, b, p: -t * _beta_slope_a(a, b, y) / beta_density(a, b, y),
-    lambda t, y, a, b, p: -t * _beta_slope_b(a, b, y) / beta_density(a, b, y),
-    lambda t, y, a, b, p: t / beta_density(a, b, y),
+    times(lambda y, a, b, p: -_beta_slope_a(a, b, y) / beta_density(a, b, y)),
+    times(lambda y, a, b, p: -_beta_slope_b(a, b, y) / beta_density(a, b, y)),
+    over(lambda y, a, b, p: beta_density(a, b, y)),
 )
 betainccinv = row(
     "betainccinv",
     "scipy_betainccinv({0}, {1}, {2})",
-    lambda t, y, a, b, p: -t * _beta_slope_a(a, b, y) / beta_density(a, b, y),
-    lambda t, y, a, b, p: -t * _beta_slope_b(a, b, y) / beta_density(a, b, y),
-    lambda t, y, a, b, p: -t / beta_density(a, b, y),
+    times(lambda y, a, b, p: -_beta_slope_a(a, b, y) / beta_density(a, b, y)),
+    times(lambda y, a, b, p: -_beta_slope_b(a, b, y) / beta_density(a, b, y)),
+    over(lambda y, a, b, p: -beta_density(a, b, y)),
 )
 #: x^(a-1) (1 - x)^(b-1) / B(a, b)
 beta_density = kernel_row(
     "beta_density",
     3,
     "special_beta_density({0}, {1}, {2})",
-    lambda t, y, a, b, x: t * (y * (log(x) - digamma(a) + digamma(a + b))),
-    lambda t, y, a, b, x: t * (y * (log1p(-x) - digamma(b) + digamma(a + b))),
-    lambda t, y, a, b, x: t * (y * ((a - 1) / x - (b - 1) / (1 - x))),
+    times(lambda y, a, b, x: y * (log(x) - digamma(a) + digamma(a + b))),
+    times(lambda y, a, b, x: y * (log1p(-x) - digamma(b) + digamma(a + b))),
+    times(lambda y, a, b, x: y * ((a - 1) / x - (b - 1) / (1 - x))),
 )
 _beta_slope_a = kernel_row(
     "beta_slope_a",
     3,
     "special_beta_slope_a({0}, {1}, {2})",
-    lambda t, y, a, b, x: t * _beta_curvature(a, b, x, log_beta_aa),
-    lambda t, y, a, b, x: t * _beta_curvature(a, b, x, log_beta_ab),
-    lambda t, y, a, b, x: t * (beta_density(a, b, x) * (log(x) - digamma(a) + digamma(a + b))),
+    times(lambda y, a, b, x: _beta_curvature(a, b, x, log_beta_aa)),
+    times(lambda y, a, b, x: _beta_curvature(a, b, x, log_beta_ab)),
+    times(lambda y, a, b, x: beta_density(a, b, x) * (log(x) - digamma(a) + digamma(a + b))),
 )
 _beta_slope_b = kernel_row(
     "beta_slope_b",
     3,
     "special_beta_slope_b({0}, {1}, {2})",
-    lambda t, y, a, b, x: t * _beta_curvature(a, b, x, log_beta_ab),
-    lambda t, y, a, b, x: t * _beta_curvature(a, b, x, log_beta_bb),
-    lambda t, y, a, b, x: t * (beta_density(a, b, x) * (log1p(-x) - digamma(b) + digamma(a + b))),
+    times(lambda y, a, b, x: _beta_curvature(a, b, x, log_beta_ab)),
+    times(lambda y, a, b, x: _beta_curvature(a, b, x, log_beta_bb)),
+    times(lambda y, a, b, x: beta_density(a, b, x) * (log1p(-x) - digamma(b) + digamma(a + b))),
 )
 
 # ---------------------------------------------------------------- their logarithms
@@ -211,15 +212,15 @@ log_gammainc = _logarithm(
     "log_gammainc",
     "gammainc",
     "gammaincc",
-    lambda t, y, a, x: -t * (random_gamma_grad(a, x) * _gamma_share(a, x, y)),
-    lambda t, y, a, x: t * _gamma_share(a, x, y),
+    times(lambda y, a, x: -(random_gamma_grad(a, x) * _gamma_share(a, x, y))),
+    times(lambda y, a, x: _gamma_share(a, x, y)),
 )
 log_gammaincc = _logarithm(
     "log_gammaincc",
     "gammaincc",
     "gammainc",
-    lambda t, y, a, x: t * (random_gamma_grad(a, x) * _gamma_share(a, x, y)),
-    lambda t, y, a, x: -t * _gamma_share(a, x, y),
+    times(lambda y, a, x: random_gamma_grad(a, x) * _gamma_share(a, x, y)),
+    times(lambda y, a, x: -_gamma_share(a, x, y)),
 )
 
 
@@ -236,14 +237,14 @@ def _by_x(t: Any, y: Any, level: Any, a: Any, b: Any, x: Any, c: Any) -> Any:
 
 _log_beta_a = _log_beta(
     "log_beta_a",
-    lambda t, y, a, b, x, c: t * log_beta_aa(a, b, x, c),
-    lambda t, y, a, b, x, c: t * log_beta_ab(a, b, x, c),
+    times(lambda y, a, b, x, c: log_beta_aa(a, b, x, c)),
+    times(lambda y, a, b, x, c: log_beta_ab(a, b, x, c)),
     lambda t, y, a, b, x, c: _by_x(t, y, log(x) - digamma(a) + digamma(a + b), a, b, x, c),
 )
 _log_beta_b = _log_beta(
     "log_beta_b",
-    lambda t, y, a, b, x, c: t * log_beta_ab(a, b, x, c),
-    lambda t, y, a, b, x, c: t * log_beta_bb(a, b, x, c),
+    times(lambda y, a, b, x, c: log_beta_ab(a, b, x, c)),
+    times(lambda y, a, b, x, c: log_beta_bb(a, b, x, c)),
     lambda t, y, a, b, x, c: _by_x(t, y, log1p(-x) - digamma(b) + digamma(a + b), a, b, x, c),
 )
 log_beta_aa, log_beta_ab, log_beta_bb = (
@@ -268,17 +269,17 @@ log_betainc = _logarithm(
     "log_betainc",
     "betainc",
     "betaincc",
-    lambda t, y, a, b, x: t * _log_beta_a(a, b, x, _as(x, 0)),
-    lambda t, y, a, b, x: t * _log_beta_b(a, b, x, _as(x, 0)),
-    lambda t, y, a, b, x: t * _beta_share(a, b, x, y),
+    times(lambda y, a, b, x: _log_beta_a(a, b, x, _as(x, 0))),
+    times(lambda y, a, b, x: _log_beta_b(a, b, x, _as(x, 0))),
+    times(lambda y, a, b, x: _beta_share(a, b, x, y)),
 )
 log_betaincc = _logarithm(
     "log_betaincc",
     "betaincc",
     "betainc",
-    lambda t, y, a, b, x: t * _log_beta_a(a, b, x, _as(x, 1)),
-    lambda t, y, a, b, x: t * _log_beta_b(a, b, x, _as(x, 1)),
-    lambda t, y, a, b, x: -t * _beta_share(a, b, x, y),
+    times(lambda y, a, b, x: _log_beta_a(a, b, x, _as(x, 1))),
+    times(lambda y, a, b, x: _log_beta_b(a, b, x, _as(x, 1))),
+    times(lambda y, a, b, x: -_beta_share(a, b, x, y)),
 )
 
 # ---------------------------------------------------------------- Student's t
@@ -297,21 +298,21 @@ def _t_level(df: Any, t: Any) -> Any:
 stdtr = row(
     "stdtr",
     "scipy_stdtr({0}, {1})",
-    lambda t, y, df, x: t * _t_slope(df, x),
-    lambda t, y, df, x: t * t_density(df, x),
+    times(lambda y, df, x: _t_slope(df, x)),
+    times(lambda y, df, x: t_density(df, x)),
 )
 stdtrit = row(
     "stdtrit",
     "scipy_stdtrit({0}, {1})",
-    lambda t, y, df, p: -t * (_t_slope(df, y) / t_density(df, y)),
-    lambda t, y, df, p: t / t_density(df, y),
+    times(lambda y, df, p: -(_t_slope(df, y) / t_density(df, y))),
+    over(lambda y, df, p: t_density(df, y)),
 )
 _t_slope = kernel_row(
     "t_slope",
     2,
     "special_t_slope({0}, {1})",
-    lambda t, y, df, x: t * _t_curvature(df, x),
-    lambda t, y, df, x: t * (t_density(df, x) * _t_level(df, x)),
+    times(lambda y, df, x: _t_curvature(df, x)),
+    times(lambda y, df, x: t_density(df, x) * _t_level(df, x)),
 )
 _t_curvature = kernel_row(
     "t_curvature",

@@ -44,6 +44,7 @@ from functrans.lax.elementwise import (
     where,
     zero,
 )
+from functrans.transforms.recording import over, times
 
 # ---------------------------------------------------------------- ufuncs
 
@@ -163,19 +164,19 @@ _NONZERO = "where(({0} == 0) & ({1} == {1}), 0, "
 xlogy = row(
     "xlogy",
     _NONZERO + "{0} * log({1}))",
-    lambda t, y, x, z: t * log(z),
-    lambda t, y, x, z: t * (x / where(x == 0, 1.0, z)),
+    times(lambda y, x, z: log(z)),
+    times(lambda y, x, z: x / where(x == 0, 1.0, z)),
 )
 xlog1py = row(
     "xlog1py",
     _NONZERO + "{0} * log1p({1}))",
-    lambda t, y, x, z: t * log1p(z),
-    lambda t, y, x, z: t * (x / where(x == 0, 1.0, 1 + z)),
+    times(lambda y, x, z: log1p(z)),
+    times(lambda y, x, z: x / where(x == 0, 1.0, 1 + z)),
 )
 entr = row(
     "entr",
     "where({0} > 0, -{0} * log({0}), where({0} == 0, 0, where({0} < 0, -inf, {0})))",
-    lambda t, y, x: t * (-1 - log(x)),
+    times(lambda y, x: -1 - log(x)),
 )
 # As SciPy: the quotient's logarithm, near 1 by the difference, and beyond the range of quotients by two logarithms.
 _RELATIVE = (
@@ -187,28 +188,28 @@ rel_entr = row(
     "where(({0} != {0}) | ({1} != {1}), nan, where(({0} > 0) & ({1} > 0), "
     + _RELATIVE
     + ", where(({0} == 0) & ({1} >= 0), 0, inf)))",
-    lambda t, y, p, q: t * (log(p / q) + 1),
-    lambda t, y, p, q: t * -(p / q),
+    times(lambda y, p, q: log(p / q) + 1),
+    times(lambda y, p, q: -(p / q)),
 )
 kl_div = row(
     "kl_div",
     "scipy_kl_div({0}, {1})",
-    lambda t, y, p, q: t * log(p / q),
-    lambda t, y, p, q: t * (1 - p / q),
+    times(lambda y, p, q: log(p / q)),
+    times(lambda y, p, q: 1 - p / q),
 )
 logit = row(
     "logit",
     "where(({0} < 0.3) | ({0} > 0.65), log({0} / (1 - {0})), log1p(2 * ({0} - 0.5)) - log1p(-2 * ({0} - 0.5)))",
-    lambda t, y, x: t / (x * (1 - x)),
+    over(lambda y, x: x * (1 - x)),
 )
 log_expit = row(
     "log_expit",
     "where({0} < 0, {0} - log1p(exp({0})), -log1p(exp(-{0})))",
-    lambda t, y, x: t * logistic(-x),
+    times(lambda y, x: logistic(-x)),
 )
 
-cosm1 = row("cosm1", "scipy_cosm1({0})", lambda t, y, x: -t * sin(x))
-exprel = row("exprel", "scipy_exprel({0})", lambda t, y, x: t * _exprel_slope(x))
+cosm1 = row("cosm1", "scipy_cosm1({0})", times(lambda y, x: -sin(x)))
+exprel = row("exprel", "scipy_exprel({0})", times(lambda y, x: _exprel_slope(x)))
 
 
 def _series(x: Any, coefficients: Sequence[float]) -> Any:
@@ -228,14 +229,14 @@ def _exprel_slope(x: Any) -> Any:
 boxcox = row(
     "boxcox",
     "scipy_boxcox({0}, {1})",
-    lambda t, y, x, power: t * x ** (power - 1),
-    lambda t, y, x, power: t * (log(x) ** 2 * _exprel_slope(power * log(x))),
+    times(lambda y, x, power: x ** (power - 1)),
+    times(lambda y, x, power: log(x) ** 2 * _exprel_slope(power * log(x))),
 )
 boxcox1p = row(
     "boxcox1p",
     "scipy_boxcox1p({0}, {1})",
-    lambda t, y, x, power: t * (1 + x) ** (power - 1),
-    lambda t, y, x, power: t * (log1p(x) ** 2 * _exprel_slope(power * log1p(x))),
+    times(lambda y, x, power: (1 + x) ** (power - 1)),
+    times(lambda y, x, power: log1p(x) ** 2 * _exprel_slope(power * log1p(x))),
 )
 #: log(1 + u) against u / (1 + u), near u = 0: (u / (1 + u) - log(1 + u)) / u^2.
 _INVERSE_BOXCOX = [(-1) ** (n + 1) * (n + 1) / (n + 2) for n in range(24)]
@@ -252,32 +253,32 @@ def _inverse_boxcox_slope(x: Any, power: Any) -> Any:
 inv_boxcox = row(
     "inv_boxcox",
     "scipy_inv_boxcox({0}, {1})",
-    lambda t, y, x, power: t * y / (1 + power * x),
-    lambda t, y, x, power: t * y * _inverse_boxcox_slope(x, power),
+    times(lambda y, x, power: y / (1 + power * x)),
+    times(lambda y, x, power: y * _inverse_boxcox_slope(x, power)),
 )
 inv_boxcox1p = row(
     "inv_boxcox1p",
     "scipy_inv_boxcox1p({0}, {1})",
-    lambda t, y, x, power: t * (1 + y) / (1 + power * x),
-    lambda t, y, x, power: t * (1 + y) * _inverse_boxcox_slope(x, power),
+    times(lambda y, x, power: (1 + y) / (1 + power * x)),
+    times(lambda y, x, power: (1 + y) * _inverse_boxcox_slope(x, power)),
 )
 huber = row(
     "huber",
     "scipy_huber({0}, {1})",
-    lambda t, y, delta, r: t * where(abs(r) > delta, abs(r) - delta, 0.0),
-    lambda t, y, delta, r: t * where(abs(r) > delta, delta * sign(r), r),
+    times(lambda y, delta, r: where(abs(r) > delta, abs(r) - delta, 0.0)),
+    times(lambda y, delta, r: where(abs(r) > delta, delta * sign(r), r)),
 )
 pseudo_huber = row(
     "pseudo_huber",
     "scipy_pseudo_huber({0}, {1})",
-    lambda t, y, delta, r: t * ((2 * y - r * r / sqrt(1 + (r / delta) ** 2)) / delta),
-    lambda t, y, delta, r: t * (r / sqrt(1 + (r / delta) ** 2)),
+    times(lambda y, delta, r: (2 * y - r * r / sqrt(1 + (r / delta) ** 2)) / delta),
+    times(lambda y, delta, r: r / sqrt(1 + (r / delta) ** 2)),
 )
 
 # ---------------------------------------------------------------- the gamma function
 
-gamma = row("gamma", "scipy_gamma({0})", lambda t, y, x: t * (y * digamma(x)))
-loggamma = row("loggamma", "scipy_loggamma({0})", lambda t, y, x: t * digamma(x))
+gamma = row("gamma", "scipy_gamma({0})", times(lambda y, x: y * digamma(x)))
+loggamma = row("loggamma", "scipy_loggamma({0})", times(lambda y, x: digamma(x)))
 gammasgn = row("gammasgn", "scipy_gammasgn({0})", zero)
 
 
@@ -293,55 +294,55 @@ rgamma = row("rgamma", "scipy_rgamma({0})", _rgamma_derivative)
 poch = row(
     "poch",
     "scipy_poch({0}, {1})",
-    lambda t, y, a, m: t * (y * (digamma(a + m) - digamma(a))),
-    lambda t, y, a, m: t * (y * digamma(a + m)),
+    times(lambda y, a, m: y * (digamma(a + m) - digamma(a))),
+    times(lambda y, a, m: y * digamma(a + m)),
 )
 beta = row(
     "beta",
     "scipy_beta({0}, {1})",
-    lambda t, y, a, b: t * (y * (digamma(a) - digamma(a + b))),
-    lambda t, y, a, b: t * (y * (digamma(b) - digamma(a + b))),
+    times(lambda y, a, b: y * (digamma(a) - digamma(a + b))),
+    times(lambda y, a, b: y * (digamma(b) - digamma(a + b))),
 )
 betaln = row(
     "betaln",
     "scipy_betaln({0}, {1})",
-    lambda t, y, a, b: t * (digamma(a) - digamma(a + b)),
-    lambda t, y, a, b: t * (digamma(b) - digamma(a + b)),
+    times(lambda y, a, b: digamma(a) - digamma(a + b)),
+    times(lambda y, a, b: digamma(b) - digamma(a + b)),
 )
 binom = row(
     "binom",
     "scipy_binom({0}, {1})",
-    lambda t, y, n, k: t * (y * (digamma(n + 1) - digamma(n - k + 1))),
-    lambda t, y, n, k: t * (y * (digamma(n - k + 1) - digamma(k + 1))),
+    times(lambda y, n, k: y * (digamma(n + 1) - digamma(n - k + 1))),
+    times(lambda y, n, k: y * (digamma(n - k + 1) - digamma(k + 1))),
 )
 
 # ---------------------------------------------------------------- error functions and the normal distribution
 
 _TWO_OVER_SQRT_PI, _SQRT_TWO_PI = 2 / math.sqrt(math.pi), math.sqrt(2 * math.pi)
 
-erfcx = row("erfcx", "scipy_erfcx({0})", lambda t, y, x: t * (2 * x * y - _TWO_OVER_SQRT_PI))
-erfi = row("erfi", "scipy_erfi({0})", lambda t, y, x: t * (_TWO_OVER_SQRT_PI * exp(x * x)))
-erfcinv = row("erfcinv", "scipy_erfcinv({0})", lambda t, y, x: t * (exp(y * y) / -_TWO_OVER_SQRT_PI))
-dawsn = row("dawsn", "scipy_dawsn({0})", lambda t, y, x: t * (1 - 2 * x * y))
+erfcx = row("erfcx", "scipy_erfcx({0})", times(lambda y, x: 2 * x * y - _TWO_OVER_SQRT_PI))
+erfi = row("erfi", "scipy_erfi({0})", times(lambda y, x: _TWO_OVER_SQRT_PI * exp(x * x)))
+erfcinv = row("erfcinv", "scipy_erfcinv({0})", times(lambda y, x: exp(y * y) / -_TWO_OVER_SQRT_PI))
+dawsn = row("dawsn", "scipy_dawsn({0})", times(lambda y, x: 1 - 2 * x * y))
 ndtr = row(
     "ndtr",
     "where(abs({0} * 0.7071067811865476) < 1, 0.5 + 0.5 * erf({0} * 0.7071067811865476), "
     "where({0} > 0, 1 - 0.5 * erfc(abs({0} * 0.7071067811865476)), 0.5 * erfc(abs({0} * 0.7071067811865476))))",
-    lambda t, y, x: t * (exp(-0.5 * (x * x)) / _SQRT_TWO_PI),
+    times(lambda y, x: exp(-0.5 * (x * x)) / _SQRT_TWO_PI),
 )
-log_ndtr = row("log_ndtr", "scipy_log_ndtr({0})", lambda t, y, x: t * (math.sqrt(2 / math.pi) / erfcx(x / -(2**0.5))))
-ndtri = row("ndtri", "scipy_ndtri({0})", lambda t, y, p: t * (exp(0.5 * (y * y)) * _SQRT_TWO_PI))
+log_ndtr = row("log_ndtr", "scipy_log_ndtr({0})", times(lambda y, x: math.sqrt(2 / math.pi) / erfcx(x / -(2**0.5))))
+ndtri = row("ndtri", "scipy_ndtri({0})", times(lambda y, p: exp(0.5 * (y * y)) * _SQRT_TWO_PI))
 #: The normal quantile by the logarithm of the probability.
 ndtri_exp = row(
-    "ndtri_exp", "scipy_ndtri_exp({0})", lambda t, y, p: t * (math.sqrt(math.pi / 2) * erfcx(y * -math.sqrt(0.5)))
+    "ndtri_exp", "scipy_ndtri_exp({0})", times(lambda y, p: math.sqrt(math.pi / 2) * erfcx(y * -math.sqrt(0.5)))
 )
 owens_t = row(
     "owens_t",
     "scipy_owens_t({0}, {1})",
-    lambda t, y, h, a: t * (exp(-0.5 * (h * h)) * erf(a * h * math.sqrt(0.5)) / (-2 * _SQRT_TWO_PI)),
-    lambda t, y, h, a: t * (exp(-0.5 * (h * h) * (1 + a * a)) / (2 * math.pi * (1 + a * a))),
+    times(lambda y, h, a: exp(-0.5 * (h * h)) * erf(a * h * math.sqrt(0.5)) / (-2 * _SQRT_TWO_PI)),
+    times(lambda y, h, a: exp(-0.5 * (h * h) * (1 + a * a)) / (2 * math.pi * (1 + a * a))),
 )
-wofz = row("wofz", "", lambda t, y, z: t * (2j / math.sqrt(math.pi) - 2 * z * y))
+wofz = row("wofz", "", times(lambda y, z: 2j / math.sqrt(math.pi) - 2 * z * y))
 
 
 def _voigt_slopes(y: Any, *operands: Any) -> list[Any]:
@@ -367,13 +368,13 @@ fresnel_s = Special(
     "fresnel_s",
     OfSciPy("fresnel_s", 1, lambda special, x: special.fresnel(x)[0]),
     "",
-    lambda t, y, x: t * sin((math.pi / 2) * (x * x)),
+    times(lambda y, x: sin((math.pi / 2) * (x * x))),
 )
 fresnel_c = Special(
     "fresnel_c",
     OfSciPy("fresnel_c", 1, lambda special, x: special.fresnel(x)[1]),
     "",
-    lambda t, y, x: t * cos((math.pi / 2) * (x * x)),
+    times(lambda y, x: cos((math.pi / 2) * (x * x))),
 )
 
 # ---------------------------------------------------------------- Bessel functions
@@ -383,28 +384,28 @@ def _by_order(name: str) -> Derivative:
     return unknown(f"the derivative of {name} by its order")
 
 
-bessel_i0 = row("bessel_i0", "scipy_i0({0})", lambda t, y, x: t * bessel_i1(x), scipy="i0")
-bessel_i0e = row("bessel_i0e", "scipy_i0e({0})", lambda t, y, x: t * (bessel_i1e(x) - sign(x) * y), scipy="i0e")
-bessel_i1 = row("bessel_i1", "scipy_i1({0})", lambda t, y, x: t * (0.5 * (bessel_i0(x) + iv(2.0, x))), scipy="i1")
+bessel_i0 = row("bessel_i0", "scipy_i0({0})", times(lambda y, x: bessel_i1(x)), scipy="i0")
+bessel_i0e = row("bessel_i0e", "scipy_i0e({0})", times(lambda y, x: bessel_i1e(x) - sign(x) * y), scipy="i0e")
+bessel_i1 = row("bessel_i1", "scipy_i1({0})", times(lambda y, x: 0.5 * (bessel_i0(x) + iv(2.0, x))), scipy="i1")
 bessel_i1e = row(
     "bessel_i1e",
     "scipy_i1e({0})",
-    lambda t, y, x: t * (0.5 * (bessel_i0e(x) + ive(2.0, x)) - sign(x) * y),
+    times(lambda y, x: 0.5 * (bessel_i0e(x) + ive(2.0, x)) - sign(x) * y),
     scipy="i1e",
 )
-bessel_j0 = row("bessel_j0", "scipy_j0({0})", lambda t, y, x: -t * bessel_j1(x), scipy="j0")
-bessel_j1 = row("bessel_j1", "scipy_j1({0})", lambda t, y, x: t * (0.5 * (bessel_j0(x) - jv(2.0, x))), scipy="j1")
-bessel_y0 = row("bessel_y0", "scipy_y0({0})", lambda t, y, x: -t * bessel_y1(x), scipy="y0")
-bessel_y1 = row("bessel_y1", "scipy_y1({0})", lambda t, y, x: t * (bessel_y0(x) - y / x), scipy="y1")
-bessel_k0 = row("bessel_k0", "scipy_k0({0})", lambda t, y, x: -t * bessel_k1(x), scipy="k0")
-bessel_k0e = row("bessel_k0e", "scipy_k0e({0})", lambda t, y, x: t * (y - bessel_k1e(x)), scipy="k0e")
-bessel_k1 = row("bessel_k1", "scipy_k1({0})", lambda t, y, x: -t * (bessel_k0(x) + y / x), scipy="k1")
-bessel_k1e = row("bessel_k1e", "scipy_k1e({0})", lambda t, y, x: t * (y - bessel_k0e(x) - y / x), scipy="k1e")
+bessel_j0 = row("bessel_j0", "scipy_j0({0})", times(lambda y, x: -bessel_j1(x)), scipy="j0")
+bessel_j1 = row("bessel_j1", "scipy_j1({0})", times(lambda y, x: 0.5 * (bessel_j0(x) - jv(2.0, x))), scipy="j1")
+bessel_y0 = row("bessel_y0", "scipy_y0({0})", times(lambda y, x: -bessel_y1(x)), scipy="y0")
+bessel_y1 = row("bessel_y1", "scipy_y1({0})", times(lambda y, x: bessel_y0(x) - y / x), scipy="y1")
+bessel_k0 = row("bessel_k0", "scipy_k0({0})", times(lambda y, x: -bessel_k1(x)), scipy="k0")
+bessel_k0e = row("bessel_k0e", "scipy_k0e({0})", times(lambda y, x: y - bessel_k1e(x)), scipy="k0e")
+bessel_k1 = row("bessel_k1", "scipy_k1({0})", times(lambda y, x: -(bessel_k0(x) + y / x)), scipy="k1")
+bessel_k1e = row("bessel_k1e", "scipy_k1e({0})", times(lambda y, x: y - bessel_k0e(x) - y / x), scipy="k1e")
 iv = row(
     "iv",
     "scipy_iv({0}, {1})",
     _by_order("iv"),
-    lambda t, y, v, x: t * (0.5 * (iv(v - 1, x) + iv(v + 1, x))),
+    times(lambda y, v, x: 0.5 * (iv(v - 1, x) + iv(v + 1, x))),
 )
 ive = row(
     "ive",
@@ -416,25 +417,25 @@ jv = row(
     "jv",
     "scipy_jv({0}, {1})",
     _by_order("jv"),
-    lambda t, y, v, x: t * (0.5 * (jv(v - 1, x) - jv(v + 1, x))),
+    times(lambda y, v, x: 0.5 * (jv(v - 1, x) - jv(v + 1, x))),
 )
 yv = row(
     "yv",
     "scipy_yv({0}, {1})",
     _by_order("yv"),
-    lambda t, y, v, x: t * (0.5 * (yv(v - 1, x) - yv(v + 1, x))),
+    times(lambda y, v, x: 0.5 * (yv(v - 1, x) - yv(v + 1, x))),
 )
 kv = row(
     "kv",
     "scipy_kv({0}, {1})",
     _by_order("kv"),
-    lambda t, y, v, x: t * (-0.5 * (kv(v - 1, x) + kv(v + 1, x))),
+    times(lambda y, v, x: -0.5 * (kv(v - 1, x) + kv(v + 1, x))),
 )
 kve = row(
     "kve",
     "scipy_kve({0}, {1})",
     _by_order("kve"),
-    lambda t, y, v, x: t * (y - 0.5 * (kve(v - 1, x) + kve(v + 1, x))),
+    times(lambda y, v, x: y - 0.5 * (kve(v - 1, x) + kve(v + 1, x))),
 )
 
 
@@ -455,8 +456,8 @@ def _near(x: Any, coefficients: tuple[float, ...], otherwise: Any) -> Any:
     return where(near, series, otherwise(where(near, 1.0, x)))
 
 
-expi = row("expi", "scipy_expi({0})", lambda t, y, x: t * (exp(x) / x))
-exp1 = row("exp1", "scipy_exp1({0})", lambda t, y, x: -t * (exp(-x) / x))
+expi = row("expi", "scipy_expi({0})", times(lambda y, x: exp(x) / x))
+exp1 = row("exp1", "scipy_exp1({0})", times(lambda y, x: -(exp(-x) / x)))
 
 
 def _expn_derivative(t: Any, y: Any, n: Any, x: Any) -> Any:
@@ -477,32 +478,32 @@ expn = row(
 spence = row(
     "spence",
     "scipy_spence({0})",
-    lambda t, y, x: t * _near(x - 1, (-1.0, 1 / 2, -1 / 3, 1 / 4, -1 / 5, 1 / 6), lambda u: -log(1 + u) / u),
+    times(lambda y, x: _near(x - 1, (-1.0, 1 / 2, -1 / 3, 1 / 4, -1 / 5, 1 / 6), lambda u: -log(1 + u) / u)),
 )
 sine_integral = Special(
     "sine_integral",
     OfSciPy("sine_integral", 1, lambda special, x: special.sici(x)[0]),
     "",
-    lambda t, y, x: t * _near(x, (1.0, 0.0, -1 / 6, 0.0, 1 / 120), lambda x: sin(x) / x),
+    times(lambda y, x: _near(x, (1.0, 0.0, -1 / 6, 0.0, 1 / 120), lambda x: sin(x) / x)),
 )
 cosine_integral = Special(
     "cosine_integral",
     OfSciPy("cosine_integral", 1, lambda special, x: special.sici(x)[1]),
     "",
-    lambda t, y, x: t * (cos(x) / x),
+    times(lambda y, x: cos(x) / x),
 )
 
 hyperbolic_sine_integral = Special(
     "hyperbolic_sine_integral",
     OfSciPy("hyperbolic_sine_integral", 1, lambda special, x: special.shichi(x)[0]),
     "",
-    lambda t, y, x: t * _near(x, (1.0, 0.0, 1 / 6, 0.0, 1 / 120), lambda x: sinh(x) / x),
+    times(lambda y, x: _near(x, (1.0, 0.0, 1 / 6, 0.0, 1 / 120), lambda x: sinh(x) / x)),
 )
 hyperbolic_cosine_integral = Special(
     "hyperbolic_cosine_integral",
     OfSciPy("hyperbolic_cosine_integral", 1, lambda special, x: special.shichi(x)[1]),
     "",
-    lambda t, y, x: t * (cosh(x) / x),
+    times(lambda y, x: cosh(x) / x),
 )
 
 # ---------------------------------------------------------------- Airy functions
@@ -512,10 +513,10 @@ def _airy(name: str, place: int, derivative: Derivative) -> Special:
     return Special(name, OfSciPy(name, 1, lambda special, x: special.airy(x)[place]), "", derivative)
 
 
-airy_ai = _airy("airy_ai", 0, lambda t, y, x: t * airy_ai_slope(x))
-airy_ai_slope = _airy("airy_ai_slope", 1, lambda t, y, x: t * (x * airy_ai(x)))
-airy_bi = _airy("airy_bi", 2, lambda t, y, x: t * airy_bi_slope(x))
-airy_bi_slope = _airy("airy_bi_slope", 3, lambda t, y, x: t * (x * airy_bi(x)))
+airy_ai = _airy("airy_ai", 0, times(lambda y, x: airy_ai_slope(x)))
+airy_ai_slope = _airy("airy_ai_slope", 1, times(lambda y, x: x * airy_ai(x)))
+airy_bi = _airy("airy_bi", 2, times(lambda y, x: airy_bi_slope(x)))
+airy_bi_slope = _airy("airy_bi_slope", 3, times(lambda y, x: x * airy_bi(x)))
 
 # ---------------------------------------------------------------- elliptic integrals
 
@@ -533,23 +534,23 @@ def _elliptic_slope(m: Any, coefficients: Sequence[float], formula: Any) -> Any:
 ellipk = row(
     "ellipk",
     "scipy_ellipk({0})",
-    lambda t, y, m: t * _elliptic_slope(
+    times(lambda y, m: _elliptic_slope(
         m, _ELLIPTIC, lambda m: (ellipe(m) - (1 - m) * ellipk(m)) / (2 * m * (1 - m))
-    ),
+    )),
 )  # fmt: skip
 ellipe = row(
     "ellipe",
     "scipy_ellipe({0})",
-    lambda t, y, m: t * _elliptic_slope(
+    times(lambda y, m: _elliptic_slope(
         m, [c / (1 - 2 * n) for n, c in enumerate(_ELLIPTIC)], lambda m: (ellipe(m) - ellipk(m)) / (2 * m)
-    ),
+    )),
 )  # fmt: skip
 ellipkm1 = row(
     "ellipkm1",
     "scipy_ellipkm1({0})",
-    lambda t, y, p: -t * _elliptic_slope(
+    times(lambda y, p: -_elliptic_slope(
         1 - p, _ELLIPTIC, lambda m: (ellipe(m) - (1 - m) * ellipkm1(1 - m)) / (2 * m * (1 - m))
-    ),
+    )),
 )  # fmt: skip
 
 # ---------------------------------------------------------------- hypergeometric functions
@@ -558,7 +559,7 @@ hyp0f1 = row(
     "hyp0f1",
     "",  # SciPy's function asks for the interpreter where it fails
     unknown("the derivative of hyp0f1 by v"),
-    lambda t, y, v, x: t * (hyp0f1(v + 1, x) / v),
+    times(lambda y, v, x: hyp0f1(v + 1, x) / v),
 )
 
 hyp1f1 = row(
@@ -566,7 +567,7 @@ hyp1f1 = row(
     "scipy_hyp1f1({0}, {1}, {2})",
     unknown("the derivative of hyp1f1 by a"),
     unknown("the derivative of hyp1f1 by b"),
-    lambda t, y, a, b, x: t * (a / b * hyp1f1(a + 1, b + 1, x)),
+    times(lambda y, a, b, x: a / b * hyp1f1(a + 1, b + 1, x)),
 )
 hyp2f1 = row(
     "hyp2f1",
@@ -574,7 +575,7 @@ hyp2f1 = row(
     unknown("the derivative of hyp2f1 by a"),
     unknown("the derivative of hyp2f1 by b"),
     unknown("the derivative of hyp2f1 by c"),
-    lambda t, y, a, b, c, x: t * (a * b / c * hyp2f1(a + 1, b + 1, c + 1, x)),
+    times(lambda y, a, b, c, x: a * b / c * hyp2f1(a + 1, b + 1, c + 1, x)),
 )
 
 # ---------------------------------------------------------------- zeta
@@ -608,7 +609,7 @@ zeta = Special(
     OfSciPy("zeta", 2, lambda special, x, q: special.zeta(x, q)),
     "special_zeta({0}, {1})",
     _zeta_by_exponent,
-    lambda t, y, x, q: t * (-x * zeta(x + 1, q)),
+    times(lambda y, x, q: -x * zeta(x + 1, q)),
 )
 riemann_zeta = Special(
     "riemann_zeta",
@@ -621,7 +622,7 @@ zetac = row("zetac", "scipy_zetac({0})", lambda t, y, x: _zeta_by_exponent(t, y,
 
 # ---------------------------------------------------------------- complex functions
 
-wrightomega = row("wrightomega", "", lambda t, y, z: t * (y / (1 + y)))
+wrightomega = row("wrightomega", "", times(lambda y, z: y / (1 + y)))
 
 lambertw = Special(
     "lambertw",
@@ -632,7 +633,7 @@ lambertw = Special(
         lambda types: [np.dtype(t) for t in ("c16", "i8", "f8", "c16")],
     ),
     "",
-    lambda t, y, z, k, tol: t * (exp(-y) / (1 + y)),
+    times(lambda y, z, k, tol: exp(-y) / (1 + y)),
     zero,
     zero,
 )
@@ -666,5 +667,5 @@ sph_harm_y = Special(
     zero,
     zero,
     _polar_derivative,
-    lambda t, y, n, m, theta, phi: t * (1j * (m * y)),
+    times(lambda y, n, m, theta, phi: 1j * (m * y)),
 )

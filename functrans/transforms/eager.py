@@ -19,15 +19,21 @@ from functrans.core.jaxpr import Eqn, Literal, Var
 from functrans.core.primitive import Primitive
 from functrans.core.trace import Tracer, current_staging
 from functrans.transforms.jvp import PUSH, DirectTracer, TangentTrace
-from functrans.transforms.recording import NEGATED, SAME, TIMES, Multiple, Step
+from functrans.transforms.recording import NEGATED, OPAQUE, SAME, TIMES, Multiple, Step
 
 Direct = Callable[..., Any]
 
 # ---------------------------------------------------------------- operands
 
 
-def constant(value: Any, dtype: np.dtype) -> Any:
-    """An operand that is not differentiated, beside floats of `dtype`: of that dtype, or one of Python's numbers."""
+_FLOAT64 = np.dtype(np.float64)
+
+
+def constant(value: Any, trace: TangentTrace, dtype: np.dtype) -> Any:
+    """An operand that is not differentiated beside floats of `dtype`: a number of Python's, or of that dtype.
+
+    It may be a tracer of a transformation around that of `trace`. None for others.
+    """
     kind = type(value)
     if kind is float:
         return value
@@ -37,15 +43,13 @@ def constant(value: Any, dtype: np.dtype) -> Any:
         return value if -(2**53) < value < 2**53 else None
     if kind is np.ndarray or kind is dtype.type:
         return value if value.dtype is dtype else None
+    if isinstance(value, Tracer) and value._trace.level < trace.level:
+        return value if value.aval.dtype is dtype and not value.aval.weak else None
     return None
 
 
-def captured(value: Any, trace: TangentTrace, dtype: np.dtype) -> Any:
-    """The same, or a tracer of a transformation around that of `trace`."""
-    if isinstance(value, Tracer):
-        outer = value._trace.level < trace.level and value.aval.dtype is dtype and not value.aval.weak
-        return value if outer else None
-    return constant(value, dtype)
+def any_traced(values: Sequence[Any]) -> bool:
+    return any(isinstance(v, Tracer) for v in values)
 
 
 def is_direct(a: Any) -> bool:
@@ -59,29 +63,36 @@ def is_direct(a: Any) -> bool:
     )
 
 
-def operands(args: Sequence[Any]) -> tuple[TangentTrace, list[Any], list[Any]] | None:
-    """The trace, the values and the tangents (or None) of operands of one dtype, of which one at least is direct."""
-    trace = dtype = None
+def operands(args: Sequence[Any], weak: bool = True) -> tuple[TangentTrace, np.dtype, list[Any], list[Any]] | None:
+    """The innermost trace of direct tracers, their dtype, and of all operands values and tangents (None if constant).
+
+    None, if there is no such trace or the operands are not all of that dtype. Python's numbers stay such if `weak`.
+    """
+    trace: TangentTrace | None = None
+    own: Any = None
     for a in args:
-        if type(a) is DirectTracer:
-            if not is_direct(a) or (trace is not None and (a._trace is not trace or a.value.dtype is not dtype)):
-                return None
-            trace, dtype = a._trace, a.value.dtype
-    if trace is None:
+        if type(a) is DirectTracer and (trace is None or a._trace.level > trace.level):
+            trace, own = a._trace, a.value
+    if trace is None or trace.entries is None or current_staging() is not None or config.watched:
         return None
-    assert dtype is not None
+    dtype = _FLOAT64 if type(own) is float else own.dtype
     values, tangents = [], []
     for a in args:
-        if type(a) is DirectTracer:
-            values.append(a.value)
-            tangents.append(a.tangent)
+        if type(a) is DirectTracer and a._trace is trace:
+            value, tangent = a.value, a.tangent
+            if type(value) is float:
+                value = np.float64(value)
+            if value.dtype is not dtype:
+                return None
         else:
-            value = constant(a, dtype)
+            value, tangent = constant(a, trace, dtype), None
             if value is None:
                 return None
-            values.append(value)
-            tangents.append(None)
-    return trace, values, tangents
+            if not weak and type(value) in (float, int):
+                value = dtype.type(value)
+        values.append(value)
+        tangents.append(tangent)
+    return trace, dtype, values, tangents
 
 
 # ---------------------------------------------------------------- results
@@ -175,66 +186,31 @@ def unary(function: Callable[[Any], Any], evaluate: Callable[[Any], Any], deriva
     return direct
 
 
-def binary(
-    function: Callable[[Any, Any], Any],
-    evaluate: Callable[[Any, Any], Any],
-    first: Multiple | None,
-    second: Multiple | None,
-    weak: bool,
+def elementwise(
+    function: Callable[..., Any], evaluate: Callable[..., Any], derivatives: Sequence[Multiple | None], weak: bool
 ) -> Direct:
-    """The rule of an elementwise function of two operands; None for a derivative that is zero.
+    """The same for several operands; None for a derivative that is zero.
 
-    `weak` says that it and its derivatives take Python's numbers as they are.
+    `weak` says that the function and its derivatives take Python's numbers as they are.
     """
-    kinds = first and first.kind, second and second.kind
-    factors = first and first.factor, second and second.factor
 
-    def direct(a: Any, b: Any) -> Any:
-        if type(a) is DirectTracer:
-            trace, x, left, right = a._trace, a.value, a.tangent, None
-            if type(x) is float:
-                x = np.float64(x)
-            dtype = x.dtype
-            if type(b) is DirectTracer and b._trace is trace:
-                z, right = b.value, b.tangent
-                if type(z) is float:
-                    z = np.float64(z)
-                if z.dtype is not dtype:
-                    return None
-            elif (z := captured(b, trace, dtype)) is None:
-                return direct_of_second(a, b) if type(b) is DirectTracer else None
-            elif not weak and type(z) in (float, int):
-                z = dtype.type(z)
-        elif type(b) is DirectTracer:
-            return direct_of_second(a, b)
-        else:
+    def direct(*args: Any) -> Any:
+        found = operands(args, weak)
+        if found is None:
             return None
-        return finish(trace, dtype, x, z, left, right)
-
-    def direct_of_second(a: Any, b: Any) -> Any:
-        trace, z = b._trace, b.value
-        if type(z) is float:
-            z = np.float64(z)
-        dtype = z.dtype
-        if (x := captured(a, trace, dtype)) is None:
-            return None
-        if not weak and type(x) in (float, int):
-            x = dtype.type(x)
-        return finish(trace, dtype, x, z, None, b.tangent)
-
-    def finish(trace: TangentTrace, dtype: np.dtype, x: Any, z: Any, left: Any, right: Any) -> Any:
-        if trace.entries is None or current_staging() is not None or config.watched:
-            return None
+        trace, dtype, values, tangents = found
         try:
-            y = function(x, z) if isinstance(x, Tracer) or isinstance(z, Tracer) else plain(evaluate(x, z))
-        except ValueError:  # of shapes that do not fit: `bind` explains
+            y = function(*values) if any_traced(values) else plain(evaluate(*values))
+        except (TypeError, ValueError):  # `bind` explains
             return None
         if y.dtype is not dtype:
             return None
         terms: list[Any] = []
-        for tangent, kind, factor in zip((left, right), kinds, factors):
-            if tangent is not None and kind is not None:
-                terms += (tangent, kind, None if factor is None else plain(factor(y, x, z)))
+        for tangent, d in zip(tangents, derivatives):
+            if tangent is not None and d is not None:
+                if d is OPAQUE:
+                    return None
+                terms += (tangent, d.kind, None if d.factor is None else plain(d.factor(y, *values)))
         if len(terms) == 3 and terms[1] == SAME:
             tangent = terms[0]
             if (tangent.aval.shape if type(tangent) is Var else tangent.shape) == y.shape:

@@ -54,6 +54,9 @@ def over(divisor: Callable[..., Any]) -> Multiple:
 same = Multiple(SAME)
 negated = Multiple(NEGATED)
 
+#: Stands for a derivative of which only its rule knows what it does.
+OPAQUE = Multiple(-1)
+
 
 # ---------------------------------------------------------------- recordings
 
