@@ -25,6 +25,7 @@ from functrans.core.placement import refuse_placement
 from functrans.core.pytree import PyTreeDef, flatten, structure_error, unflatten
 from functrans.core.trace import Tracer, current_staging, stage
 from functrans.core.tracebacks import api_boundary
+from functrans.core.tree_reader import reader
 from functrans.errors import ArgumentError, ShapeError, StaticArgumentError, TreeStructureError
 from functrans.lax.calls import check_compiled, jit_p
 
@@ -136,6 +137,10 @@ def _types_of(values: Sequence[Any]) -> tuple[Any, ...] | None:
     return tuple(key)
 
 
+def _never(tree: Any) -> None:
+    """The reader of no structure."""
+
+
 def _types_on_gpu(values: Sequence[Any]) -> tuple[Any, ...] | None:
     """Dtypes and shapes of arrays that all are on the GPU, as a key."""
     if not all(isinstance(x, Tracer) and x.has_value for x in values):
@@ -194,6 +199,7 @@ class Jitted:
         self._has_static = bool(self._static_nums or self._static_names)
         self._by_signature: dict[Any, _Entry] = {}
         self._by_arrays: dict[Any, _Entry] = {}
+        self._recent: tuple[Any, dict[Any, _Entry]] = _never, {}
         self._on_gpu: dict[Any, _Entry] = {}
         _functions.add(self)
 
@@ -207,16 +213,31 @@ class Jitted:
                 entry = self._by_arrays.get(_types_of(args))
                 if entry is not None:
                     return entry.run(args)
+                read, by_types = self._recent
+                found = read(args)
+                if found is not None:
+                    entry = by_types.get(_types_of(found))
+                    if entry is not None:
+                        return entry.run(found)
             leaves, tree = flatten((args, kwargs))
             types = _types_of(leaves)
             entry = self._by_arrays.get((tree, types))
             if entry is not None:
+                if not kwargs:
+                    self._remember(tree, types, entry)
                 return entry.run(leaves)
             if types is None and self._on_gpu:
                 entry = self._on_gpu.get((tree, _types_on_gpu(leaves)))
                 if entry is not None:
                     return entry.run_on_gpu(leaves)
         return self._call(args, kwargs)
+
+    def _remember(self, tree: PyTreeDef, types: Any, entry: _Entry) -> None:
+        """Keep a reader of the arguments' structure for the next call."""
+        read = reader(tree.child(0)) or _never
+        if self._recent[0] is not read:
+            self._recent = read, {}
+        self._recent[1][types] = entry
 
     @api_boundary
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -335,6 +356,7 @@ class Jitted:
         """Forget all traces of this function (kernels stay in the kernel caches)."""
         self._by_signature.clear()
         self._by_arrays.clear()
+        self._recent = _never, {}
         self._on_gpu.clear()
 
     def __repr__(self) -> str:

@@ -259,24 +259,27 @@ def direct_product(a: Any, b: Any) -> Any:
         y = np.matmul(x, z)
     except ValueError:  # of shapes that do not fit: `matmul` explains
         return None
+    n, m = x.ndim, z.ndim
     on_left = on_right = None
     if left is not None:
-        on_left = eager.step(trace, left, y, lambda t: matmul(t, z), lambda ct: _pull_left(ct, x, z))
+        on_left = eager.step(trace, left, y, lambda t: matmul(t, z), lambda ct: _pull_left(ct, n, z))
     if right is not None:
-        on_right = eager.step(trace, right, y, lambda t: matmul(x, t), lambda ct: _pull_right(ct, x, z))
+        on_right = eager.step(trace, right, y, lambda t: matmul(x, t), lambda ct: _pull_right(ct, x, m))
     return eager.joined(on_left, on_right)
 
 
-def _pull_left(ct: Any, x: np.ndarray, z: np.ndarray) -> Any:
+def _pull_left(ct: Any, ndim: int, z: np.ndarray) -> Any:
+    """The cotangent of a left operand with so many axes."""
     if z.ndim == 2:
         return np.matmul(ct, z.T)
-    return ct * z if x.ndim == 1 else np.multiply.outer(ct, z)
+    return ct * z if ndim == 1 else np.multiply.outer(ct, z)
 
 
-def _pull_right(ct: Any, x: np.ndarray, z: np.ndarray) -> Any:
+def _pull_right(ct: Any, x: np.ndarray, ndim: int) -> Any:
+    """The cotangent of a right operand with so many axes."""
     if x.ndim == 2:
         return np.matmul(x.T, ct)
-    return ct * x if z.ndim == 1 else np.multiply.outer(x, ct)
+    return ct * x if ndim == 1 else np.multiply.outer(x, ct)
 
 
 def _contract_axes(a: Any, b: Any, i: int, j: int) -> Any:

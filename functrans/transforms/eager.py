@@ -25,7 +25,6 @@ Direct = Callable[..., Any]
 
 # ---------------------------------------------------------------- operands
 
-
 _FLOAT64 = np.dtype(np.float64)
 
 
@@ -246,19 +245,22 @@ def linear_unary(primitive: Primitive) -> Direct:
     def direct(a: Any, **params: Any) -> Any:
         if not is_direct(a):
             return None
-        y = plain(primitive.impl(a.value, **params))
+        try:
+            y = plain(primitive.impl(a.value, **params))
+        except (TypeError, ValueError):  # `bind` explains
+            return None
         return equation(a._trace, y, primitive, (a.tangent,), **params) if y.dtype is a.value.dtype else None
 
     return direct
 
 
-def linear(primitive: Primitive, operands: slice) -> Direct:
+def linear(primitive: Primitive, linear_in: slice) -> Direct:
     """The rule of a primitive that is linear in these operands together; the others are parameters."""
 
     def direct(*args: Any, **params: Any) -> Any:
         trace = None
         values, tangents = [], []
-        positions = range(len(args))[operands]
+        positions = range(len(args))[linear_in]
         for i, a in enumerate(args):
             if type(a) is DirectTracer:
                 if not is_direct(a) or i not in positions or (trace is not None and a._trace is not trace):
