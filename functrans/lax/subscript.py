@@ -272,6 +272,11 @@ def getitem(x: Any, index: Any, mode: str = "raise", fill_value: Any = None, wra
     if mode == "raise" and wrap and eager.is_direct(x) and (out := _getitem_direct(x, index)) is not None:
         return out
     shape = aval_of(x).shape
+    if type(index) is Slice and shape and isinstance(x, Tracer):
+        start, stop, step = _slice_indices(index, shape[0])
+        if step > 0:  # what `x[1:]` comes to, at once
+            rest = shape[1:]
+            return slice(x, (start, *[0] * len(rest)), (max(start, stop), *rest), (step, *[1] * len(rest)))
     if not _has_tracer(x, index) and mode == "raise" and wrap:
         try:
             return as_array(np.asarray(x)[index])
