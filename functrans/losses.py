@@ -519,9 +519,9 @@ def _pair(name: str, predictions: Any, targets: Any) -> tuple[Any, Any]:
     """Predictions and targets of one shape, in the dtype of the predictions."""
     x, y = _floats(name, predictions), _floats(name, targets)
     if aval_of(x).shape != aval_of(y).shape:
-        raise ShapeError(
-            f"{name}: predictions and targets must have one shape, got {aval_of(x).shape} and {aval_of(y).shape}"
-        )
+        shapes = aval_of(x).shape, aval_of(y).shape
+        hint = "; write targets[..., None]" if shapes[0] == (*shapes[1], 1) else ""
+        raise ShapeError(f"{name}: predictions and targets must have one shape, got {shapes[0]} and {shapes[1]}{hint}")
     return x, y.astype(aval_of(x).dtype)
 
 
@@ -540,6 +540,14 @@ def _check_smoothing(name: str, label_smoothing: float) -> None:
         raise ArgumentError(f"{name} takes a label_smoothing between 0 and 1, got {label_smoothing}")
 
 
+def _one_for_each_example(given: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """The remedy where weights seem to be those of the first axes."""
+    if 0 < len(given) < len(shape) and given == shape[: len(given)]:
+        axes = ", None" * (len(shape) - len(given))
+        return f"; for one weight for each example write weights[...{axes}]"
+    return ""
+
+
 def _reduced(name: str, value: Any, weights: Any, reduction: str) -> Any:
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f"{name}: reduction is 'mean', 'sum' or 'none', got {reduction!r}")
@@ -551,7 +559,7 @@ def _reduced(name: str, value: Any, weights: Any, reduction: str) -> Any:
         except ValueError:
             raise ShapeError(
                 f"{name}: weights of shape {aval_of(weights).shape} do not broadcast to the shape {aval.shape} of the "
-                "losses"
+                "losses" + _one_for_each_example(aval_of(weights).shape, aval.shape)
             ) from None
         # A masked element has no part in the loss, be it infinite or NaN.
         value = fnp.where(weights == 0, 0.0, fnp.where(weights == 0, 0.0, value) * weights)

@@ -284,6 +284,8 @@ def test_bfloat16_predictions_keep_their_dtype(loss, transform):
         (lambda: losses.mean_squared_error(X, Y[0]), errors.ShapeError, r"one shape, got \(3, 4\) and \(4,\)"),
         (lambda: losses.huber(X, Y, reduction="avg"), errors.ArgumentError, "'mean', 'sum' or 'none', got 'avg'"),
         (lambda: losses.hinge(X, SIGNS, weights=np.ones(5)), errors.ShapeError, r"weights of shape \(5,\) do not"),
+        (lambda: losses.huber(X, Y, weights=np.ones(3)), errors.ShapeError, r"write weights\[..., None\]"),
+        (lambda: losses.huber(X[:, :1], Y[:, 0]), errors.ShapeError, r"and \(3,\); write targets\[..., None\]"),
         (lambda: losses.log_cosh(1j * X, Y), errors.DTypeError, "takes real numbers, got complex128"),
         (
             lambda: losses.categorical_cross_entropy(X, np.array([0, 4, 1])),
@@ -314,7 +316,7 @@ def test_bfloat16_predictions_keep_their_dtype(loss, transform):
         (lambda: losses.ctc_loss(LOGITS, LABELS, TIMES + 1), errors.ArgumentError, "are between 0 and 7, got 4 to 8"),
         (lambda: losses.ctc_loss(LOGITS, LABELS, TIMES[:2]), errors.ShapeError, "a number for each of 4 examples"),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):

@@ -194,7 +194,11 @@ class BatchNorm(Module):
         else:
             count = math.prod(shape[i] for i in axes)
             if count < 2:
-                raise ShapeError(f"{name} in training needs more than one value for each feature, got shape {shape}")
+                raise ShapeError(
+                    f"{name} in training needs more than one value for each feature, got shape {shape}; for "
+                    "predictions take nn.inference_mode(model), and leave out a last batch of one example, as "
+                    "train.fit does with drop_last=True"
+                )
             mean, variance = _moments(x, axes)
             state = state.set(self.state_index, self._updated(state.get(self.state_index), mean, variance, count))
         y = _scaled(x, fnp.reshape(mean, wide), fnp.reshape(variance, wide), self.eps)

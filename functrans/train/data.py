@@ -22,9 +22,10 @@ class Batches:
         data: a tuple of two or three arrays (or pytrees of arrays) whose first axis counts examples, or an iterable of
             such tuples, each one batch.
         batch_size: the examples in a batch of arrays; the last one may have fewer.
+        drop_last: leave that one out.
     """
 
-    def __init__(self, what: str, data: Any, batch_size: int):
+    def __init__(self, what: str, data: Any, batch_size: int, drop_last: bool = False):
         if batch_size < 1:
             raise ArgumentError(f"batch_size must be 1 or more, got {batch_size}")
         self.what, self.data, self.batch_size = what, data, batch_size
@@ -34,6 +35,11 @@ class Batches:
             leaves, self.treedef = flatten(data, lambda x: x is None)
             self.leaves = [_array(what, leaf) for leaf in leaves]
             self.examples = count_examples(what, self.leaves)
+            self.used = self.examples - self.examples % batch_size if drop_last else self.examples
+            if not self.used:
+                raise ArgumentError(
+                    f"{what}: drop_last leaves nothing of {self.examples} examples, a batch has {batch_size}"
+                )
         elif isinstance(data, (np.ndarray, Array, str, dict)) or not isinstance(data, Iterable):
             raise ArgumentError(
                 f"{what} must be a tuple (inputs, targets) of arrays, or an iterable of such tuples, got {data!r:.60}"
@@ -41,7 +47,7 @@ class Batches:
 
     def __len__(self) -> int:
         if self.leaves is not None:
-            return math.ceil(self.examples / self.batch_size)
+            return math.ceil(self.used / self.batch_size)
         return len(self.data)
 
     @property
@@ -67,14 +73,17 @@ class Batches:
                     yield self._converted(batch)
             return
         order = None if key is None else np.asarray(random.permutation(key, self.examples))
-        for start in range(skip * self.batch_size, self.examples, self.batch_size):
+        for start in range(skip * self.batch_size, self.used, self.batch_size):
             chosen: Any = slice(start, start + self.batch_size)
             chosen = chosen if order is None else order[chosen]
             yield unflatten(self.treedef, [leaf[chosen] for leaf in self.leaves])
 
     def _converted(self, batch: Any) -> tuple[Any, ...]:
         if not isinstance(batch, (tuple, list)):
-            raise ArgumentError(f"each batch of {self.what} must be a tuple (inputs, targets), got {batch!r:.60}")
+            raise ArgumentError(
+                f"each batch of {self.what} must be a tuple (inputs, targets), got {batch!r:.60}. A list is "
+                "taken for one of batches: inputs and targets as whole arrays are a tuple, (x, y)"
+            )
         self._check_parts(batch)
         leaves, treedef = flatten(tuple(batch), lambda x: x is None)
         arrays = [_array(self.what, leaf) for leaf in leaves]

@@ -14,14 +14,14 @@ from functrans import nn, random
 from functrans.api.compilation import jit
 from functrans.api.differentiation import value_and_grad
 from functrans.errors import ArgumentError
-from functrans.optim import GradientTransformation, GradientTransformationExtraArgs, apply_updates
+from functrans.optim import GradientTransformation, GradientTransformationExtraArgs, MultiSteps, apply_updates
 from functrans.train.callbacks import Callback, Epoch, callback_of
 from functrans.train.data import Batches
 from functrans.train.evaluation import over_epoch
 from functrans.train.history import History
 from functrans.train.judging import Judge, Tally
 from functrans.train.progress import Progress
-from functrans.train.state import TrainState, call
+from functrans.train.state import TrainState, call, optimizer_of
 
 
 class Trained(NamedTuple):
@@ -63,10 +63,11 @@ def fit(
     model: Any,
     data: Any,
     loss: str | Callable[..., Any],
-    optimizer: GradientTransformation,
+    optimizer: GradientTransformation | MultiSteps,
     epochs: int = 1,
     *,
     batch_size: int = 32,
+    drop_last: bool = False,
     validation_data: Any = None,
     metrics: Any = (),
     callbacks: Callback | Callable[[Epoch], Any] | Sequence[Any] = (),
@@ -84,16 +85,18 @@ def fit(
             (inputs and targets may be pytrees); or an iterable of such tuples, each one batch, such as a list or a
             `DataLoader` of PyTorch's.
         loss: a function of `(predictions, targets)` to a scalar, the mean over the batch, such as those of
-            `functrans.losses`, or the name of one there. With weights it takes them as `weights=`.
+            `functrans.losses`, or the name of one there. With weights it takes them as `weights=`; to the elements of
+            an example those of the library give the example's weight.
         optimizer: one of `functrans.optim`.
         epochs: how many times to go through the data, counted from the very first time: a state of epoch 3 is trained
             for 2 more with `epochs=5`.
         batch_size: the examples in a batch, where `data` are arrays. The last batch of an epoch may have fewer.
+        drop_last: leave out a last batch that has fewer.
         validation_data: like `data`. After each epoch its loss and metrics, in inference mode, are named `val_...`.
         metrics: names (`"accuracy"`, `"top_k_accuracy"`, `"log_loss"`, `"mse"`, `"mae"`, `"r2"`, `"roc_auc"`) and
-            functions of `(y_true, predictions)`, in a list, or in a dict with names of your own. They are those of the
-            whole epoch; on the training data, of the predictions made while training. `"accuracy"` compares the class
-            with the highest score.
+            functions of `(y_true, predictions)`, in a list, or in a dict with names of your own; functions with an
+            argument `weights` get those of the data. They are those of the whole epoch; on the training data, of the
+            predictions made while training. `"accuracy"` compares the class with the highest score.
         callbacks: `EarlyStopping`, `Checkpoint`, other `Callback`s, or functions of an `Epoch`, which stop the training
             by returning `True`.
         shuffle: whether arrays are put in a new random order for each epoch.
@@ -119,10 +122,10 @@ def fit(
     >>> ft.train.predict(trained.model, x).shape
     (64, 1)
     """
-    if epochs < 0:
-        raise ArgumentError(f"epochs must be 0 or more, got {epochs}")
-    judge = Judge(loss, metrics)
-    batches = Batches("data", data, batch_size)
+    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ArgumentError(f"epochs must be an integer, 0 or more, got {epochs!r:.60}")
+    judge, optimizer = Judge(loss, metrics), optimizer_of(optimizer)
+    batches = Batches("data", data, batch_size, drop_last)
     validation = None if validation_data is None else Batches("validation_data", validation_data, batch_size)
     if isinstance(model, TrainState):
         state = model._replace(epoch=int(model.epoch), batch=int(model.batch))

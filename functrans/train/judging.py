@@ -7,6 +7,8 @@ from all of them. So all are exact, and only those that need it cost memory.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import losses, metrics as library
 from functrans.api.flattening import name_of
+from functrans.api.staging import eval_shape
 from functrans.core.avals import aval_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, ShapeError
@@ -49,7 +52,7 @@ def class_accuracy(y_true: Any, y_pred: Any, *, weights: Any = None) -> Any:
         )
     labels = fnp.argmax(y_true, -1) if scores.shape == true.shape else fnp.asarray(y_true)
     if weights is not None:
-        weights = fnp.ravel(fnp.broadcast_to(weights, aval_of(labels).shape))
+        weights = fnp.ravel(fnp.broadcast_to(_of_examples(weights, aval_of(labels).ndim), aval_of(labels).shape))
     return library.accuracy(fnp.ravel(labels), fnp.ravel(fnp.argmax(y_pred, -1)), weights=weights)
 
 
@@ -90,6 +93,29 @@ def _name(metric: Any) -> str:
     return metric if isinstance(metric, str) else name_of(metric)
 
 
+def _of_examples(weights: Any, rank: int) -> Any:
+    """Weights `(examples, ...)` as an array of this rank: one of an example is that of all its elements."""
+    weights = fnp.asarray(weights)
+    return fnp.reshape(weights, aval_of(weights).shape + (1,) * (rank - aval_of(weights).ndim))
+
+
+def _weighed(metric: Metric, weights: Any) -> dict[str, Any]:
+    """The weights as an argument, for a metric that takes them."""
+    return {"weights": weights} if weights is not None and _takes_weights(metric) else {}
+
+
+def _takes_weights(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function).parameters
+    return "weights" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _is_of_library(loss: Callable[..., Any]) -> bool:
+    """Whether this is one of `functrans.losses`, perhaps with some options set."""
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    return any(loss is getattr(losses, name) for name in losses.__all__)
+
+
 class Judge:
     """A loss, if there is one, and metrics: which are computed in the compiled step, and which from a whole epoch.
 
@@ -112,13 +138,23 @@ class Judge:
 
     def objective(self, predictions: Any, y: Any, weights: Any) -> Any:
         """The loss of a batch."""
-        assert self.loss is not None
-        return self.loss(predictions, y) if weights is None else self.loss(predictions, y, weights=weights)
+        loss = self.loss
+        assert loss is not None
+        if weights is None:
+            return loss(predictions, y)
+        if not _takes_weights(loss):
+            raise ArgumentError(
+                f"the data have weights, so the loss must take them: {name_of(loss)}(predictions, targets, "
+                "weights=...), as those of functrans.losses do"
+            )
+        if _is_of_library(loss):
+            each = eval_shape(lambda p, y: loss(p, y, reduction="none"), predictions, y)
+            weights = _of_examples(weights, len(each.shape))
+        return loss(predictions, y, weights=weights)
 
     def of_batch(self, predictions: Any, y: Any, weights: Any) -> tuple[dict[str, Any], Any]:
         """The metrics of a batch that are means, and the predictions if they are needed for others."""
-        options = {} if weights is None else {"weights": weights}
-        means = {name: metric(y, predictions, **options) for name, metric in self.means.items()}
+        means = {name: metric(y, predictions, **_weighed(metric, weights)) for name, metric in self.means.items()}
         return means, predictions if self.wholes else None
 
 
@@ -153,9 +189,9 @@ class Tally:
             if not self.kept:
                 return dict.fromkeys(self.judge.names, float("nan"))
             y, predictions = (joined([part[i] for part in self.kept]) for i in (0, 1))
-            options = {} if self.kept[0][2] is None else {"weights": np.concatenate([w for _, _, w in self.kept])}
+            weights = None if self.kept[0][2] is None else np.concatenate([w for _, _, w in self.kept])
             for name, metric in self.judge.wholes.items():
-                found[name] = float(metric(y, predictions, **options))
+                found[name] = float(metric(y, predictions, **_weighed(metric, weights)))
         return {name: found[name] for name in self.judge.names}
 
 

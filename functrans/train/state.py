@@ -10,7 +10,7 @@ from functrans import nn, random
 from functrans.core.pytree import flatten
 from functrans.errors import ArgumentError
 from functrans.nn.containers import takes
-from functrans.optim import GradientTransformation
+from functrans.optim import GradientTransformation, MultiSteps
 
 
 class TrainState(NamedTuple):
@@ -41,7 +41,7 @@ class TrainState(NamedTuple):
     batch: Any
 
     @classmethod
-    def create(cls, model: Any, optimizer: GradientTransformation, key: Any = None) -> TrainState:
+    def create(cls, model: Any, optimizer: GradientTransformation | MultiSteps, key: Any = None) -> TrainState:
         """The state before the first step.
 
         Args:
@@ -59,22 +59,35 @@ class TrainState(NamedTuple):
         (0, Linear(in_features=2, out_features=3, weight=f32[3,2], bias=f32[3]))
         """
         check_model(model)
-        if not isinstance(optimizer, GradientTransformation):
-            raise ArgumentError(
-                f"the optimizer must be one of functrans.optim, such as adam(1e-3), got {optimizer!r:.60}"
-            )
+        optimizer = optimizer_of(optimizer)
         model, model_state = nn.with_state(model)
         parameters = nn.filter(model, nn.is_inexact_array)
         key = random.key(0) if key is None else key
         return cls(model, model_state if model_state.values else None, optimizer.init(parameters), key, 0, 0)
 
 
+def optimizer_of(given: Any) -> GradientTransformation:
+    """An optimizer as a pair of functions."""
+    if isinstance(given, MultiSteps):
+        return given.gradient_transformation()
+    if isinstance(given, GradientTransformation):
+        return given
+    name = getattr(given, "__name__", given)
+    hint = f"; call it: {name}(learning_rate)" if callable(given) else ""
+    raise ArgumentError(f"the optimizer must be one of functrans.optim, such as adam(1e-3), got {given!r:.60}{hint}")
+
+
 def check_model(model: Any) -> None:
     """Raise the error of a model that cannot be called or has nothing to train."""
     if not callable(model):
+        remedy = (
+            "name its method `forward` `__call__`"
+            if callable(getattr(model, "forward", None))
+            else "parameters with a function of their own are made a model by a subclass of nn.Module"
+        )
         raise ArgumentError(
             f"the model must be a module or another callable pytree, got {model!r:.60} of type {type(model).__name__}; "
-            "parameters with a function of their own are made a model by a subclass of nn.Module"
+            + remedy
         )
     if not any(nn.is_array(leaf) for leaf in flatten(model)[0]):
         raise ArgumentError(

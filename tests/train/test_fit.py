@@ -186,6 +186,74 @@ def test_weights():
     assert_allclose(with_mask.history["loss"], without.history["loss"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("outputs", [1, 3, 10], ids=str)
+def test_weights_of_examples_are_those_of_their_elements(outputs):
+    """Also where the batch has as many examples as there are outputs."""
+    model, weights = mlp(outputs), rng.uniform(size=50)
+    targets = rng.normal(size=(50, outputs))
+    predicted = np.asarray(model(X))
+    squared, absolute = (predicted - targets) ** 2, abs(predicted - targets)
+    loss = functools.partial(ft.losses.huber, delta=np.inf)
+    found = train.evaluate(model, (X, targets, weights), loss, ["mse", "mae"], batch_size=10)
+    mean = lambda values: np.average(values.mean(1), weights=weights)
+    assert_allclose(list(found.values()), [0.5 * mean(squared), mean(squared), mean(absolute)], rtol=1e-5)
+    each = rng.uniform(size=(50, outputs))
+    found = train.evaluate(model, (X, targets, each), "mean_absolute_error", batch_size=50)
+    assert_allclose(found["loss"], np.average(absolute, weights=each), rtol=1e-5)
+
+
+def test_weights_of_sequences():
+    """Accuracy of labels for each time, with a weight for each sequence."""
+
+    class Sequences(nn.Module):
+        inner: nn.Module
+
+        def __call__(self, x):
+            return self.inner(x).reshape(-1, 5, 3)
+
+    model, weights = Sequences(mlp(15)), rng.uniform(size=50)
+    labels = rng.integers(0, 3, (50, 5))
+    found = train.evaluate(model, (X, labels, weights), cross_entropy, "accuracy", batch_size=5)
+    right = (np.asarray(model(X)).argmax(-1) == labels).mean(1)
+    assert_allclose(found["accuracy"], np.average(right, weights=weights), rtol=1e-6)
+
+
+def test_functions_without_weights_do_without():
+    found = train.evaluate(mlp(), (X, CLASSES, rng.uniform(size=50)), cross_entropy, {"one": lambda y, p: 1.0})
+    assert found["one"] == 1.0
+
+    def plain(p, y):
+        return ft.numpy.mean(p)
+
+    with pytest.raises(ft.errors.ArgumentError, match=r"must take them: plain\(predictions, targets, weights="):
+        fit(mlp(), (X, CLASSES, np.ones(50)), plain)
+
+
+def test_the_last_batch_may_be_left_out():
+    sizes = []
+
+    def loss(p, y):
+        sizes.append(p.shape[0])  # once for each shape: the step is traced
+        return cross_entropy(p, y)
+
+    trained = fit(mlp(), (X, CLASSES), loss, batch_size=16, drop_last=True, epochs=2)
+    assert set(sizes) == {16}
+    by_hand = fit(mlp(), [(X[:16], CLASSES[:16]), (X[16:32], CLASSES[16:32]), (X[32:48], CLASSES[32:48])])
+    in_order = fit(mlp(), (X, CLASSES), batch_size=16, drop_last=True, shuffle=False)
+    assert_same(by_hand.model, in_order.model)
+    assert trained.state.epoch == 2
+    with pytest.raises(ft.errors.ArgumentError, match="drop_last leaves nothing of 50 examples, a batch has 64"):
+        fit(mlp(), (X, CLASSES), batch_size=64, drop_last=True)
+
+
+def test_gathered_gradients():
+    """`MultiSteps` is an optimizer like others."""
+    whole = fit(mlp(), (X, CLASSES), epochs=2, batch_size=50, shuffle=False)
+    halves = fit(mlp(), (X, CLASSES), optimizer=optim.MultiSteps(ADAM, 2), epochs=2, batch_size=25, shuffle=False)
+    for a, b in zip(ft.tree.leaves(whole.model), ft.tree.leaves(halves.model)):
+        assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 @given(st.integers(1, 40), st.integers(1, 50))
 @settings(max_examples=15, deadline=None)
 def test_predict_is_the_model_in_pieces(n, batch_size):
@@ -374,13 +442,25 @@ def test_history(tmp_path):
         trained.history["acuracy"]
 
 
+class Forward(nn.Module):
+    """What somebody who knows PyTorch may write."""
+
+    inner: nn.Module
+
+    def forward(self, x):
+        return self.inner(x)
+
+
 MISTAKES = {
     "model": (lambda: fit(lambda x: x, (X, CLASSES)), "has no arrays"),
     "parameters": (lambda: fit({"w": X}, (X, CLASSES)), "must be a module"),
     "loss": (lambda: fit(mlp(), (X, CLASSES), "cross_entropy"), "there is no loss 'cross_entropy'"),
     "loss type": (lambda: fit(mlp(), (X, CLASSES), 3), "the loss must be a function"),
-    "optimizer": (lambda: fit(mlp(), (X, CLASSES), optimizer=optim.adam), "the optimizer must be one of"),
-    "epochs": (lambda: fit(mlp(), (X, CLASSES), epochs=-1), "epochs must be 0 or more"),
+    "optimizer": (lambda: fit(mlp(), (X, CLASSES), optimizer=optim.adam), r"one of .*; call it: adam\(learning_rate"),
+    "epochs type": (lambda: fit(mlp(), (X, CLASSES), epochs=ADAM), "epochs must be an integer, 0 or more, got Grad"),
+    "list": (lambda: fit(mlp(), [X, CLASSES]), r"inputs and targets as whole arrays are a tuple, \(x, y\)"),
+    "forward": (lambda: fit(Forward(mlp()), (X, CLASSES)), "name its method `forward` `__call__`"),
+    "epochs": (lambda: fit(mlp(), (X, CLASSES), epochs=-1), "epochs must be an integer, 0 or more, got -1"),
     "batch size": (lambda: fit(mlp(), (X, CLASSES), batch_size=0), "batch_size must be 1 or more"),
     "lengths": (lambda: fit(mlp(), (X, CLASSES[1:])), "different numbers of examples, .49, 50."),
     "scalars": (lambda: fit(mlp(), (X, 3)), "one has no axes"),
