@@ -19,7 +19,7 @@ import numpy as np
 from functrans.core.avals import SMALL_FLOATS, ShapedArray, aval_of
 from functrans.core.jaxpr import Eqn, Jaxpr, Var
 from functrans.core.primitive import lookup
-from functrans.errors import DTypeError
+from functrans.errors import NotDifferentiableError
 from functrans.lax.conversion import convert_element_type
 from functrans.lax.elementwise import (
     Derivative,
@@ -150,7 +150,7 @@ def unknown(what: str) -> Derivative:
     """The derivative by an operand for which there is no formula here."""
 
     def derivative(t: Any, y: Any, *x: Any) -> Any:
-        raise DTypeError(
+        raise NotDifferentiableError(
             f"{what} is not implemented; if that operand need not be differentiated, wrap it in stop_gradient"
         )
 
