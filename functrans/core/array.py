@@ -42,12 +42,13 @@ class Array(np.ndarray, metaclass=_ArrayType):
         return hash(self.item())
 
     def __repr__(self) -> str:
-        if self.dtype != bfloat16:
+        if self.dtype.kind != "V":
             return super().__repr__()
-        return "Array" + repr(np.asarray(self)).removeprefix("array")  # NumPy would write each element as an Array
+        # bfloat16 and float0: NumPy would take each element for an Array
+        return "Array" + repr(np.asarray(self)).removeprefix("array")
 
     def __str__(self) -> str:
-        return super().__str__() if self.dtype != bfloat16 else str(np.asarray(self))
+        return super().__str__() if self.dtype.kind != "V" else str(np.asarray(self))
 
     def block_until_ready(self) -> Array:
         """This array: results are ready when they are returned."""
