@@ -20,7 +20,7 @@ from functrans.core.primitive import Axis, Primitive, zeros
 from functrans.core.pytree import PyTreeDef, describe_node, flatten, structure_error, unflatten
 from functrans.core.trace import stage
 from functrans.core.tracebacks import api_boundary
-from functrans.errors import ArgumentError, ShapeError
+from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.carry import (
     carry_tangents,
     check_structure,
@@ -488,6 +488,8 @@ def _at_once(f: Callable[[Any], Any], xs: Any, what: str) -> Any:
 def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
     """All prefixes `x0, fn(x0, x1), fn(fn(x0, x1), x2), ...` of an associative function, in logarithmically many steps.
 
+    `fn` is given many elements at once, along `axis`; `vmap` makes such a function of one of two elements.
+
     Source: G. Blelloch, "Prefix sums and their applications", 1990.
 
     >>> import functrans as ft, numpy as np
@@ -514,6 +516,15 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
         if out_tree != tree:
             what = f"the function of associative_scan, {function_name(fn)}, must return the structure of an element"
             raise structure_error(what, tree, out_tree, ("an element", "the result")) or ArgumentError(what)
+        for i in range(len(out)):
+            x, y = aval_of(a[i]), aval_of(out[i])
+            if (x.shape, x.dtype) != (y.shape, y.dtype):
+                error = ShapeError if x.shape != y.shape else DTypeError
+                raise error(
+                    f"the function of associative_scan, {function_name(fn)}, is given many elements at once, along "
+                    f"axis {axis}, and must return as many of their type: it was given {leaf_names('elem', tree)[i]} "
+                    f"as {x} and returned {y}. For a function of one element at a time, give functrans.vmap of it"
+                )
         return out
 
     def prefixes(xs: list[Any]) -> list[Any]:
