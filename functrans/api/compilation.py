@@ -17,7 +17,7 @@ import functrans.api.devices as devices  # the module: the package has a functio
 from functrans import config
 from functrans.api.flattening import Flat, any_tracer, argument_names, check_leaf, name_of, static_arguments
 from functrans.core.array import Array
-from functrans.core.avals import ShapeDtypeStruct
+from functrans.core.avals import ShapedArray, ShapeDtypeStruct
 from functrans.core.axes import bound_axes
 from functrans.core.forking import COMPILING
 from functrans.core.jaxpr import ClosedJaxpr, axis_names, convert_constvars, jaxpr_has_effect
@@ -255,24 +255,22 @@ class Jitted:
                 self._on_gpu[entry.in_tree, placed] = entry
             return entry.run_on_gpu(leaves)
         leaves = [devices.device_get(x) if isinstance(x, Tracer) else x for x in leaves]  # for device="cpu"
+        arrays = [np.asarray(x, v.aval.dtype) for x, v in zip(leaves, entry.closed.jaxpr.invars)]
         types = _types_of(leaves)
-        if types is not None and not self._has_static and not bound_axes() and not jaxpr_has_effect(entry.callee):
+        as_they_are = types is not None and types == _types_of(arrays)
+        if as_they_are and not self._has_static and not bound_axes() and not jaxpr_has_effect(entry.callee):
             flat = not kwargs and len(leaves) == len(args) and all(x is a for x, a in zip(leaves, args))
             self._by_arrays[types if flat else (entry.in_tree, types)] = entry
-        arrays = [np.asarray(x, v.aval.dtype) for x, v in zip(leaves, entry.closed.jaxpr.invars)]
         return entry.run(arrays)
 
     def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Entry, list[Any]]:
         """The traced function for these arguments, from the cache or anew, and the dynamic leaves."""
+        names = functools.partial(self._leaf_names, args, kwargs)
         call, args, kwargs, static = self._bind_static(args, kwargs)
         leaves, tree = flatten((args, kwargs))
-        avals = []
-        for i, x in enumerate(leaves):
-            avals.append(
-                check_leaf(x, f"{argument_names(self._fun, args, kwargs)[i]}, an argument of {self._name},")
-                if not isinstance(x, (np.ndarray, Tracer, float, int))
-                else check_leaf(x, "")
-            )
+        avals: list[ShapedArray] = []
+        for x in leaves:
+            avals.append(check_leaf(x, lambda: f"{names()[len(avals)]}, an argument of {self._name},"))
         key = (static, tree, tuple(avals), bound_axes())
         try:
             entry = self._by_signature.get(key)
@@ -286,14 +284,13 @@ class Jitted:
                 return call(*own_args, **own_kwargs)
 
             flat = Flat(run, self._name)
-            names = argument_names(self._fun, args, kwargs) if not self._static_nums else None
             start = time.perf_counter()
-            jaxpr, consts = stage(flat, avals, f"{self._name} under jit", names)
+            jaxpr, consts = stage(flat, avals, f"{self._name} under jit", names())
             assert flat.out_tree is not None
             entry = _Entry(ClosedJaxpr(jaxpr, consts), tree, flat.out_tree, self._name)
             if self._donated_nums or self._donated_names:
                 entry.donated = self._donated(tree, [i for i, _ in static[0][0]] if static else [])
-            entry.names = names or [f"argument {i}" for i in range(len(avals))]
+            entry.names = names()
             entry.tracing = time.perf_counter() - start
             if not any_tracer(consts):
                 self._by_signature[key] = entry
@@ -303,7 +300,7 @@ class Jitted:
         """Fix the static arguments: a function of the others, these, and the static values as part of the key."""
         if not self._has_static:
             return self._fun, args, kwargs, ()
-        nums = {n % len(args) for n in self._static_nums if -len(args) <= n < len(args)} if args else set()
+        nums = self._static_positions(len(args))
         names = {k for k in kwargs if k in self._static_names}
         dynamic = tuple(a for i, a in enumerate(args) if i not in nums)
         static = (tuple((i, args[i]) for i in sorted(nums)), tuple((k, kwargs[k]) for k in sorted(names)))
@@ -315,6 +312,16 @@ class Jitted:
 
         types = tuple(type(v) for part in static for _, v in part)  # 1, 1.0 and True are equal, and differ
         return call, dynamic, {k: v for k, v in kwargs.items() if k not in names}, (static, types)
+
+    def _static_positions(self, n: int) -> set[int]:
+        """The positions of static ones among `n` arguments."""
+        return {i % n for i in self._static_nums if -n <= i < n}
+
+    def _leaf_names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+        """The names of all leaves of the dynamic arguments."""
+        static = self._static_positions(len(args))
+        dynamic = [None if i in static else a for i, a in enumerate(args)]
+        return argument_names(self._fun, dynamic, {k: v for k, v in kwargs.items() if k not in self._static_names})
 
     def _donated(self, tree: PyTreeDef, static: Sequence[int]) -> tuple[int, ...]:
         """The numbers of the leaves of donated arguments; at the positions `static` are arguments without leaves."""

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from functrans.core.avals import ShapedArray, aval_of, is_array_like
+from functrans.core.avals import ShapedArray, aval_of, bfloat16, float0, is_array_like
 from functrans.core.pytree import PyTreeDef, flatten, key_paths, keystr, unflatten
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError
@@ -156,15 +156,22 @@ def static_arguments(fun: Any, what: str, kind: str, nums: Any, names: Any) -> t
     return tuple(sorted(all_nums)), frozenset(all_names)
 
 
-def check_leaf(value: Any, what: str) -> ShapedArray:
+def check_leaf(value: Any, what: str | Callable[[], str]) -> ShapedArray:
     """The aval of a leaf of the arguments, or an error that says which leaf is none."""
     if not is_array_like(value) and not hasattr(value, "shape"):
         raise DTypeError(
-            f"{what} is {value!r:.60} of type {type(value).__name__}, which is no array or number. Pass arrays, "
-            "numbers "
-            "and pytrees of them; mark other arguments as static, or close over them."
+            f"{what if isinstance(what, str) else what()} is {value!r:.60} of type {type(value).__name__}, which is "
+            "no array or number. Pass arrays, numbers and pytrees of them; mark other arguments as static, or close "
+            "over them."
         )
-    return aval_of(value)
+    aval = aval_of(value)
+    if aval.dtype.kind not in "biufc" and aval.dtype not in (bfloat16, float0):
+        raise DTypeError(
+            f"{what if isinstance(what, str) else what()} has the dtype {aval.dtype}, but arrays hold numbers and "
+            "booleans here. Convert it (x.astype(float), or df.to_numpy(float) for a table of pandas); strings, dates, "
+            "records and objects stay outside, or are closed over."
+        )
+    return aval
 
 
 def any_tracer(values: Sequence[Any]) -> bool:

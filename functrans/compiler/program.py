@@ -19,6 +19,7 @@ from functrans.compiler.plan import Plan, make_plan, nbytes
 from functrans.compiler.rewriting import with_effects_marked, with_updates_apart
 from functrans.compiler.steps import Step
 from functrans.compiler.text import format_kernels, format_loops, format_native, format_plan
+from functrans.core.avals import aval_of
 from functrans.core.jaxpr import Jaxpr
 from functrans.core.printing import format_jaxpr
 from functrans.transforms.jvp import close_over
@@ -47,7 +48,8 @@ def simplified_with_constants(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[Jaxp
 def _own(value: Any) -> np.ndarray:
     """A captured array as the program's own: later changes by its owner do not reach it."""
     array = np.asarray(value)
-    return array.copy() if array.flags.writeable else array
+    dtype = aval_of(array).dtype
+    return np.array(array, dtype) if array.flags.writeable else np.asarray(array, dtype)
 
 
 def _with_constants_apart(jaxpr: Jaxpr) -> tuple[Jaxpr, list[np.ndarray]]:

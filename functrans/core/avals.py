@@ -1,7 +1,8 @@
 """Abstract values: what is known of an array before it has a value.
 
 A `ShapedArray` is the type of everything in a jaxpr. `weak` marks what came from a Python scalar: under NumPy 2's
-rules (NEP 50) such a value takes the dtype of what it meets.
+rules (NEP 50) such a value takes the dtype of what it meets. Dtypes are in the machine's byte order; an array that is
+not (from a file, say) is converted where its memory is read by kernels.
 """
 
 from __future__ import annotations
@@ -160,7 +161,8 @@ def dtype_name(dtype: np.dtype) -> str:
 def aval_of(value: Any) -> ShapedArray:
     """The abstract value of an array, a tracer, a scalar or a `ShapeDtypeStruct`."""
     if isinstance(value, (np.ndarray, np.generic)):
-        return ShapedArray(value.shape, value.dtype)
+        dtype = value.dtype
+        return ShapedArray(value.shape, dtype if dtype.isnative else dtype.newbyteorder("="))
     aval = getattr(value, "aval", None)
     if aval is not None:
         return aval
@@ -175,8 +177,7 @@ def aval_of(value: Any) -> ShapedArray:
         if isinstance(value, scalar_type):
             return ShapedArray((), dtype, True)
     if hasattr(value, "__array__") or hasattr(value, "__array_interface__"):
-        array = np.asarray(value)
-        return ShapedArray(array.shape, array.dtype)
+        return aval_of(np.asarray(value))
     raise DTypeError(
         f"expected an array or a scalar, got {value!r:.80} of type {type(value).__name__}. Pass arrays, numbers and "
         "pytrees of them; mark other arguments as static (jit's static_argnums or static_argnames) or close over them."

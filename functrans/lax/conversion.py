@@ -99,7 +99,9 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
 
 
 bitcast_p = Primitive("bitcast_convert_type")
-bitcast_p.impl = lambda x, *, new_dtype: wrap(np.ascontiguousarray(x).view(new_dtype).reshape(np.shape(x)))
+bitcast_p.impl = lambda x, *, new_dtype: wrap(
+    np.ascontiguousarray(x, aval_of(x).dtype).view(new_dtype).reshape(np.shape(x))
+)
 bitcast_p.abstract_eval = lambda x, *, new_dtype: ShapedArray(x.shape, new_dtype)
 bitcast_p.taylor = flat
 bitcast_p.jvp = lambda p, t, *, new_dtype: (bitcast_p.bind(p[0], new_dtype=new_dtype), None)

@@ -16,7 +16,7 @@ import numpy as np
 
 from functrans import lax
 from functrans.core.array import Array, wrap
-from functrans.core.avals import ShapedArray, aval_of, bfloat16, kind_of
+from functrans.core.avals import aval_of, bfloat16, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import DTypeError, NoSuchAttributeError, ShapeError, TracerItemAssignmentError
 from functrans.lax import elementwise as ew
@@ -310,7 +310,7 @@ _OWN: dict[str, Any] = {
     "__ipow__": _in_place(ew.pow, np.power),
     "__getitem__": _getitem,
     "ptp": reductions.ptp,
-    "aval": property(lambda self: ShapedArray(self.shape, self.dtype)),
+    "aval": property(aval_of),
 }
 _SHARED: dict[str, Any] = {
     "at": property(IndexUpdate), "__contains__": contains, "__pow__": _power, "__round__": rounded,
