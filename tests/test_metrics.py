@@ -1,5 +1,7 @@
 """Metrics against scikit-learn on random samples, eager and compiled; what they refuse."""
 
+import warnings
+
 import numpy as np
 import pytest
 import sklearn.metrics as sk
@@ -114,6 +116,90 @@ def test_roc_auc(drawn, ties):
         assert np.isnan(ft.jit(metric)(true, scores))
 
 
+@st.composite
+def indicators(draw):
+    """Labels of which a sample may have several, scores, some of them equal, and weights or None."""
+    shape = draw(st.integers(1, 20)), draw(st.integers(2, 4))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    scores = rng.integers(0, 4, shape).astype(float) if draw(st.booleans()) else rng.normal(size=shape)
+    weights = rng.uniform(0.1, 2.0, shape[0]) if draw(st.booleans()) else None
+    return (rng.uniform(size=shape) < draw(st.sampled_from([0.2, 0.5]))).astype(int), scores, weights
+
+
+@given(
+    indicators(),
+    st.sampled_from(list(KINDS)),
+    st.sampled_from(["micro", "macro", "weighted", "samples", None]),
+    st.sampled_from([0.0, 1.0]),
+)
+def test_several_labels_of_a_sample(drawn, name, average, zero_division):
+    true, scores, weights = drawn
+    predicted = (scores > 1).astype(int)
+    options = {"average": average, "zero_division": zero_division}
+    metric = lambda t, p: getattr(metrics, name)(t, p, weights=weights, **options)
+    assert_both(metric, (true, predicted), KINDS[name](true, predicted, sample_weight=weights, **options))
+    assert_both(metric, (true == 1, predicted == 1), metric(true, predicted))
+
+
+@given(indicators(), st.sampled_from(["micro", "macro", "weighted", None]))
+def test_scores_of_several_labels(drawn, average):
+    true, scores, weights = drawn
+    options = {"average": average}
+    metric = lambda t, s: metrics.average_precision(t, s, weights=weights, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's, of labels that no sample has
+        want = sk.average_precision_score(true, scores, sample_weight=weights, **options)
+    if average != "weighted" or true.any():
+        assert_both(metric, (true, scores), want)
+    if all(len(set(column)) == 2 for column in true.T):
+        metric = lambda t, s: metrics.roc_auc(t, s, weights=weights, **options)
+        assert_both(metric, (true, scores), sk.roc_auc_score(true, scores, sample_weight=weights, **options))
+
+
+@given(samples(3), st.sampled_from(["macro", "weighted"]))
+def test_scores_of_classes(drawn, average):
+    true, _, _, weights = drawn
+    true = np.concatenate([true, range(3)])  # all classes occur
+    weights = None if weights is None else np.concatenate([weights, [1, 2, 3]])
+    scores = np.random.default_rng(len(true)).dirichlet(np.ones(3), len(true))
+    for metric, reference, options in (
+        (metrics.roc_auc, sk.roc_auc_score, {"multi_class": "ovr"}),
+        (metrics.average_precision, sk.average_precision_score, {}),
+    ):
+        want = reference(true, scores, sample_weight=weights, average=average, **options)
+        assert_both(lambda t, s, m=metric: m(t, s, average=average, weights=weights), (true, scores), want)
+
+
+@given(st.integers(1, 6), st.integers(2, 6), st.one_of(st.none(), st.integers(1, 7)), st.booleans(), st.booleans())
+def test_ndcg(count, items, k, ties, weighted):
+    rng = np.random.default_rng(count * items)
+    true = rng.integers(0, 3, (count, items))
+    scores = rng.integers(0, 3, true.shape).astype(float) if ties else rng.normal(size=true.shape)
+    weights = rng.uniform(0.1, 2.0, count) if weighted else None
+    metric = lambda t, s: metrics.ndcg(t, s, k, weights=weights)
+    assert_both(metric, (true, scores), sk.ndcg_score(true, scores, k=k, sample_weight=weights))
+
+
+def test_scores_of_nan():
+    for metric in (metrics.roc_auc, metrics.average_precision):
+        for f in (metric, ft.jit(metric)):
+            assert np.isnan(f(np.array([0, 1, 1]), np.array([0.5, np.nan, 1.0])))
+
+
+@given(samples())
+def test_balanced_accuracy_and_correlation(drawn):
+    true, predicted, classes, weights = drawn
+    for metric, reference in (
+        (metrics.balanced_accuracy, sk.balanced_accuracy_score),
+        (metrics.matthews_corrcoef, sk.matthews_corrcoef),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scikit-learn's, of classes that are predicted and never true
+            want = reference(true, predicted, sample_weight=weights)
+        assert_both(lambda t, p, m=metric: m(t, p, num_classes=classes, weights=weights), (true, predicted), want)
+        np.testing.assert_allclose(metric(true, predicted, weights=weights), want, rtol=1e-10, atol=1e-12)
+
+
 @given(samples(3), st.sampled_from([np.float32, np.float64]))
 def test_log_loss(drawn, dtype):
     true, predicted, _, weights = drawn
@@ -143,6 +229,7 @@ def test_regression(count, outputs, weighted, constant, seed):
     for metric, reference in (
         (metrics.mse, sk.mean_squared_error),
         (metrics.mae, sk.mean_absolute_error),
+        (metrics.rmse, sk.root_mean_squared_error),
         (metrics.r2, sk.r2_score),
     ):
         want = reference(true, predicted, sample_weight=weights)
@@ -166,6 +253,7 @@ def test_batches():
 # ---------------------------------------------------------------- errors
 
 ONES, TWO_D = np.array([0, 1, 1]), np.zeros((3, 2))
+BITS = np.array([[0, 0], [1, 0], [1, 0]])
 
 
 @pytest.mark.parametrize(
@@ -196,6 +284,18 @@ ONES, TWO_D = np.array([0, 1, 1]), np.zeros((3, 2))
         (lambda: metrics.top_k_accuracy(2 * ONES, TWO_D), errors.IndexOutOfBoundsError, r"lie in \[0, 2\), got 2"),
         (lambda: metrics.roc_auc(0 * ONES, ONES), errors.ArgumentError, "there are no positive ones"),
         (lambda: metrics.roc_auc(ONES | 1, ONES), errors.ArgumentError, "there are no negative ones"),
+        (lambda: metrics.roc_auc(BITS, TWO_D), errors.ArgumentError, "there are no positive ones for label 1"),
+        (lambda: metrics.roc_auc(ONES, ONES[:2]), errors.ShapeError, r"got \(3,\) and \(2,\)"),
+        (lambda: metrics.roc_auc(ONES, TWO_D, average="samples"), errors.ArgumentError, "got 'samples'"),
+        (lambda: metrics.average_precision(BITS + 1, TWO_D), errors.IndexOutOfBoundsError, r"\[0, 2\), got 2"),
+        (lambda: metrics.ndcg(ONES, ONES), errors.ShapeError, r"takes arrays \(samples, items\), got shape \(3,\)"),
+        (lambda: metrics.ndcg(-BITS, TWO_D), errors.ArgumentError, "not negative, got -1"),
+        (lambda: metrics.ndcg(BITS, TWO_D, 0), errors.ArgumentError, "k of 1 or more, got 0"),
+        (lambda: metrics.f1(BITS, BITS), errors.ArgumentError, "'binary' is for one label of each sample"),
+        (lambda: metrics.f1(ONES, ONES, average="samples"), errors.ArgumentError, "is for samples of several labels"),
+        (lambda: metrics.f1(BITS, BITS[:2], average="macro"), errors.ShapeError, "must have one shape"),
+        (lambda: metrics.f1(2 * BITS, BITS, average="macro"), errors.IndexOutOfBoundsError, "y_true lie in"),
+        (lambda: metrics.f1(BITS, BITS, average="macro", num_classes=3), errors.ArgumentError, "num_classes=3 of"),
         (lambda: metrics.log_loss(ONES, TWO_D - 0.5), errors.ArgumentError, "between 0 and 1, got -0.5"),
         (lambda: metrics.log_loss(ONES, TWO_D[:2]), errors.ShapeError, r"got \(3,\) and \(2, 2\)"),
         (lambda: metrics.r2(ONES[:1], ONES[:1]), errors.ArgumentError, "takes two samples at least"),
@@ -206,7 +306,7 @@ ONES, TWO_D = np.array([0, 1, 1]), np.zeros((3, 2))
             "confusion_matrix of traced labels needs num_classes",
         ),
     ],
-    ids=range(22),
+    ids=range(34),
 )
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
@@ -221,6 +321,8 @@ def test_labels_out_of_range_in_compiled_code(wrong):
         (lambda t, p: metrics.f1(p, t, num_classes=3, average="macro"), (labels, right)),
         (metrics.top_k_accuracy, (labels, scores)),
         (metrics.log_loss, (labels, scores)),
+        (metrics.roc_auc, (labels, scores)),
+        (lambda t, p: metrics.f1(t, p, average="macro"), (np.stack([labels, right]), np.eye(3, dtype=int)[:2])),
     ):
         with pytest.raises(IndexError):
             ft.jit(metric)(*args)

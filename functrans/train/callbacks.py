@@ -79,7 +79,7 @@ class _Monitor:
         if mode not in ("auto", "min", "max"):
             raise ArgumentError(f"mode is 'auto', 'min' or 'max', got {mode!r}")
         self.name, self.min_delta = name, min_delta
-        rising = ("accuracy", "f1", "precision", "recall", "r2", "roc_auc", "auc")
+        rising = ("accuracy", "f1", "precision", "recall", "r2", "auc", "ndcg", "matthews_corrcoef")
         self.sign = -1 if mode == "max" or (mode == "auto" and name.removeprefix("val_").endswith(rising)) else 1
         self.best = math.inf
 

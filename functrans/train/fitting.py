@@ -93,10 +93,11 @@ def fit(
         batch_size: the examples in a batch, where `data` are arrays. The last batch of an epoch may have fewer.
         drop_last: leave out a last batch that has fewer.
         validation_data: like `data`. After each epoch its loss and metrics, in inference mode, are named `val_...`.
-        metrics: names (`"accuracy"`, `"top_k_accuracy"`, `"log_loss"`, `"mse"`, `"mae"`, `"r2"`, `"roc_auc"`) and
-            functions of `(y_true, predictions)`, in a list, or in a dict with names of your own; functions with an
-            argument `weights` get those of the data. They are those of the whole epoch; on the training data, of the
-            predictions made while training. `"accuracy"` compares the class with the highest score.
+        metrics: names (`"accuracy"`, `"top_k_accuracy"`, `"log_loss"`, `"mse"`, `"mae"`, `"rmse"`, `"r2"`,
+            `"roc_auc"`, `"average_precision"`, `"ndcg"`) and functions of `(y_true, predictions)`, in a list, or in a
+            dict with names of your own; functions with an argument `weights` get those of the data. They are those of
+            the whole epoch; on the training data, of the predictions made while training. `"accuracy"` compares the
+            class with the highest score.
         callbacks: `EarlyStopping`, `Checkpoint`, other `Callback`s, or functions of an `Epoch`, which stop the training
             by returning `True`.
         shuffle: whether arrays are put in a new random order for each epoch.

@@ -59,7 +59,8 @@ def class_accuracy(y_true: Any, y_pred: Any, *, weights: Any = None) -> Any:
 #: What names mean, and which of them are means over examples.
 _BY_NAME: dict[str, Metric] = {
     "accuracy": class_accuracy, "top_k_accuracy": library.top_k_accuracy, "log_loss": library.log_loss,
-    "mse": library.mse, "mae": library.mae, "r2": library.r2, "roc_auc": library.roc_auc,
+    "mse": library.mse, "mae": library.mae, "rmse": library.rmse, "r2": library.r2, "roc_auc": library.roc_auc,
+    "average_precision": library.average_precision, "ndcg": library.ndcg,
 }  # fmt: skip
 _MEANS = (class_accuracy, library.accuracy, library.top_k_accuracy, library.log_loss, library.mse, library.mae)
 
