@@ -153,7 +153,10 @@ def as_operand(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         if _holds_tracer(value):
             return stack_nested(name, value)
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:  # of elements that do not fit together
+            return stack_nested(name, value)
         if kind_of(array.dtype) in "biufc":
             return array
     raise DTypeError(f"{name}: expected an array or a number, got {value!r:.60} of type {type(value).__name__}")

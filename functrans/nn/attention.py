@@ -17,7 +17,7 @@ from functrans.lax.promotion import as_operand
 from functrans.nn.activations import logsumexp, softmax
 from functrans.nn.containers import Dropout
 from functrans.nn.initializers import Initializer, glorot_uniform, variance_scaling, zeros
-from functrans.nn.linear import Linear
+from functrans.nn.linear import Linear, layer_input
 from functrans.nn.module import Module, static
 
 __all__ = ["MultiheadAttention", "dot_product_attention"]
@@ -79,7 +79,7 @@ def _attend(
     query: Any, key: Any, value: Any, bias: Any, mask: Any, scale: float | None, is_causal: bool,
     lengths: tuple[Any, Any], window: int | tuple[int, int] | None, drop: Callable[[Any], Any],
 ) -> Any:  # fmt: skip
-    query, key, value = (as_operand("dot_product_attention", x) for x in (query, key, value))
+    query, key, value = (layer_input("dot_product_attention", x) for x in (query, key, value))
     batch, heads = _checked(aval_of(query).shape, aval_of(key).shape, aval_of(value).shape)
     times, keys, features = aval_of(query).shape[-3], aval_of(key).shape[-3], aval_of(query).shape[-1]
     dtype = aval_of(query).dtype
@@ -96,7 +96,10 @@ def _attend(
     if mask is not None:
         mask = _fits("mask", mask, batch, heads, times, keys)
         if aval_of(mask).dtype != bool:
-            raise DTypeError(f"the mask of dot_product_attention is of booleans, got {aval_of(mask)}")
+            raise DTypeError(
+                f"the mask of dot_product_attention is of booleans, got {aval_of(mask)}; they are true where a key is "
+                "attended to, and what is added to the logits is the bias"
+            )
         allowed.append(mask)
     if allowed:
         # a large negative number, and no infinity: a row without any key has a softmax all the same
@@ -126,7 +129,14 @@ def _fits(what: str, x: Any, batch: tuple[int, ...], heads: int, times: int, key
     x = as_operand("dot_product_attention", x)
     shape, full = aval_of(x).shape, (*batch, heads, times, keys)
     if len(shape) > len(full) or any(n not in (1, m) for n, m in zip(reversed(shape), reversed(full))):
-        raise ShapeError(f"the {what} of dot_product_attention must broadcast to {full}, got shape {shape}")
+        hints = {
+            (*batch, keys): f"for one of keys in each example write {what}[..., None, None, :]",
+            (*batch, times, keys): f"for one that all heads share write {what}[..., None, :, :]",
+        }
+        raise ShapeError(
+            f"the {what} of dot_product_attention must broadcast to {full}, got shape {shape}"
+            + (f"; {hints[shape]}" if shape in hints else "")
+        )
     return x
 
 
@@ -213,8 +223,8 @@ class MultiheadAttention(Module):
         self.dropout = Dropout(dropout)
 
     def __call__(
-        self, query: Any, key_: Any = None, value: Any = None, *, mask: Any = None, is_causal: bool = False,
-        key: Any = None,
+        self, query: Any, key_: Any = None, value: Any = None, *, bias: Any = None, mask: Any = None,
+        is_causal: bool = False, key: Any = None,
     ) -> Any:  # fmt: skip
         """Attend from a query `(*batch, T, embed_dim)` to keys and values `(*batch, S, features)`.
 
@@ -222,7 +232,10 @@ class MultiheadAttention(Module):
             query: the query.
             key_: the keys, by default the query.
             value: the values, by default the keys.
-            mask: as for `dot_product_attention`: true where a key is attended to.
+            bias: added to the logits, as for `dot_product_attention`: of relative positions, say.
+            mask: likewise, booleans that broadcast to `(*batch, num_heads, T, S)`, true where a key is attended to (in
+                PyTorch's layer they are true where it is not). One of keys, `(*batch, S)`, is passed as
+                `mask[..., None, None, :]`.
             is_causal: a query attends to keys of its own time and before.
             key: a random key, for dropout.
         """
@@ -232,7 +245,7 @@ class MultiheadAttention(Module):
         k = self._heads(self.key_proj(key_))
         v = self._heads(self.value_proj(value))
         drop = functools.partial(self.dropout, key=key)
-        out, _ = _attend(q, k, v, None, mask, None, is_causal, (None, None), None, drop)
+        out, _ = _attend(q, k, v, bias, mask, None, is_causal, (None, None), None, drop)
         return self.out_proj(fnp.reshape(out, (*aval_of(out).shape[:-2], self.embed_dim)))
 
     def _heads(self, x: Any) -> Any:

@@ -14,9 +14,8 @@ import functrans.numpy as fnp
 from functrans import random
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.promotion import as_operand
 from functrans.nn.activations import identity, relu
-from functrans.nn.linear import Linear, checked_key
+from functrans.nn.linear import Linear, checked_key, layer_input
 from functrans.nn.module import Lambda, Module, static
 
 __all__ = ["MLP", "Dropout", "Flatten", "Identity", "Sequential"]
@@ -160,7 +159,7 @@ class Flatten(Module):
 
     def __call__(self, x: Any) -> Any:
         """`(a, *axes, b)` to `(a, n, b)`."""
-        x = as_operand("Flatten", x)
+        x = layer_input("Flatten", x)
         shape = aval_of(x).shape
         start, end = (axis + len(shape) if axis < 0 else axis for axis in (self.start_axis, self.end_axis))
         if not 0 <= start <= end < len(shape):
@@ -195,7 +194,7 @@ class Dropout(Module):
 
     def __call__(self, x: Any, *, key: Any = None) -> Any:
         """An array of the shape and dtype of `x`."""
-        x = fnp.asarray(as_operand("Dropout", x))
+        x = fnp.asarray(layer_input("Dropout", x))
         if self.inference or self.p == 0:
             return x
         if self.p == 1:

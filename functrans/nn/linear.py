@@ -10,7 +10,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import random
-from functrans.core.avals import aval_of
+from functrans.core.avals import aval_of, is_array_like
 from functrans.errors import ArgumentError, DTypeError, ShapeError
 from functrans.lax.promotion import as_operand
 from functrans.nn.initializers import Initializer
@@ -120,10 +120,10 @@ class Embedding(Module):
 
     def __call__(self, x: Any) -> Any:
         """Integers of shape `(...)` to `(..., embedding_dim)`."""
-        x = as_operand("Embedding", x)
+        x = layer_input("Embedding", x)
         if aval_of(x).dtype.kind not in "iu":
             raise DTypeError(f"Embedding takes integers, the numbers of rows, got {aval_of(x)}")
-        return fnp.asarray(self.weight)[x]
+        return fnp.take(self.weight, x, 0)
 
 
 # What other layers use ------------------------------------------------------------------------------------------------
@@ -152,9 +152,19 @@ def offsets(key: Any, size: int, dtype: Any, fan_in: int, init: Initializer | No
     return bounded(key, (size,), dtype, fan_in) if init is None else init(key, (size,), dtype)
 
 
+def layer_input(name: str, x: Any) -> Any:
+    """`x` as an operand."""
+    if isinstance(x, tuple) and any(is_array_like(part) and aval_of(part).ndim for part in x):
+        raise DTypeError(
+            f"{name} takes an array, got a tuple of {len(x)}. Recurrent layers return (outputs, last state), layers "
+            "with a state (output, state): pass on the first, in Sequential by lambda out: out[0] after the layer"
+        )
+    return as_operand(name, x)
+
+
 def checked_features(name: str, x: Any, features: int, axis: int = -1) -> Any:
-    """`x` as an operand whose axis has the right size."""
-    x = as_operand(name, x)
+    """The input of a layer whose axis has the right size."""
+    x = layer_input(name, x)
     shape = aval_of(x).shape
     if len(shape) < -axis or shape[axis] != features:
         place = "last axis" if axis == -1 else f"axis {axis}"

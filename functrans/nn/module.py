@@ -21,7 +21,7 @@ from functrans.api.flattening import name_of
 from functrans.core.array import Array
 from functrans.core.avals import ShapeDtypeStruct, aval_of, is_array_like, is_inexact
 from functrans.core.pytree import GetAttrKey, broadcast_prefix, flatten, register_keyed, unflatten
-from functrans.errors import ArgumentError, FrozenModuleError, StaticArgumentError
+from functrans.errors import ArgumentError, FrozenModuleError, NoSuchAttributeError, StaticArgumentError
 from functrans.tree import static
 
 __all__ = [
@@ -125,6 +125,36 @@ def _restore(cls: type[Module], values: dict[str, Any], names: tuple[str, ...], 
     return _make(cls, (layout, tuple(fixed)), children)
 
 
+_LEAVES = "the parameters are functrans.tree.leaves(model), with their paths functrans.tree.leaves_with_path(model)"
+_DTYPES = "in another dtype it is functrans.tree.map(lambda p: p.astype(dtype), model)"
+_DEVICES = 'on a GPU it is functrans.device_put(model, "cuda")'
+
+#: What models of other libraries have, and where it is here.
+_ELSEWHERE = {
+    "forward": "its call is __call__: write model(x)",
+    "apply": "call it: model(x)",
+    "init": "it has its parameters from the start, drawn from the `key` of its layers",
+    "compile": "functrans.jit compiles functions, and functrans.train.fit takes the loss and the optimizer",
+    "fit": "write functrans.train.fit(model, (x, y), loss, optimizer)",
+    "evaluate": "write functrans.train.evaluate(model, (x, y), loss, metrics)",
+    "predict": "write functrans.train.predict(model, x)",
+    "summary": "write functrans.nn.summary(model, shape)",
+    "eval": "for predictions write functrans.nn.inference_mode(model), a copy",
+    "train": "for training write functrans.nn.inference_mode(model, False), a copy",
+    "state_dict": f"functrans.save(path, model) writes it to a file; {_LEAVES}",
+    "save": "write functrans.save(path, model)",
+    "save_weights": "write functrans.save(path, model)",
+    "load_state_dict": "write functrans.load(path, like=model)",
+    "load_weights": "write functrans.load(path, like=model)",
+    "zero_grad": "gradients are results of functrans.grad, and nothing accumulates",
+    "requires_grad_": "what is trained is told by functrans.nn.partition, or by optim.masked",
+    "to": f"{_DTYPES}, and {_DEVICES}",
+    **dict.fromkeys(("parameters", "named_parameters", "variables", "trainable_variables"), _LEAVES),
+    **dict.fromkeys(("half", "float", "double", "bfloat16"), _DTYPES),
+    **dict.fromkeys(("cuda", "cpu"), _DEVICES),
+}
+
+
 class Module(metaclass=_ModuleType):
     """Base class of layers and models: immutable, a dataclass, and a pytree.
 
@@ -209,6 +239,14 @@ class Module(metaclass=_ModuleType):
         if hasattr(self, "_layout"):
             raise self._frozen(name, "assigned")
         object.__setattr__(self, name, value)
+
+    if not TYPE_CHECKING:  # type checkers know which attributes there are
+
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):  # a property, whose own error is the one to see
+                return object.__getattribute__(self, name)
+            advice = f"; {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+            raise NoSuchAttributeError(f"{type(self).__name__} has no attribute {name!r}{advice}")
 
     def __delattr__(self, name: str) -> None:
         if hasattr(self, "_layout"):

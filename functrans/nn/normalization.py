@@ -14,8 +14,7 @@ from functrans.api import stop_gradient
 from functrans.core.avals import aval_of, float_info, kind_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
-from functrans.lax.promotion import as_operand
-from functrans.nn.linear import checked_features
+from functrans.nn.linear import checked_features, layer_input
 from functrans.nn.module import Module, static
 from functrans.nn.spatial import checked_format
 
@@ -415,7 +414,7 @@ def _shape(sizes: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def _floats(name: str, x: Any) -> Any:
-    x = as_operand(name, x)
+    x = layer_input(name, x)
     if kind_of(aval_of(x).dtype) != "f":
         raise DTypeError(f"{name} takes floats, got {aval_of(x)}; convert the input by .astype(np.float32)")
     return x

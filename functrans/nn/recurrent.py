@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 import functrans.numpy as fnp
-from functrans import lax, random
+from functrans import lax, random, tree
 from functrans.core.avals import aval_of
 from functrans.core.pytree import flatten
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.promotion import as_operand, common_dtype
+from functrans.lax.promotion import common_dtype
 from functrans.nn.activations import relu, sigmoid
-from functrans.nn.linear import bounded, checked_features
+from functrans.nn.linear import bounded, checked_features, layer_input
 from functrans.nn.module import Module, static
 
 __all__ = ["RNN", "Bidirectional", "GRUCell", "LSTMCell", "RNNCell"]
@@ -23,6 +23,7 @@ class _Cell(Module):
     """Weights of so many gates, in PyTorch's order, one below the other."""
 
     gates: ClassVar[int] = 1
+    state_parts: ClassVar[tuple[str, ...]] = ("h",)
 
     input_size: int = static()
     hidden_size: int = static()
@@ -51,9 +52,15 @@ class _Cell(Module):
         if state is None:
             dtype = common_dtype(aval.dtype, aval_of(self.weight_ih).dtype)
             return x, self.initial_state(aval.shape[:-1], dtype)
-        shape, expected = fnp.shape(flatten(state)[0][0]), (*aval.shape[:-1], self.hidden_size)
-        if shape != expected:
-            raise ShapeError(f"{name} with an input of shape {aval.shape} has states {expected}, got {shape}")
+        parts = flatten(state)[0]
+        if len(parts) != len(self.state_parts):
+            raise ArgumentError(
+                f"{name} has a state of {len(self.state_parts)}, {', '.join(self.state_parts)}, got {len(parts)} arrays"
+            )
+        for part in parts:
+            shape, expected = aval_of(part).shape, (*aval.shape[:-1], self.hidden_size)
+            if shape != expected:
+                raise ShapeError(f"{name} with an input of shape {aval.shape} has states {expected}, got {shape}")
         return x, state
 
     def _of_input(self, x: Any) -> Any:
@@ -162,6 +169,7 @@ class LSTMCell(_Cell):
     """
 
     gates = 4
+    state_parts = ("h", "c")
 
     def initial_state(self, batch: tuple[int, ...] = (), dtype: Any = None) -> Any:
         """A pair of zeros `(*batch, hidden_size)`."""
@@ -195,20 +203,32 @@ class RNN(Module):
     cell: Any
     reverse: bool = static(default=False)
 
-    def __call__(self, x: Any, carry: Any = None) -> tuple[Any, Any]:
-        """`(*batch, time, features)` to outputs `(*batch, time, hidden)` and the last state; `carry` is the first."""
-        x = as_operand("RNN", x)
+    def __call__(self, x: Any, carry: Any = None, *, lengths: Any = None) -> tuple[Any, Any]:
+        """`(*batch, time, features)` to outputs `(*batch, time, hidden)` and the last state; `carry` is the first.
+
+        `lengths`, integers `(*batch,)`, say how many times of each sequence count, all by default. Outputs after them
+        are zeros, and the state stays as it was, as with PyTorch's packed sequences.
+        """
+        x = layer_input("RNN", x)
         shape = aval_of(x).shape
         if len(shape) < 2:
             raise ShapeError(f"RNN takes inputs (*batch, time, features), got an input of shape {shape}")
 
-        def step(carry: Any, x: Any) -> tuple[Any, Any]:
-            carry = self.cell(x, carry)
-            return carry, carry[0] if isinstance(carry, tuple) else carry
+        def step(carry: Any, now: Any) -> tuple[Any, Any]:
+            x, time = now
+            new = self.cell(x, carry)
+            if lengths is not None:
+                within = lengths > time
+                new = tree.map(lambda a, b: _where(within, a, b), new, carry)
+            output = new[0] if isinstance(new, tuple) else new
+            return new, output if lengths is None else _where(within, output, 0)
 
+        if lengths is not None:
+            lengths = _checked_lengths(lengths, shape[:-2])
         if carry is None:
             carry = self.cell.initial_state(shape[:-2], common_dtype(aval_of(x).dtype, *_dtypes(self.cell)))
-        last, outputs = lax.scan(step, carry, fnp.moveaxis(x, -2, 0), reverse=self.reverse)
+        times = None if lengths is None else fnp.arange(shape[-2])
+        last, outputs = lax.scan(step, carry, (fnp.moveaxis(x, -2, 0), times), reverse=self.reverse)
         return fnp.moveaxis(outputs, 0, -2), last
 
 
@@ -229,11 +249,28 @@ class Bidirectional(Module):
     forward: Any
     backward: Any
 
-    def __call__(self, x: Any, carry: Any = (None, None)) -> tuple[Any, Any]:
-        """`(*batch, time, features)` to outputs `(*batch, time, both hidden sizes)` and the last states of both."""
-        ahead, last = RNN(self.forward)(x, carry[0])
-        back, earliest = RNN(self.backward, reverse=True)(x, carry[1])
+    def __call__(self, x: Any, carry: Any = (None, None), *, lengths: Any = None) -> tuple[Any, Any]:
+        """`(*batch, time, features)` to outputs `(*batch, time, both hidden sizes)` and the last states of both.
+
+        `lengths` are those of `RNN`; the cell that runs backward starts at the end of each sequence.
+        """
+        ahead, last = RNN(self.forward)(x, carry[0], lengths=lengths)
+        back, earliest = RNN(self.backward, reverse=True)(x, carry[1], lengths=lengths)
         return fnp.concatenate([ahead, back], -1), (last, earliest)
+
+
+def _checked_lengths(lengths: Any, batch: tuple[int, ...]) -> Any:
+    lengths = fnp.asarray(lengths)
+    aval = aval_of(lengths)
+    if aval.shape != batch or aval.dtype.kind not in "iu":
+        raise ShapeError(f"RNN: lengths are integers of shape {batch}, got {aval}")
+    return lengths
+
+
+def _where(within: Any, new: Any, old: Any) -> Any:
+    """What is new for the examples that are within their sequences."""
+    rank = aval_of(new).ndim - aval_of(within).ndim
+    return fnp.where(fnp.reshape(within, (*aval_of(within).shape, *[1] * rank)), new, old)
 
 
 def _dtypes(cell: Any) -> list[np.dtype]:

@@ -9,8 +9,8 @@ from typing import Any
 import functrans.numpy as fnp
 from functrans.core.avals import aval_of
 from functrans.errors import ArgumentError, ShapeError
-from functrans.lax.promotion import as_operand
 from functrans.lax.windows import padtype_to_pads
+from functrans.nn.linear import layer_input
 
 Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
@@ -67,15 +67,18 @@ def check_reach(what: str, sizes: Sequence[int], reach: Sequence[int], padding: 
 
 def images(name: str, x: Any, n: int, channels_last: bool, channels: int | None = None) -> tuple[Any, Ints]:
     """The input as an operand, and its spatial sizes."""
-    x = as_operand(name, x)
+    x = layer_input(name, x)
     shape = aval_of(x).shape
     form = "(*batch, *spatial, channels)" if channels_last else "(*batch, channels, *spatial)"
     if len(shape) < n + 1:
         raise ShapeError(f"{name} takes inputs {form} with {n} spatial axes, got an input of shape {shape}")
     found = shape[-1] if channels_last else shape[-n - 1]
     if channels is not None and found != channels:
+        other = "channels_first" if channels_last else "channels_last"
+        fits = shape[-n - 1 if channels_last else -1] == channels
         raise ShapeError(
             f"{name} takes inputs {form} with {channels} channels, got an input of shape {shape}, which has {found}"
+            + (f"; for inputs like this make the layer with data_format={other!r}" if fits else "")
         )
     return x, shape[-n - 1 : -1] if channels_last else shape[-n:]
 

@@ -105,6 +105,8 @@ def test_defaults_of_multihead_attention():
     np.testing.assert_allclose(
         layer(x, is_causal=True), layer(x, mask=np.tril(np.ones((4, 4), bool))), rtol=1e-5, atol=1e-6
     )
+    later = np.triu(np.full((4, 4), -1e9, np.float32), 1)
+    np.testing.assert_allclose(layer(x, is_causal=True), layer(x, bias=later), rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_of_attention():
@@ -135,6 +137,10 @@ def test_errors():
         nn.dot_product_attention(QUERY, np.ones((2, 5, 4, 3)), np.ones((2, 5, 4, 3)))
     with pytest.raises(errors.ShapeError, match=r"the mask .* must broadcast to \(2, 6, 4, 5\), got shape \(5, 4\)"):
         nn.dot_product_attention(QUERY, KEY, VALUE, mask=np.ones((5, 4), bool))
+    with pytest.raises(errors.ShapeError, match=r"got shape \(2, 5\); .* write mask\[..., None, None, :\]"):
+        nn.dot_product_attention(QUERY, KEY, VALUE, mask=np.ones((2, 5), bool))
+    with pytest.raises(errors.ShapeError, match=r"got shape \(2, 4, 5\); .* write bias\[..., None, :, :\]"):
+        nn.dot_product_attention(QUERY, KEY, VALUE, bias=np.ones((2, 4, 5)))
     with pytest.raises(errors.DTypeError, match="mask .* is of booleans, got f64"):
         nn.dot_product_attention(QUERY, KEY, VALUE, mask=np.ones((4, 5)))
     with pytest.raises(errors.ShapeError, match=r"query_seq_lengths must be integers of shape \(2,\)"):

@@ -397,6 +397,28 @@ def test_rnn_is_a_loop_over_cells(cell, reverse):
         np.testing.assert_allclose(np.concatenate([first, second], 1), outputs, rtol=1e-12)
 
 
+@pytest.mark.parametrize("cell", [nn.RNNCell, nn.GRUCell, nn.LSTMCell])
+@pytest.mark.parametrize("jit", [False, True])
+def test_lengths_of_sequences(cell, jit):
+    """Each example is as it is by itself, cut to its length; what comes after has no part in derivatives."""
+    both = nn.Bidirectional(*[cell(3, 4, key=k, dtype=np.float64) for k in ft.random.split(KEY)])
+    x, lengths = RNG.normal(size=(4, 5, 3)), np.array([5, 2, 1, 0])
+    x[3] = np.nan  # nor have values that are none
+    call = lambda x, lengths: both(x, lengths=lengths)
+    outputs, states = (ft.jit(call) if jit else call)(x, lengths)
+    for i, n in enumerate(lengths):
+        np.testing.assert_array_equal(outputs[i, n:], 0)
+        if n:
+            alone, last = both(x[i, :n])
+            np.testing.assert_allclose(outputs[i, :n], alone, rtol=1e-12)
+            close(ft.tree.map(lambda s, i=i: s[i], states), last)
+    gradient = ft.grad(lambda x: ft.numpy.sum(call(x, lengths)[0][:3] ** 2))(np.where(np.isnan(x), 1.0, x))
+    for i, n in enumerate(lengths):
+        assert np.all(gradient[i, :n] != 0)
+        np.testing.assert_array_equal(gradient[i, n:], 0)
+    np.testing.assert_allclose(call(x[:3], np.full(3, 5))[0], both(x[:3])[0], rtol=1e-12)
+
+
 def test_bidirectional():
     cells = [nn.LSTMCell(3, 4, key=k, dtype=np.float64) for k in ft.random.split(KEY)]
     x = RNG.normal(size=(2, 5, 3))
@@ -485,7 +507,7 @@ ERRORS = {
     "window of a convolution": (lambda: nn.Conv1d(1, 2, 3, dilation=2, key=KEY)(np.ones((1, 4))), errors.ShapeError,
                                 r"Conv1d: the window reaches over \(5,\), .* with padding \(4,\)"),
     "channels": (lambda: nn.Conv2d(3, 4, 3, key=KEY)(np.ones((5, 6, 6, 3))), errors.ShapeError,
-                 r"Conv2d takes inputs \(\*batch, channels, \*spatial\) with 3 channels, got .* which has 6"),
+                 r"\(\*batch, channels, \*spatial\) with 3 channels, got .* has 6; .* data_format='channels_last'"),
     "rank": (lambda: nn.MaxPool2d(2)(X), errors.ShapeError, r"with 2 spatial axes, got an input of shape \(4, 3\)"),
     "groups": (lambda: nn.Conv1d(3, 4, 3, groups=2, key=KEY), errors.ArgumentError, "groups must divide .*groups=2"),
     "kernel": (lambda: nn.Conv2d(3, 4, (3, 3, 3), key=KEY), errors.ArgumentError,
@@ -498,7 +520,7 @@ ERRORS = {
     "dropout key": (lambda: nn.Dropout(0.5)(X), errors.ArgumentError, "Dropout in training needs a random key: .*key="),
     "probability": (lambda: nn.Dropout(1.5), errors.ArgumentError, "from 0 to 1, got 1.5"),
     "embedding": (lambda: nn.Embedding(3, 2, key=KEY)(X), errors.DTypeError, r"takes integers, .* got f32\[4,3\]"),
-    "row": (lambda: nn.Embedding(3, 2, key=KEY)(np.array([3])), IndexError, "3"),
+    "row": (lambda: nn.Embedding(3, 2, key=KEY)(np.array([3])), errors.IndexOutOfBoundsError, "3"),
     "state": (lambda: nn.BatchNorm(3)(X), errors.ArgumentError, r"needs a state: .* nn.with_state\(model\)"),
     "other state": (lambda: nn.BatchNorm(3)(X, nn.with_state(nn.BatchNorm(3))[1]), errors.ArgumentError,
                     "use the model that it returns"),
@@ -510,6 +532,16 @@ ERRORS = {
     "group norm": (lambda: nn.GroupNorm(2, 3), errors.ArgumentError, "2 groups do not divide 3 features"),
     "cell": (lambda: nn.GRUCell(3, 4, key=KEY)(X, np.ones((4, 5), np.float32)), errors.ShapeError,
              r"has states \(4, 4\), got \(4, 5\)"),
+    "pair of a state": (lambda: nn.RNN(nn.LSTMCell(3, 4, key=KEY))(X, np.ones(4, np.float32)), errors.ArgumentError,
+                        "LSTMCell has a state of 2, h, c, got 1 arrays"),
+    "second of a state": (lambda: nn.LSTMCell(3, 4, key=KEY)(X, (np.ones((4, 4)), np.ones(4))), errors.ShapeError,
+                          r"has states \(4, 4\), got \(4,\)"),
+    "lengths": (lambda: nn.RNN(nn.GRUCell(3, 4, key=KEY))(X, lengths=[4]), errors.ShapeError,
+                r"lengths are integers of shape \(\), got i64\[1\]"),
+    "rows": (lambda: nn.Linear(3, 2, key=KEY)([[1.0, 2.0, 3.0], [1.0]]), errors.ShapeError,
+             r"the elements of a list must have one shape to make an array, they have \[\(3,\), \(1,\)\]"),
+    "tuple": (lambda: nn.Sequential(nn.RNN(nn.GRUCell(3, 4, key=KEY)), nn.Linear(4, 2, key=KEY))(X), errors.DTypeError,
+              r"Linear takes an array, got a tuple of 2. .* lambda out: out\[0\]"),
     "time": (lambda: nn.RNN(nn.GRUCell(3, 4, key=KEY))(X[0]), errors.ShapeError, r"\(\*batch, time, features\)"),
     "nonlinearity": (lambda: nn.RNNCell(3, 4, nonlinearity="gelu", key=KEY), errors.ArgumentError, "got 'gelu'"),
     "flatten": (lambda: nn.Flatten(2)(X), errors.ShapeError, r"axes 2 to -1 of an input of shape \(4, 3\)"),

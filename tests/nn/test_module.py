@@ -389,3 +389,27 @@ def test_inference_mode_reaches_every_layer():
     first, (norm, last) = still.inner["a"]
     assert still.inference is first.inference is norm.inference is last.inference is True
     assert ft.tree.structure(nn.inference_mode(still, False)) == ft.tree.structure(model)
+
+
+def test_attributes_that_models_have_elsewhere():
+    """The error says what to write; names of no other library get none."""
+    model = nn.Sequential(nn.Linear(3, 2, key=KEY))
+    for name, remedy in {
+        "parameters": "tree.leaves", "forward": "model.x.", "state_dict": "functrans.save", "eval": "nn.inference_mode",
+        "fit": "functrans.train.fit", "to": "device_put", "layer": "has no attribute 'layer'$",
+    }.items():  # fmt: skip
+        with pytest.raises(errors.NoSuchAttributeError, match=remedy):
+            getattr(model, name)
+        assert not hasattr(model, name)
+
+
+def test_errors_of_properties_are_their_own():
+    class Broken(nn.Module):
+        weight: Any
+
+        @property
+        def size(self):
+            return self.weight.sizes
+
+    with pytest.raises(AttributeError, match="'sizes'"):
+        _ = Broken(np.ones(2)).size
