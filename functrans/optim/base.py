@@ -18,7 +18,7 @@ from functrans.errors import ArgumentError, DTypeError
 
 __all__ = [
     "EmptyState", "GradientTransformation", "GradientTransformationExtraArgs", "apply_updates", "chain", "global_norm",
-    "identity", "set_to_zero",
+    "identity", "incremental_update", "set_to_zero",
 ]  # fmt: skip
 
 #: A number, an array, or a schedule: a function from the number of the step, counted from 0, to a number.
@@ -78,6 +78,34 @@ def apply_updates(params: Any, updates: Any) -> Any:
     {'w': Array([1.5, 0. ], dtype=float32)}
     """
     return each("apply_updates", lambda p, u: cast_like(p + u, p), params=params, updates=updates)
+
+
+def incremental_update(new_tensors: Any, old_tensors: Any, step_size: Any) -> Any:
+    """`step_size new + (1 - step_size) old`, leaf by leaf, in the dtypes of the old ones; of integers the new ones.
+
+    So moving averages of parameters are kept, for evaluation, and the target networks of reinforcement learning.
+
+    Args:
+        new_tensors: a pytree of arrays.
+        old_tensors: a pytree of the same structure and shapes.
+        step_size: the weight of the new ones.
+
+    Raises:
+        TreeStructureError: the structures differ.
+
+    Source: B. Polyak and A. Juditsky, "Acceleration of stochastic approximation by averaging", SIAM Journal on Control
+    and Optimization 30 (1992).
+
+    >>> import functrans as ft, numpy as np
+    >>> average, params = {"w": np.zeros(2, np.float32)}, {"w": np.array([1.0, -2.0], np.float32)}
+    >>> ft.optim.incremental_update(params, average, step_size=0.1)
+    {'w': Array([ 0.1, -0.2], dtype=float32)}
+    """
+
+    def mean(old: Any, new: Any) -> Any:
+        return new if kind_of(aval_of(old).dtype) in "iub" else moving_average(1 - step_size, old, new)
+
+    return each("incremental_update", mean, old_tensors=old_tensors, new_tensors=new_tensors)
 
 
 def global_norm(tree: Any) -> Any:

@@ -30,11 +30,11 @@ from functrans.optim.base import (
 from functrans.optim.wrappers import masked
 
 __all__ = [
-    "ScaleByAdadeltaState", "ScaleByAdamState", "ScaleByAmsgradState", "ScaleByLionState", "ScaleByRmsState",
-    "ScaleByRssState", "ScaleByScheduleState", "ScaleByStddevState", "TraceState", "add_decayed_weights", "clip",
-    "clip_by_global_norm", "scale", "scale_by_adadelta", "scale_by_adam", "scale_by_adamax", "scale_by_amsgrad",
-    "scale_by_learning_rate", "scale_by_lion", "scale_by_radam", "scale_by_rms", "scale_by_rss", "scale_by_schedule",
-    "scale_by_stddev", "scale_by_trust_ratio", "trace",
+    "EmaState", "ScaleByAdadeltaState", "ScaleByAdamState", "ScaleByAmsgradState", "ScaleByLionState",
+    "ScaleByRmsState", "ScaleByRssState", "ScaleByScheduleState", "ScaleByStddevState", "TraceState",
+    "add_decayed_weights", "clip", "clip_by_global_norm", "ema", "scale", "scale_by_adadelta", "scale_by_adam",
+    "scale_by_adamax", "scale_by_amsgrad", "scale_by_learning_rate", "scale_by_lion", "scale_by_radam",
+    "scale_by_rms", "scale_by_rss", "scale_by_schedule", "scale_by_stddev", "scale_by_trust_ratio", "trace",
 ]  # fmt: skip
 
 
@@ -198,6 +198,41 @@ def trace(decay: Any, nesterov: bool = False) -> GradientTransformation:
         return each("trace", add, updates=updates, state=moment) if nesterov else moment, TraceState(moment)
 
     return GradientTransformation(lambda params: TraceState(zeros_like("trace", params)), update)
+
+
+class EmaState(NamedTuple):
+    """`count`: the number of steps so far; `ema`: the moving average.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.ema(0.9).init(np.zeros(1)).ema
+    Array([0.])
+    """
+
+    count: Any
+    ema: Any
+
+
+def ema(decay: Any, debias: bool = True) -> GradientTransformation:
+    """The moving average `m = decay m + (1 - decay) g`, with `debias` divided by `1 - decay^t` for its start at 0.
+
+    The average of parameters rather than of gradients is `incremental_update(params, average, 1 - decay)`.
+
+    >>> import functrans as ft, numpy as np
+    >>> average = ft.optim.ema(0.5)
+    >>> state = average.init(np.ones(1))
+    >>> for gradient in (1.0, 4.0):
+    ...     updates, state = average.update(np.array([gradient]), state)
+    >>> updates, state.ema
+    (Array([3.]), Array([2.25]))
+    """
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        count = state.count + 1
+        mean = each("ema", lambda m, g: moving_average(decay, m, g), state=state.ema, updates=updates)
+        corrected = each("ema", lambda m: m / like(1 - decay**count, m), state=mean) if debias else mean
+        return corrected, EmaState(count, mean)
+
+    return GradientTransformation(lambda params: EmaState(fnp.zeros((), np.int64), zeros_like("ema", params)), update)
 
 
 # ---------------------------------------------------------------- adaptive scalings

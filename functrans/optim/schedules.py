@@ -6,8 +6,9 @@ Names and formulas are those of Optax.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from functrans.errors import ArgumentError
 
 __all__ = [
     "constant_schedule", "cosine_decay_schedule", "cosine_onecycle_schedule", "exponential_decay", "join_schedules",
-    "linear_onecycle_schedule", "linear_schedule", "piecewise_constant_schedule", "polynomial_schedule", "step_decay",
-    "warmup_constant_schedule", "warmup_cosine_decay_schedule",
+    "linear_onecycle_schedule", "linear_schedule", "piecewise_constant_schedule", "polynomial_schedule",
+    "sgdr_schedule", "step_decay", "warmup_constant_schedule", "warmup_cosine_decay_schedule",
+    "warmup_exponential_decay_schedule",
 ]  # fmt: skip
 
 Schedule = Callable[[Any], Any]
@@ -242,6 +244,54 @@ def warmup_cosine_decay_schedule(
     alpha = 0.0 if peak_value == 0 else end_value / peak_value
     decay = cosine_decay_schedule(peak_value, decay_steps - warmup_steps, alpha, exponent)
     return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
+
+
+def warmup_exponential_decay_schedule(
+    init_value: float,
+    peak_value: float,
+    warmup_steps: int,
+    transition_steps: int,
+    decay_rate: float,
+    transition_begin: int = 0,
+    staircase: bool = False,
+    end_value: float | None = None,
+) -> Schedule:
+    """A line from `init_value` to `peak_value` in `warmup_steps`, then the `exponential_decay` of the other arguments.
+
+    Raises:
+        ArgumentError: `warmup_steps` is not positive, or as `exponential_decay`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.warmup_exponential_decay_schedule(0.0, 1.0, 2, transition_steps=1, decay_rate=0.5)(np.arange(5))
+    Array([0.  , 0.5 , 1.  , 0.5 , 0.25])
+    """
+    decay = exponential_decay(
+        peak_value, transition_steps, decay_rate, transition_begin, staircase=staircase, end_value=end_value
+    )
+    return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
+
+
+def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
+    """Warm restarts: several schedules `warmup_cosine_decay_schedule`, one after the other.
+
+    Args:
+        cosine_kwargs: the arguments of each; `decay_steps` is its length.
+
+    Raises:
+        ArgumentError: there is none, or as `warmup_cosine_decay_schedule`.
+
+    Source: I. Loshchilov and F. Hutter, "SGDR: Stochastic gradient descent with warm restarts", ICLR 2017.
+
+    >>> import functrans as ft, numpy as np
+    >>> cycle = {"init_value": 0.0, "peak_value": 1.0, "warmup_steps": 1, "decay_steps": 3}
+    >>> ft.optim.sgdr_schedule([cycle, {**cycle, "peak_value": 0.5}])(np.arange(7))
+    Array([0.  , 1.  , 0.5 , 0.  , 0.5 , 0.25, 0.  ])
+    """
+    cycles = list(cosine_kwargs)
+    if not cycles:
+        raise ArgumentError("sgdr_schedule takes the arguments of one cycle at least")
+    ends = list(itertools.accumulate(cycle["decay_steps"] for cycle in cycles))
+    return join_schedules([warmup_cosine_decay_schedule(**cycle) for cycle in cycles], ends[:-1])
 
 
 def linear_onecycle_schedule(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -26,8 +28,8 @@ from functrans.optim.base import (
 )
 
 __all__ = [
-    "InjectHyperparamsState", "MaskedState", "MultiSteps", "MultiStepsState", "PartitionState", "inject_hyperparams",
-    "masked", "multi_transform", "partition",
+    "ApplyIfFiniteState", "InjectHyperparamsState", "MaskedState", "MultiSteps", "MultiStepsState", "PartitionState",
+    "apply_if_finite", "inject_hyperparams", "masked", "multi_transform", "partition",
 ]  # fmt: skip
 
 
@@ -250,6 +252,74 @@ class MultiSteps:
     def gradient_transformation(self) -> GradientTransformationExtraArgs:
         """The same as a pair of functions, for `chain` and its like."""
         return GradientTransformationExtraArgs(self.init, self.update)
+
+
+# ---------------------------------------------------------------- steps that are left out
+
+
+class ApplyIfFiniteState(NamedTuple):
+    """The state of `apply_if_finite`.
+
+    Attributes:
+        notfinite_count: how many gradients in a row, the last among them, were not finite.
+        last_finite: whether the last gradient was finite.
+        total_notfinite: how many were not, in all.
+        inner_state: the state of the optimizer.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.optim.apply_if_finite(ft.optim.sgd(0.1), 5).init(np.zeros(1)).total_notfinite
+    Array(0)
+    """
+
+    notfinite_count: Any
+    last_finite: Any
+    total_notfinite: Any
+    inner_state: Any
+
+
+def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int) -> GradientTransformationExtraArgs:
+    """An optimizer that makes no step where a gradient has a NaN or an infinity: updates are 0, its state stays.
+
+    So training in half precision goes on where the scale of the loss was too large for a batch.
+
+    Args:
+        inner: the optimizer.
+        max_consecutive_errors: after so many such gradients in a row the next one is taken as it is, so that a training
+            that is lost shows it.
+
+    >>> import functrans as ft, numpy as np
+    >>> optimizer = ft.optim.apply_if_finite(ft.optim.sgd(1.0), max_consecutive_errors=5)
+    >>> state = optimizer.init(np.zeros(1))
+    >>> for gradient in (1.0, np.inf, 2.0):
+    ...     updates, state = optimizer.update(np.array([gradient]), state)
+    ...     print(updates, state.last_finite)
+    [-1.] True
+    [0.] False
+    [-2.] True
+    """
+
+    def init(params: Any) -> Any:
+        zero = fnp.zeros((), np.int64)
+        return ApplyIfFiniteState(zero, fnp.asarray(True), zero, inner.init(params))
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+        parts = [fnp.all(fnp.isfinite(g)) for g in flatten(updates)[0]]
+        finite = functools.reduce(operator.and_, parts, fnp.asarray(True))
+        in_a_row = fnp.where(finite, 0, state.notfinite_count + 1)
+
+        def step(updates: Any, inner_state: Any) -> Any:
+            return update_of(inner)(updates, inner_state, params, **extra)
+
+        def wait(updates: Any, inner_state: Any) -> Any:
+            return each("apply_if_finite", fnp.zeros_like, updates=updates), inner_state
+
+        out, inner_state = lax.cond(
+            finite | (in_a_row > max_consecutive_errors), step, wait, updates, state.inner_state
+        )
+        total = state.total_notfinite + fnp.where(finite, 0, 1)
+        return out, ApplyIfFiniteState(in_a_row, finite, total, inner_state)
+
+    return GradientTransformationExtraArgs(init, update)
 
 
 # ---------------------------------------------------------------- adjustable hyperparameters

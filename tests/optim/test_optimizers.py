@@ -98,6 +98,27 @@ def test_same_as_torch(name):
     np.testing.assert_allclose([vector(path[k]) for k in (0, 3, 9)], FIGURES["torch"][name], rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moving_averages(dtype):
+    gradients = np.random.default_rng(0).normal(size=(5, 3)).astype(dtype)
+    plain, corrected = optim.ema(0.8, debias=False), optim.ema(0.8)
+    state, other = plain.init(gradients[0]), corrected.init(gradients[0])
+    average = np.zeros(3, dtype)
+    for t, gradient in enumerate(gradients, 1):
+        (mean, state), (fair, other) = plain.update(gradient, state), ft.jit(corrected.update)(gradient, other)
+        average = optim.incremental_update(gradient, average, 0.2)
+        weights = 0.2 * 0.8 ** np.arange(t)[::-1]
+        np.testing.assert_allclose(mean, weights @ gradients[:t], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(fair, np.average(gradients[:t], 0, weights), rtol=1e-5, atol=1e-7)
+        np.testing.assert_array_equal(average, mean)
+        assert mean.dtype == fair.dtype == average.dtype == dtype
+    layers = {"w": np.ones(2, np.float32), "count": np.array(3)}
+    kept = ft.jit(optim.incremental_update)(layers, ft.tree.map(np.zeros_like, layers), 0.25)
+    np.testing.assert_array_equal(kept["w"], np.full(2, 0.25, np.float32))
+    assert kept["count"] == 3
+    assert kept["count"].dtype == np.int64
+
+
 # ---------------------------------------------------------------- against the papers, in loops over arrays
 
 

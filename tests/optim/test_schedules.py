@@ -21,6 +21,13 @@ SCHEDULES = {
     "cosine": optim.cosine_decay_schedule(2.0, 12, 0.1, 1.5),
     "warmup_constant": optim.warmup_constant_schedule(0.1, 1.0, 6),
     "warmup_cosine": optim.warmup_cosine_decay_schedule(0.1, 1.0, 5, 15, 0.01),
+    "warmup_exponential": optim.warmup_exponential_decay_schedule(0.1, 1.0, 4, 3, 0.5, 2, end_value=0.2),
+    "sgdr": optim.sgdr_schedule(
+        [
+            {"init_value": 0.1, "peak_value": 1.0, "warmup_steps": 2, "decay_steps": 6, "end_value": 0.05},
+            {"init_value": 0.05, "peak_value": 0.5, "warmup_steps": 3, "decay_steps": 9},
+        ]
+    ),
     "linear_onecycle": optim.linear_onecycle_schedule(16, 1.0, 0.3, 0.8),
     "cosine_onecycle": optim.cosine_onecycle_schedule(16, 1.0, 0.3),
     "join": optim.join_schedules(

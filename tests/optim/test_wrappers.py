@@ -80,6 +80,27 @@ def test_keyword_arguments_pass_through():
         assert_same(got, want)
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_apply_if_finite(jit):
+    """Steps with finite gradients are those of the optimizer that has seen no others, until there are too many."""
+    optimizer, alone = optim.apply_if_finite(optim.adam(0.1), 2), optim.adam(0.1)
+    update = ft.jit(optimizer.update) if jit else optimizer.update
+    state, alone_state, zeros = optimizer.init(PARAMS), alone.init(PARAMS), ft.tree.map(np.zeros_like, PARAMS)
+    bad = {**GRADS, "scale": np.array(np.nan)}
+    for good, in_a_row, total in ((True, 0, 0), (False, 1, 1), (False, 2, 2), (True, 0, 2), (False, 1, 3)):
+        updates, state = update(GRADS if good else bad, state, PARAMS)
+        want = zeros
+        if good:
+            want, alone_state = alone.update(GRADS, alone_state, PARAMS)
+        assert_same(updates, want)
+        assert_same(state.inner_state, alone_state)
+        assert (state.last_finite, state.notfinite_count, state.total_notfinite) == (good, in_a_row, total)
+    for _ in range(2):
+        updates, state = update(bad, state, PARAMS)
+    assert np.isnan(updates["scale"])
+    assert np.isfinite(updates["layer"]["w"]).all()
+
+
 @given(st.integers(1, 4), st.booleans(), st.booleans())
 def test_multi_steps(every, mean, jit):
     optimizer = optim.MultiSteps(optim.adam(0.1), every, use_grad_mean=mean)
