@@ -46,8 +46,9 @@ MOST_OPERANDS = 12
 SMALL = 1 << 15
 #: Elements in one part of a reduction in parts; rows in a part of a reduction over leading axes.
 PART, PART_ROWS = 1 << 14, 64
-#: From so many columns on a reduction over leading axes is split by columns; so many rows are added up without parts.
-BLOCKED_COLUMNS, ROWS_AT_ONCE = 2048, 1024
+#: From so many columns on a reduction over leading axes is split by columns, from half of them on if it is of so few
+#: elements that more than two threads do not pay; so many rows are added up without parts.
+BLOCKED_COLUMNS, FEW_ELEMENTS, ROWS_AT_ONCE = 2048, 1 << 18, 1024
 
 
 @dataclass(frozen=True)
@@ -316,7 +317,8 @@ def _parts_on_cpu(eqn: Eqn, axes: tuple[int, ...]) -> Parts | None:
     column = [d for d, n in enumerate(shape) if n != 1][-1] not in axes
     if not column:
         return None if kept >= 64 or (reduced <= 4 * PART and kept > 1) else Parts(PART, False, wide)
-    if kept >= BLOCKED_COLUMNS and (reduced <= ROWS_AT_ONCE or out.aval.dtype.itemsize >= 8):
+    blocked = BLOCKED_COLUMNS if total > FEW_ELEMENTS else BLOCKED_COLUMNS // 2
+    if kept >= blocked and (reduced <= ROWS_AT_ONCE or out.aval.dtype.itemsize >= 8):
         return Parts(0, True, out.aval.dtype)
     if reduced <= UNROLL_LIMIT and kept > SMALL:
         return None

@@ -5,7 +5,7 @@ returns runs the workload on the peer.
 """
 
 import numpy as np
-from workloads import images
+from workloads import images, tanh_network, tanh_network_data
 
 
 def torch_workloads(compiled=True):
@@ -130,23 +130,35 @@ def autograd_workloads():
     import autograd
     import autograd.numpy as np_
 
-    def logistic(args, x, y):
-        def loss(w):
-            p = 1 / (1 + np_.exp(-(x @ w)))
-            return -np_.mean(y * np_.log(p) + (1 - y) * np_.log(1 - p))
+    def rosenbrock(x):
+        return np_.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
-        gradient = autograd.grad(loss)
-        w = np.asarray(args[0])
-        return lambda: gradient(w)
-
-    def rosenbrock(args):
-        gradient = autograd.grad(lambda x: np_.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
-        x = np.asarray(args[0])
-        return lambda: gradient(x)
+    def logistic(w):
+        p = 1 / (1 + np_.exp(-(x @ w)))
+        return -np_.mean(y * np_.log(p) + (1 - y) * np_.log(1 - p))
 
     rng = np.random.default_rng(0)  # the data of the workload
     x, y = rng.normal(size=(100, 10)), (rng.random(100) > 0.5).astype(float)
-    return {"rosenbrock_grad_eager": rosenbrock, "logistic_grad_eager": lambda args: logistic(args, x, y)}
+    network = tanh_network(np_, *tanh_network_data(float)[1:])
+    functions = {
+        "rosenbrock_grad_eager": autograd.grad(rosenbrock),
+        "logistic_grad_eager": autograd.grad(logistic),
+        "network_grad_eager": autograd.grad(network),
+        "rosenbrock_jvp_eager": lambda x, t: autograd.make_jvp(rosenbrock)(x)(t)[1],
+        "rosenbrock_vjp_eager": lambda x: autograd.make_vjp(rosenbrock)(x)[0](1.0),
+    }
+
+    def plain(arg):
+        return [tuple(map(np.asarray, layer)) for layer in arg] if isinstance(arg, list) else np.asarray(arg)
+
+    def of_arguments(function):
+        def runner(args):
+            args = tuple(map(plain, args))
+            return lambda: function(*args)
+
+        return runner
+
+    return {name: of_arguments(function) for name, function in functions.items()}
 
 
 def peer_workloads(name):

@@ -401,3 +401,39 @@ def logistic_grad_eager(ft, dtype):
         return -(y * ft.numpy.log(p) + (1 - y) * ft.numpy.log(1 - p)).mean()
 
     return ft.grad(loss), (ft.numpy.zeros(10, dtype),)
+
+
+def tanh_network(np_, x, y):
+    def loss(params):
+        (w1, b1), (w2, b2) = params
+        scores = np_.dot(np_.tanh(np_.dot(x, w1) + b1), w2) + b2
+        scores = scores - np_.max(scores, axis=1, keepdims=True)
+        total = np_.log(np_.sum(np_.exp(scores), axis=1, keepdims=True))
+        return -np_.mean(np_.sum(y * (scores - total), axis=1))
+
+    return loss
+
+
+def tanh_network_data(dtype):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(100, 10)).astype(dtype), np.eye(3, dtype=dtype)[rng.integers(0, 3, 100)]
+    params = [(rng.normal(size=(n, m)).astype(dtype), np.zeros(m, dtype)) for n, m in ((10, 16), (16, 3))]
+    return params, x, y
+
+
+@workload(DOUBLE)
+def network_grad_eager(ft, dtype):
+    params, x, y = ft.tree.map(ft.numpy.asarray, tanh_network_data(dtype))
+    return ft.grad(tanh_network(ft.numpy, x, y)), (params,)
+
+
+@workload(DOUBLE)
+def rosenbrock_jvp_eager(ft, dtype):
+    x = ft.numpy.asarray(np.linspace(-1, 1, 1000).astype(dtype))
+    return lambda x, t: ft.jvp(rosenbrock, (x,), (t,))[1], (x, x)
+
+
+@workload(DOUBLE)
+def rosenbrock_vjp_eager(ft, dtype):
+    x = ft.numpy.asarray(np.linspace(-1, 1, 1000).astype(dtype))
+    return lambda x: ft.vjp(rosenbrock, x)[1](1.0)[0], (x,)
