@@ -45,7 +45,8 @@ class Array(np.ndarray, metaclass=_ArrayType):
         if self.dtype.kind != "V":
             return super().__repr__()
         # bfloat16 and float0: NumPy would take each element for an Array
-        return "Array" + repr(np.asarray(self)).removeprefix("array")
+        text = repr(np.asarray(self)).replace("dtype(bfloat16)", "bfloat16")  # as ml_dtypes 0.7 has it
+        return "Array" + text.removeprefix("array")
 
     def __str__(self) -> str:
         return super().__str__() if self.dtype.kind != "V" else str(np.asarray(self))

@@ -667,5 +667,5 @@ sph_harm_y = Special(
     zero,
     zero,
     _polar_derivative,
-    times(lambda y, n, m, theta, phi: 1j * (m * y)),
+    lambda t, y, n, m, theta, phi: t * (1j * (m * y)),
 )

@@ -42,7 +42,7 @@ def constant(value: Any, trace: TangentTrace, dtype: np.dtype) -> Any:
         return value if -(2**53) < value < 2**53 else None
     if kind is np.ndarray or kind is dtype.type:
         return value if value.dtype is dtype else None
-    if isinstance(value, Tracer) and value._trace.level < trace.level:
+    if isinstance(value, Tracer) and value._trace.level < trace.level and not value.has_value:
         return value if value.aval.dtype is dtype and not value.aval.weak else None
     return None
 

@@ -157,7 +157,9 @@ _PLAIN = {Array, np.ndarray, np.float64, np.float32, float}
 
 
 def _can_be_direct(value: Any) -> bool:
-    return type(value) in _PLAIN or (isinstance(value, Tracer) and not value.aval.weak)
+    if isinstance(value, Tracer):  # one with a value is an array on a GPU, with which NumPy's do not mix
+        return not value.has_value and not value.aval.weak
+    return type(value) in _PLAIN
 
 
 def _same_type(primal: Any, tangent: Any) -> bool:

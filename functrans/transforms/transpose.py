@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from functrans.core.array import plain
+from functrans.core.array import as_array, plain
 from functrans.core.avals import ShapedArray, aval_of
 from functrans.core.jaxpr import Atom, Eqn, Jaxpr, Var
 from functrans.core.primitive import lookup, zeros
@@ -169,10 +169,10 @@ def _pull_step(cts: dict[Any, Any], step: Step) -> None:
 
 
 def _pull_equation(cts: dict[Any, Any], eqn: Eqn) -> None:
-    multiple = eqn.primitive.multiple_results
-    ct = [cts.pop(v, None) for v in eqn.outvars] if multiple else cts.pop(eqn.outvars[0], None)
-    if all(c is None for c in ct) if multiple else ct is None:
+    found = [as_array(cts.pop(v, None)) for v in eqn.outvars]
+    if all(ct is None for ct in found):
         return
+    ct = found if eqn.primitive.multiple_results else found[0]
     operands = [Linear(a.aval) if type(a) is Var else a.value for a in eqn.inputs]  # type: ignore[union-attr]
     for atom, term in zip(eqn.inputs, eqn.primitive.transpose(ct, *operands, **eqn.params)):
         if term is not None:

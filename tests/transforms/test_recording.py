@@ -136,7 +136,14 @@ def test_values_are_arrays_wherever_they_are_seen():
         seen.append(primals[0])
         return f(*primals), tangents[0] * fnp.cos(primals[0])
 
-    _, aux = ft.grad(lambda x: (f(2 * x).sum(), (x, x[0], x * 2)), has_aux=True)(F64)
+    @ft.custom_vjp
+    def g(x):
+        return x
+
+    g.defvjp(lambda x: (seen.append(x) or x, x * 2), lambda residual, ct: seen.extend([residual, ct]) or (ct,))
+
+    _, aux = ft.grad(lambda x: ((g(x * 3) * f(2 * x)).sum(), (x, x[0], x * 2)), has_aux=True)(F64)
+    assert len(seen) == 4
     assert all(type(v) is ft.Array for v in (*aux, *seen))
     _, aux = ft.grad(lambda x: (x * x, x), has_aux=True)(3.0)
     assert aux == 3.0
@@ -237,7 +244,7 @@ def test_rows_at_values_equal_rows_in_programs(name, dtype):
             continue
         y, t = pushed(x)
         gradient = ft.grad(lambda x, f=f: f(x).sum())(x)
-        assert y.dtype == t.dtype == gradient.dtype == dtype
+        assert (t.dtype, gradient.dtype) == (y.dtype, dtype)
         program = ft.make_jaxpr(pushed)(x)
         staged = ft.core.eval_jaxpr(program.jaxpr, program.consts, x)
         for found, expected in zip((y, t, gradient * x), (*staged, staged[1])):
