@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from functrans.api.compilation import Jitted
+from functrans.core.pytree import SequenceKey, differences, key_paths, keystr
 from functrans.errors import ArgumentError
 
 
@@ -41,10 +42,10 @@ def explain(fun: Any) -> str:
         if number == 0:
             lines.append("     first call")
         else:
-            differences = [
+            found = [
                 (_differences(key, entry.names, old, e.names), i + 1) for i, (old, e) in enumerate(traces[:number])
             ]
-            least, which = min(differences, key=lambda d: len(d[0]))
+            least, which = min(found, key=lambda d: len(d[0]))
             lines.append(f"     traced again: {'; '.join(least)} as in {which}")
         lines.append(f"     {_cost(entry)}")
     return "\n".join(lines)
@@ -62,7 +63,8 @@ def _differences(new: Any, names: Any, old: Any, old_names: Any) -> list[str]:
             elif values[where] != old_values[where] or type(values[where]) is not type(old_values[where]):
                 out.append(f"static argument {where!r} is {values[where]!r:.40}, not {old_values[where]!r:.40}")
     if tree != old_tree:
-        out.append(f"the arguments have structure {tree}, not {old_tree}")
+        for path, here, there in differences(tree, old_tree):
+            out.append(f"{_where(path, tree, names) or _where(path, old_tree, old_names)} is {here}, not {there}")
     elif avals != old_avals:
         for name, a, b in zip(names, avals, old_avals):
             if a.shape != b.shape:
@@ -75,6 +77,16 @@ def _differences(new: Any, names: Any, old: Any, old_names: Any) -> list[str]:
     if axes != old_axes:
         out.append("it is called under other axes of vmap, not those")
     return out
+
+
+def _where(path: Any, tree: Any, names: Any) -> str:
+    """A place in the tree of positional and keyword arguments, as the user would write it."""
+    if len(path) < 2:
+        return "the tuple of arguments" if path == (SequenceKey(0),) else "the dict of keyword arguments"
+    for leaf, name in zip(key_paths(tree), names):
+        if leaf[:2] == path[:2]:
+            return name.removesuffix(keystr(leaf[2:])) + keystr(path[2:])
+    return ""
 
 
 def _cost(entry: Any) -> str:

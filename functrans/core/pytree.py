@@ -11,7 +11,7 @@ The public faces are `functrans.tree` and `functrans.tree_util`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -170,7 +170,7 @@ def _bare(key: KeyEntry) -> str:
 # Where two structures differ -----------------------------------------------------------------------------------------
 
 
-def describe_node(treedef: PyTreeDef) -> str:
+def describe_node(treedef: PyTreeDef, with_metadata: bool = True) -> str:
     """The topmost node of a structure in words: "a list of length 2", "a leaf"."""
     if treedef.type is None:
         return "a leaf"
@@ -182,7 +182,7 @@ def describe_node(treedef: PyTreeDef) -> str:
             return f"{_article(name)} with the keys {treedef.entries()}"
         case optree.PyTreeKind.TUPLE | optree.PyTreeKind.LIST | optree.PyTreeKind.DEQUE:
             return f"{_article(name)} of length {size}"
-        case optree.PyTreeKind.CUSTOM:
+        case optree.PyTreeKind.CUSTOM if with_metadata:
             metadata = _shorten(repr(_metadata(treedef)), 200)
             return f"{_article(name)} with {size} {'child' if size == 1 else 'children'} and the metadata {metadata}"
         case _:
@@ -219,15 +219,46 @@ def first_difference(a: PyTreeDef, b: PyTreeDef, *, prefix: bool = False) -> tup
 
     With `prefix`, a leaf of `a` stands for anything in `b`.
     """
+    return next(differences(a, b, prefix=prefix), None)
+
+
+def differences(a: PyTreeDef, b: PyTreeDef, *, prefix: bool = False) -> Iterator[tuple[KeyPath, str, str]]:
+    """All such places."""
     if a.type is None and (prefix or b.type is None):
-        return None
+        return
     if not same_node(a, b):
-        return (), describe_node(a), describe_node(b)
+        fields = _differing_fields(a, b)
+        yield from fields
+        if not fields:
+            of_one_class = a.type is b.type
+            yield (), describe_node(a, of_one_class), describe_node(b, of_one_class)
+            return
     for (key, x), (_, y) in zip(keyed_children(a), keyed_children(b), strict=True):
-        if found := first_difference(x, y, prefix=prefix):
-            path, here, there = found
-            return (key, *path), here, there
-    return None
+        for path, here, there in differences(x, y, prefix=prefix):
+            yield (key, *path), here, there
+
+
+class _Subtree:
+    """What stands for a child where a node is made to look at its fields."""
+
+    def __repr__(self) -> str:
+        return "a subtree"
+
+
+_SUBTREE = _Subtree()
+
+
+def _differing_fields(a: PyTreeDef, b: PyTreeDef) -> list[tuple[KeyPath, str, str]]:
+    """The fields that two nodes of one class have with different values, such as the activation of a layer."""
+    if a.type is not b.type or a.kind is not optree.PyTreeKind.CUSTOM or a.num_children != b.num_children:
+        return []
+    try:
+        ours, theirs = (vars(_one_level(node).unflatten([_SUBTREE] * node.num_children)) for node in (a, b))
+        pairs = [(name, value, theirs.get(name, _SUBTREE)) for name, value in ours.items()]
+        different = [(n, x, y) for n, x, y in pairs if type(x) is not type(y) or x != y]
+    except Exception:  # a class that cannot be made so, or without fields that compare
+        return []
+    return [((GetAttrKey(name),), _shorten(repr(x), 100), _shorten(repr(y), 100)) for name, x, y in different]
 
 
 def structure_error(

@@ -186,6 +186,16 @@ def stateless(function: Callable[[Any, Any], Any]) -> GradientTransformation:
     )
 
 
+def is_function(value: Any) -> bool:
+    """Whether this is a function, and no pytree that can be called, as models are."""
+    return callable(value) and any(leaf is value for leaf in leaves(value))
+
+
+def for_parameters(given: Any, params: Any) -> Any:
+    """A pytree for the parameters, such as a mask, given as one or as a function of them."""
+    return given(params) if is_function(given) else given
+
+
 def each(what: str, f: Callable[..., Any], **trees: Any) -> Any:
     """`tree.map` over trees that the user knows by these names; the first gives the structure."""
     (first, tree), *rest = trees.items()

@@ -21,6 +21,8 @@ from functrans.optim.base import (
     GradientTransformationExtraArgs,
     Mask,
     each,
+    for_parameters,
+    is_function,
     like,
     moving_average,
     update_of,
@@ -63,7 +65,7 @@ def masked(inner: GradientTransformation, mask: Mask) -> GradientTransformationE
     """
 
     def chosen(tree: Any) -> list[bool]:
-        leaves = broadcast_prefix(mask(tree) if callable(mask) else mask, tree, "the mask of optim.masked")
+        leaves = broadcast_prefix(for_parameters(mask, tree), tree, "the mask of optim.masked")
         for leaf in leaves:
             if not isinstance(leaf, (bool, np.bool_)):
                 raise DTypeError(f"a mask of optim.masked has True or False for each parameter, got {leaf!r:.60}")
@@ -117,8 +119,7 @@ def partition(transforms: Mapping[Any, GradientTransformation], param_labels: An
     """
 
     def groups(tree: Any) -> dict[Any, list[bool]]:
-        given = param_labels(tree) if callable(param_labels) else param_labels
-        labels = broadcast_prefix(given, tree, "param_labels of optim.partition")
+        labels = broadcast_prefix(for_parameters(param_labels, tree), tree, "param_labels of optim.partition")
         for label in labels:
             if label not in transforms:
                 known = ", ".join(map(repr, transforms))
@@ -384,7 +385,7 @@ def inject_hyperparams(
             default = signature.parameters[name].default
             if name in static_args or name == "mask" or name.endswith("_mask"):
                 continue
-            if callable(value):
+            if is_function(value):
                 schedules[name] = value
             elif is_array_like(value) and not isinstance(value, bool) and type(default) is not int:
                 numbers[name] = value

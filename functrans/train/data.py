@@ -20,7 +20,7 @@ class Batches:
     Args:
         what: the name of the data in errors.
         data: a tuple of two or three arrays (or pytrees of arrays) whose first axis counts examples, or an iterable of
-            such tuples, each one batch.
+            such tuples, each one batch, or a function that makes such an iterable.
         batch_size: the examples in a batch of arrays; the last one may have fewer.
         drop_last: leave that one out.
     """
@@ -40,9 +40,10 @@ class Batches:
                 raise ArgumentError(
                     f"{what}: drop_last leaves nothing of {self.examples} examples, a batch has {batch_size}"
                 )
-        elif isinstance(data, (np.ndarray, Array, str, dict)) or not isinstance(data, Iterable):
+        elif isinstance(data, (np.ndarray, Array, str, dict)) or not (isinstance(data, Iterable) or callable(data)):
             raise ArgumentError(
-                f"{what} must be a tuple (inputs, targets) of arrays, or an iterable of such tuples, got {data!r:.60}"
+                f"{what} must be a tuple (inputs, targets) of arrays, an iterable of such tuples, or a function that "
+                f"makes one, got {data!r:.60}"
             )
 
     def __len__(self) -> int:
@@ -62,13 +63,13 @@ class Batches:
         if isinstance(self.data, Iterator):
             raise ArgumentError(
                 f"{self.what} is an iterator, {type(self.data).__name__}, which gives its batches once; for several "
-                "epochs pass what can be iterated over again: a list, or an object with a method __iter__"
+                "epochs pass what can be iterated over again, such as a list, or the function that makes the iterator"
             )
 
     def epoch(self, key: Any = None, skip: int = 0) -> Iterator[tuple[Any, ...]]:
         """The batches of an epoch but for the first few; arrays in random order if there is a key."""
         if self.leaves is None:
-            for i, batch in enumerate(self.data):
+            for i, batch in enumerate(self.data if isinstance(self.data, Iterable) else self.data()):
                 if i >= skip:
                     yield self._converted(batch)
             return

@@ -83,7 +83,7 @@ def fit(
             floating arrays are trained.
         data: a tuple `(inputs, targets)` or `(inputs, targets, weights)` of arrays whose first axis counts examples
             (inputs and targets may be pytrees); or an iterable of such tuples, each one batch, such as a list or a
-            `DataLoader` of PyTorch's.
+            `DataLoader` of PyTorch's; or a function without arguments that makes such an iterable for each epoch.
         loss: a function of `(predictions, targets)` to a scalar, the mean over the batch, such as those of
             `functrans.losses`, or the name of one there. With weights it takes them as `weights=`; to the elements of
             an example those of the library give the example's weight.

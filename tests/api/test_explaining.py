@@ -1,5 +1,7 @@
 """What `explain` says of each trace."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,21 @@ def test_static_arguments_and_structures():
     told = reasons(f)
     assert told[1] == "traced again: static argument 1 is 3, not 2 as in 1"
     assert told[2] == "traced again: static argument 'mode' is given, not as in 2"
-    assert told[3].startswith("traced again: the arguments have structure ")
+    assert told[3] == "traced again: x is a tuple of length 1, not a list of length 1 as in 1"
+
+
+def test_fields_of_models():
+    """What makes a model of another structure is named: here an activation that is a new function each time."""
+    f = ft.jit(lambda scale, model, **options: scale * model(np.ones(3)))
+    model = ft.nn.MLP(3, 2, width=4, depth=1, key=ft.random.key(0))
+    f(1.0, model)
+    f(1.0, model.replace(activation=np.tanh))
+    f(1.0, model.replace(activation=np.tanh), mode=2.0)
+    f(1.0, model.layers[0])
+    told = reasons(f)
+    assert re.fullmatch(r"traced again: model.activation is <.*tanh.*>, not <function relu .*> as in 1", told[1])
+    assert told[2].startswith("traced again: the dict of keyword arguments is a dict with the keys ['mode'], not")
+    assert told[3] == "traced again: model is a Linear, not a MLP as in 1"
 
 
 def test_axes_of_vmap():

@@ -67,6 +67,21 @@ def test_partition():
     assert optim.multi_transform is optim.partition
 
 
+def test_models_of_masks_and_labels():
+    """A pytree that can be called, as a model can, is no function of the parameters."""
+    model = ft.nn.Sequential(ft.nn.Linear(3, 2, key=ft.random.key(0)), ft.nn.relu)
+    grads = ft.tree.map(np.ones_like, model)
+    decay = optim.add_decayed_weights(0.5, ft.tree.map(lambda p: p.ndim > 1, model))
+    updates, _ = decay.update(grads, decay.init(model), model)
+    np.testing.assert_allclose(updates[0].weight, 1 + 0.5 * model[0].weight)
+    np.testing.assert_array_equal(updates[0].bias, 1)
+    labels = ft.tree.map(lambda p: "fixed" if p.ndim > 1 else "sgd", model)
+    groups = optim.partition({"fixed": optim.set_to_zero(), "sgd": optim.sgd(0.1)}, labels)
+    updates, _ = ft.jit(groups.update)(grads, groups.init(model), model)
+    np.testing.assert_array_equal(updates[0].weight, 0)
+    np.testing.assert_allclose(updates[0].bias, -0.1)
+
+
 def test_keyword_arguments_pass_through():
     """A line search inside masks, groups and chains sees the objective; transformations without such do not mind."""
     objective = lambda p: (p["x"] - 3.0) ** 2

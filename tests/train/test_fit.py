@@ -328,6 +328,7 @@ def test_batches_of_any_iterable():
     expected = fit(mlp(), (X, CLASSES), epochs=2, batch_size=25, shuffle=False)
     assert_same(fit(mlp(), Loader(), epochs=2).state, expected.state)
     assert_same(fit(mlp(), list(Loader()), epochs=2).state, expected.state)
+    assert_same(fit(mlp(), lambda: iter(Loader()), epochs=2).state, expected.state)
     once = fit(mlp(), iter(Loader()), epochs=1)
     assert once.history["loss"] == expected.history["loss"][:1]
 
@@ -470,7 +471,7 @@ MISTAKES = {
     "text": (lambda: fit(mlp(), (X, ["a"] * 50)), "must be arrays of numbers"),
     "batches": (lambda: fit(mlp(), [X, CLASSES]), "each batch of data must be a tuple"),
     "no batches": (lambda: fit(mlp(), []), "gave no batches in epoch 1"),
-    "iterator": (lambda: fit(mlp(), iter([(X, CLASSES)]), epochs=2), "is an iterator, list_iterator"),
+    "iterator": (lambda: fit(mlp(), iter([(X, CLASSES)]), epochs=2), "is an iterator, list_it.* the function that"),
     "metric": (lambda: fit(mlp(), (X, CLASSES), metrics=["f1"]), "there is no metric 'f1' by name"),
     "metric type": (lambda: fit(mlp(), (X, CLASSES), metrics={"a": 3}), "the metric 'a' must be a function"),
     "metrics": (lambda: fit(mlp(), (X, CLASSES), metrics=3), "metrics must be a sequence"),
