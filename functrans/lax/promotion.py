@@ -191,6 +191,9 @@ def common_dtype(*items: Any) -> np.dtype:
 
 def to_common_dtype(name: str, values: Sequence[Any]) -> list[Any]:
     """Arrays and scalars converted to the dtype to which NumPy promotes them all; weak only if all are."""
+    own = _one_float(values)
+    if own is not None:
+        return [own.type(v) if type(v) in (float, int) else v for v in values]
     types = [weak_type(v) for v in values]
     strong = [t for t in types if not isinstance(t, type)]
     try:

@@ -161,6 +161,35 @@ def test_a_number_of_pythons_takes_the_dtype_of_what_it_meets():
         )
 
 
+BASE = np.random.default_rng(0).uniform(0.1, 0.9, (4, 6))
+LAYOUTS = {
+    "turned": BASE.T, "with steps": BASE[::-1, ::2], "in Fortran's order": np.asfortranarray(BASE), "a row": BASE[0],
+    "one row": BASE[:1], "one element": BASE[0, 0], "no axes": np.asarray(BASE[0, 0]), "no rows": BASE[:0],
+    "no columns": BASE[:, :0], "three axes": BASE[:, None, :2], "a number": 0.3,
+}  # fmt: skip
+FUNCTIONS = {
+    "broadcast": lambda x: (x[..., None] * np.ones(3) + 1).sum() - (2 * x).sum() / 3,
+    "choices": lambda x: fnp.sum(fnp.where(x > 0.3, x, 2.0) * fnp.maximum(x, 0.5) ** 3),
+    "reductions": lambda x: fnp.sum(x * fnp.sum(x, keepdims=True)) + (x**2).sum(keepdims=True).reshape(()),
+    "structure": lambda x: fnp.sum(x.reshape(-1)[::2]) + fnp.sum(fnp.concatenate([x.ravel(), 2 * x.ravel()]) ** 2),
+    "products": lambda x: fnp.sum(fnp.reshape(x, (x.size, 1)) @ fnp.reshape(x, (1, x.size))),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_layouts(name, layout, dtype):
+    f, x = FUNCTIONS[name], LAYOUTS[layout]
+    x = x if layout == "a number" else x.astype(dtype)
+    direct, compiled = ft.grad(f)(x), ft.jit(ft.grad(f))(x)
+    assert (type(direct), direct.dtype, direct.shape) == (ft.Array, compiled.dtype, compiled.shape)
+    np.testing.assert_allclose(direct, compiled, rtol=1e-5 if dtype == np.float32 else 1e-13)
+    y, t = ft.jvp(f, (x,), (x,))
+    assert (t.dtype, t.shape) == (y.dtype, y.shape)
+    np.testing.assert_allclose(t, (direct * x).sum(), rtol=1e-5 if dtype == np.float32 else 1e-13)
+
+
 def test_what_leaks_is_told():
     kept = []
 
