@@ -16,7 +16,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, IndexOutOfBoundsError, ShapeError
 from functrans.nn import log_sigmoid, log_softmax, logsumexp, one_hot, softplus
@@ -339,8 +339,12 @@ def cosine_similarity_loss(
     """
     name = "cosine_similarity_loss"
     x, y = _pair(name, predictions, targets)
+    dtype = aval_of(x).dtype
+    if dtype in SMALL_FLOATS:  # squares would overflow
+        x, y = x.astype(np.float32), y.astype(np.float32)
     norms = [fnp.sqrt(fnp.maximum(fnp.sum(fnp.square(v), axis), epsilon**2)) for v in (x, y)]
-    return _reduced(name, 1 - fnp.sum(x * y, axis) / (norms[0] * norms[1]), weights, reduction)
+    value = 1 - fnp.sum(x * y, axis) / (norms[0] * norms[1])
+    return _reduced(name, value.astype(dtype), weights, reduction)
 
 
 def triplet_margin(

@@ -88,7 +88,9 @@ def _attend(
         key, value = fnp.repeat(key, shared, -2), fnp.repeat(value, shared, -2)
 
     precise = np.dtype(np.float32) if dtype in SMALL_FLOATS else dtype
-    logits = fnp.matmul(fnp.swapaxes(query, -3, -2), fnp.moveaxis(key, -3, -1)).astype(precise)
+    logits = fnp.matmul(fnp.swapaxes(query, -3, -2), fnp.moveaxis(key, -3, -1), preferred_element_type=precise).astype(
+        precise
+    )
     logits = logits * (features**-0.5 if scale is None else scale)
     if bias is not None:
         logits = logits + _fits("bias", bias, batch, heads, times, keys)

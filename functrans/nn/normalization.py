@@ -11,9 +11,10 @@ import numpy as np
 import functrans.numpy as fnp
 from functrans import lax
 from functrans.api import stop_gradient
-from functrans.core.avals import aval_of, float_info, kind_of
+from functrans.core.avals import SMALL_FLOATS, aval_of, float_info, kind_of
 from functrans.core.pytree import flatten, unflatten
 from functrans.errors import ArgumentError, DTypeError, ShapeError
+from functrans.lax.promotion import common_dtype
 from functrans.nn.linear import checked_features, layer_input
 from functrans.nn.module import Module, static
 from functrans.nn.spatial import checked_format
@@ -119,7 +120,7 @@ class BatchNorm(Module):
         momentum: the weight of the newest batch in the running averages; `None` for the mean of all batches.
         affine: whether there are a scale and an offset.
         data_format: `"channels_first"`, or `"channels_last"` for inputs `(batch, *spatial, features)`.
-        dtype: of parameters and state, float32 by default.
+        dtype: of parameters and state, float32 by default; with half precision the state is float32.
 
     Attributes:
         weight, bias: `(features,)`, or `None`.
@@ -168,7 +169,8 @@ class BatchNorm(Module):
 
     def initial_state(self) -> BatchStatistics:
         """Means of zero and variances of one."""
-        zeros, ones = fnp.zeros(self.features, self.dtype), fnp.ones(self.features, self.dtype)
+        dtype = _exact_dtype(self.dtype)
+        zeros, ones = fnp.zeros(self.features, dtype), fnp.ones(self.features, dtype)
         return BatchStatistics(zeros, ones, fnp.zeros((), np.int64))
 
     def __call__(self, x: Any, state: State | None = None) -> tuple[Any, State]:
@@ -201,13 +203,14 @@ class BatchNorm(Module):
             mean, variance = _moments(x, axes)
             state = state.set(self.state_index, self._updated(state.get(self.state_index), mean, variance, count))
         y = _scaled(x, fnp.reshape(mean, wide), fnp.reshape(variance, wide), self.eps)
-        return _affine(y, self.weight, self.bias, wide), state
+        return _affine(y, self.weight, self.bias, wide, x), state
 
     def _updated(self, old: BatchStatistics, mean: Any, variance: Any, count: int) -> BatchStatistics:
         number = old.count + 1
-        weight = self.dtype.type(self.momentum) if self.momentum is not None else 1 / number.astype(self.dtype)
+        dtype = _exact_dtype(self.dtype)
+        weight = dtype.type(self.momentum) if self.momentum is not None else 1 / number.astype(dtype)
         unbiased = variance * (count / (count - 1))
-        move = lambda a, b: a + weight * (lax.convert_element_type(stop_gradient(b), self.dtype) - a)
+        move = lambda a, b: a + weight * (lax.convert_element_type(stop_gradient(b), dtype) - a)
         return BatchStatistics(move(old.mean, mean), move(old.variance, unbiased), number)
 
 
@@ -294,7 +297,7 @@ class LayerNorm(Module):
         """An array of the shape of `x`, `(..., *normalized_shape)`."""
         x, axes = _last_axes("LayerNorm", x, self.normalized_shape)
         mean, variance = _moments(x, axes, keepdims=True)
-        return _affine(_scaled(x, mean, variance, self.eps), self.weight, self.bias, self.normalized_shape)
+        return _affine(_scaled(x, mean, variance, self.eps), self.weight, self.bias, self.normalized_shape, x)
 
 
 class RMSNorm(Module):
@@ -302,7 +305,7 @@ class RMSNorm(Module):
 
     Args:
         normalized_shape: the sizes of these axes: an integer, or a tuple.
-        eps: added to the mean square; by default the precision of the input's dtype, as in PyTorch.
+        eps: added to the mean square; by default the precision of the dtype of the computation, as in PyTorch.
         elementwise_affine: whether there is a scale for each element.
         dtype: of the parameters, float32 by default.
 
@@ -335,9 +338,10 @@ class RMSNorm(Module):
     def __call__(self, x: Any) -> Any:
         """An array of the shape of `x`, `(..., *normalized_shape)`."""
         x, axes = _last_axes("RMSNorm", x, self.normalized_shape)
-        eps = float(float_info(aval_of(x).dtype).eps) if self.eps is None else self.eps
-        y = x / fnp.sqrt(fnp.mean(fnp.square(x), axes, keepdims=True) + eps)
-        return _affine(y, self.weight, None, self.normalized_shape)
+        exact = _exact(x)
+        eps = float(float_info(aval_of(exact).dtype).eps) if self.eps is None else self.eps
+        y = exact / fnp.sqrt(fnp.mean(fnp.square(exact), axes, keepdims=True) + eps)
+        return _affine(y, self.weight, None, self.normalized_shape, x)
 
 
 class GroupNorm(Module):
@@ -403,7 +407,7 @@ class GroupNorm(Module):
         parts = fnp.reshape(x, (*shape[:place], self.num_groups, size, *shape[place + 1 :]))
         mean, variance = _moments(parts, tuple(i for i in range(1, len(shape) + 1) if i != place), keepdims=True)
         y = fnp.reshape(_scaled(parts, mean, variance, self.eps), shape)
-        return _affine(y, self.weight, self.bias, (self.features,) + (1,) * (-axis - 1))
+        return _affine(y, self.weight, self.bias, (self.features,) + (1,) * (-axis - 1), x)
 
 
 # What they share ------------------------------------------------------------------------------------------------------
@@ -428,15 +432,29 @@ def _last_axes(name: str, x: Any, sizes: tuple[int, ...]) -> tuple[Any, tuple[in
     return x, tuple(range(-len(sizes), 0))
 
 
+def _exact_dtype(dtype: np.dtype) -> np.dtype:
+    """In which is computed: squares overflow in half precision, so it is float32 for these."""
+    return np.dtype(np.float32) if dtype in SMALL_FLOATS else dtype
+
+
+def _exact(x: Any) -> Any:
+    return lax.convert_element_type(x, _exact_dtype(aval_of(x).dtype))
+
+
 def _moments(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> tuple[Any, Any]:
+    x = _exact(x)
     return fnp.mean(x, axes, keepdims=keepdims), fnp.var(x, axes, keepdims=keepdims)
 
 
 def _scaled(x: Any, mean: Any, variance: Any, eps: float) -> Any:
-    return (x - mean) / fnp.sqrt(variance + eps)
+    return (_exact(x) - mean) / fnp.sqrt(variance + eps)
 
 
-def _affine(y: Any, weight: Any, bias: Any, shape: tuple[int, ...]) -> Any:
+def _affine(y: Any, weight: Any, bias: Any, shape: tuple[int, ...], x: Any) -> Any:
+    """The result, of the dtype that the input `x` has with the parameters."""
     if weight is not None:
         y = y * fnp.reshape(weight, shape)
-    return y if bias is None else y + fnp.reshape(bias, shape)
+    if bias is not None:
+        y = y + fnp.reshape(bias, shape)
+    dtypes = [aval_of(part).dtype for part in (x, weight, bias) if part is not None]
+    return lax.convert_element_type(y, common_dtype(*dtypes))

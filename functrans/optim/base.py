@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import functrans.numpy as fnp
 from functrans import lax
-from functrans.core.avals import aval_of, kind_of
+from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
 from functrans.core.pytree import flatten, flatten_up_to, leaves
 from functrans.errors import ArgumentError, DTypeError
 
@@ -109,7 +111,7 @@ def incremental_update(new_tensors: Any, old_tensors: Any, step_size: Any) -> An
 
 
 def global_norm(tree: Any) -> Any:
-    """The Euclidean norm of all leaves of a pytree together, a scalar.
+    """The Euclidean norm of all leaves of a pytree together, a scalar; float32 of half precision.
 
     >>> import functrans as ft, numpy as np
     >>> ft.optim.global_norm({"w": np.array([3.0, 0.0]), "b": 4.0})
@@ -241,5 +243,7 @@ def moving_average(decay: Any, m: Any, x: Any) -> Any:
 
 
 def sum_of_squares(tree: Any) -> Any:
-    squares = [fnp.sum(fnp.square(x)) for x in leaves(tree)]
+    """That of all leaves together; of half precision in float32, in which it does not overflow."""
+    exact = lambda x: x.astype(np.float32) if aval_of(x).dtype in SMALL_FLOATS else x
+    squares = [fnp.sum(fnp.square(exact(x))) for x in leaves(tree)]
     return sum(squares[1:], squares[0]) if squares else fnp.asarray(0.0)

@@ -13,6 +13,7 @@ import numpy as np
 
 import functrans.numpy as fnp
 from functrans.core.avals import is_array_like
+from functrans.core.pytree import leaves
 from functrans.errors import ArgumentError
 from functrans.optim.base import (
     GradientTransformation,
@@ -20,6 +21,7 @@ from functrans.optim.base import (
     ScalarOrSchedule,
     cast_like,
     each,
+    is_function,
     like,
     moving_average,
     needed,
@@ -93,10 +95,11 @@ def scale_by_learning_rate(learning_rate: ScalarOrSchedule) -> GradientTransform
     >>> ft.optim.scale_by_learning_rate(0.1).update(np.array([2.0, 4.0]), ft.optim.EmptyState())[0]
     Array([-0.2, -0.4])
     """
-    if callable(learning_rate):
+    if is_function(learning_rate):
         return scale_by_schedule(lambda count: -learning_rate(count))
     if not is_array_like(learning_rate):
-        raise ArgumentError(f"a learning rate is a number, an array or a schedule, got {learning_rate!r:.60}")
+        hint = "; the parameters are an argument of init and update" if leaves(learning_rate) != [learning_rate] else ""
+        raise ArgumentError(f"a learning rate is a number, an array or a schedule, got {learning_rate!r:.60}{hint}")
     return scale(-learning_rate)
 
 
@@ -535,8 +538,8 @@ def scale_by_trust_ratio(trust_coefficient: Any = 1.0, eps: Any = 0.0) -> Gradie
         g_square, p_square = sum_of_squares(g), sum_of_squares(cast_like(p, g))
         both = (g_square > 0) & (p_square > 0)
         g_norm, p_norm = (fnp.sqrt(fnp.where(both, x, 1)) for x in (g_square, p_square))
-        ratio = like(trust_coefficient, g) * p_norm / (g_norm + like(eps, g))
-        return fnp.where(both, ratio, 1) * g
+        ratio = like(trust_coefficient, g_norm) * p_norm / (g_norm + like(eps, g_norm))
+        return cast_like(fnp.where(both, ratio, 1), g) * g
 
     def update(updates: Any, params: Any) -> Any:
         params = needed("scale_by_trust_ratio", params)

@@ -96,6 +96,16 @@ def test_derivatives_are_finite_where_nothing_may_be_attended_to():
     np.testing.assert_allclose(means, VALUE[0, :, 0].mean(0))
 
 
+def test_large_logits_of_half_precision():
+    """Logits are computed in float32: those here are beyond the range of float16."""
+    q, k, v = (300 * RNG.normal(size=(3, 1, 4, 2, 8))).astype(np.float16)
+    for f in (nn.dot_product_attention, ft.jit(nn.dot_product_attention)):
+        y = f(q, k, v)
+        assert y.dtype == np.float16
+        exact = nn.dot_product_attention(*(x.astype(np.float64) for x in (q, k, v)))
+        np.testing.assert_allclose(y.astype(float), exact, rtol=2e-3)
+
+
 def test_defaults_of_multihead_attention():
     layer = nn.MultiheadAttention(6, 2, key=random.key(0))
     x = RNG.normal(size=(3, 4, 6)).astype(np.float32)

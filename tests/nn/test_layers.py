@@ -168,6 +168,30 @@ def test_dtypes_are_kept(name, dtype):
     assert all(leaf.dtype == dtype for leaf in ft.tree.leaves(ft.grad(value)(layer)))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, fnp.bfloat16], ids=["float16", "bfloat16"])
+@pytest.mark.parametrize("jit", [False, True])
+def test_normalization_of_half_precision_is_computed_in_float32(dtype, jit):
+    """Squares of numbers from 256 on overflow in float16; these layers take them."""
+    x = (1000 * np.random.default_rng(0).normal(size=(8, 6))).astype(dtype)
+    norm, state = nn.with_state(nn.BatchNorm(6, dtype=dtype))
+    for layer in (nn.LayerNorm(6, dtype=dtype), nn.RMSNorm(6, dtype=dtype), nn.GroupNorm(2, 6, dtype=dtype), norm):
+        call = lambda layer, x: layer(x, state)[0] if isinstance(layer, nn.BatchNorm) else layer(x)
+        loss = lambda x, layer=layer, call=call: fnp.sum(call(layer, x) * x)
+        y, slope = (ft.jit if jit else lambda f: f)(lambda x: (call(layer, x), ft.grad(loss)(x)))(x)  # noqa: B023
+        assert y.dtype == slope.dtype == dtype
+        exact = ft.tree.map(lambda p: p.astype(np.float64), layer)
+        exact = exact.replace(eps=2**-23) if layer.eps is None else exact
+        wide = x.astype(np.float64)
+        tolerance = 2e-3 if dtype == np.float16 else 2e-2
+        np.testing.assert_allclose(y.astype(float), call(exact, wide), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            slope.astype(float), ft.grad(loss)(wide, exact), rtol=5 * tolerance, atol=5 * tolerance
+        )
+    _, new = norm(x, state)
+    assert {leaf.dtype for leaf in ft.tree.leaves(new)} == {np.dtype(np.float32), np.dtype(np.int64)}
+    np.testing.assert_allclose(new.get(0).variance, 0.9 + 0.1 * np.var(x.astype(float), 0, ddof=1), rtol=1e-3)
+
+
 def test_parameters_are_float32_by_default():
     made = [
         nn.Linear(2, 3, key=KEY), nn.Embedding(3, 2, key=KEY), nn.Conv2d(1, 2, 3, key=KEY), nn.MLP(1, 2, 3, 1, key=KEY),

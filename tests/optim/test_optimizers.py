@@ -119,6 +119,17 @@ def test_moving_averages(dtype):
     assert kept["count"].dtype == np.int64
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ft.numpy.bfloat16], ids=["float16", "bfloat16"])
+def test_norms_of_half_precision_do_not_overflow(dtype):
+    gradient = np.array([3000.0, -4000.0]).astype(dtype)
+    assert float(optim.global_norm([gradient])) == pytest.approx(5000, rel=1e-2)
+    for transformation in (optim.clip_by_global_norm(1.0), optim.scale_by_trust_ratio()):
+        update = ft.jit(transformation.update)
+        updates, _ = update(gradient, optim.EmptyState(), np.array([0.6, -0.8]).astype(dtype))
+        assert updates.dtype == dtype
+        np.testing.assert_allclose(updates.astype(float), [0.6, -0.8], rtol=1e-2)
+
+
 # ---------------------------------------------------------------- against the papers, in loops over arrays
 
 

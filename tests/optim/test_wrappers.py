@@ -82,6 +82,12 @@ def test_models_of_masks_and_labels():
     np.testing.assert_allclose(updates[0].bias, -0.1)
 
 
+def test_models_are_no_learning_rates():
+    model = ft.nn.Linear(3, 2, key=ft.random.key(0))
+    with pytest.raises(errors.ArgumentError, match="got Linear.*; the parameters are an argument of init and update"):
+        optim.adam(model)
+
+
 def test_keyword_arguments_pass_through():
     """A line search inside masks, groups and chains sees the objective; transformations without such do not mind."""
     objective = lambda p: (p["x"] - 3.0) ** 2
