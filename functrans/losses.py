@@ -19,13 +19,13 @@ from functrans import lax
 from functrans.core.avals import SMALL_FLOATS, aval_of, kind_of
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, DTypeError, IndexOutOfBoundsError, ShapeError
-from functrans.nn import log_sigmoid, log_softmax, logsumexp, one_hot, softplus
+from functrans.nn import log_sigmoid, log_softmax, logsumexp, one_hot, sigmoid, softplus
 from functrans.scipy.special import rel_entr, xlogy
 
 __all__ = [
-    "binary_cross_entropy", "categorical_cross_entropy", "categorical_hinge", "cosine_similarity_loss",
-    "ctc_loss", "hinge", "huber", "kl_divergence", "log_cosh", "mean_absolute_error", "mean_squared_error",
-    "squared_hinge", "triplet_margin",
+    "binary_cross_entropy", "binary_focal_cross_entropy", "categorical_cross_entropy", "categorical_hinge",
+    "cosine_similarity_loss", "ctc_loss", "gaussian_nll", "hinge", "huber", "kl_divergence", "log_cosh",
+    "mean_absolute_error", "mean_squared_error", "pinball", "poisson_nll", "squared_hinge", "triplet_margin",
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
@@ -105,6 +105,85 @@ def log_cosh(predictions: Any, targets: Any, *, weights: Any = None, reduction: 
     return _reduced("log_cosh", value, weights, reduction)
 
 
+def pinball(
+    predictions: Any, targets: Any, quantile: Any = 0.5, *, weights: Any = None, reduction: Reduction = "mean"
+) -> Any:
+    """`quantile e` for errors `e = targets - predictions` above 0, and `(quantile - 1) e` below.
+
+    Its mean is least where the predictions are the quantile of the targets.
+
+    Args:
+        predictions, targets: arrays of one shape.
+        quantile: a number between 0 and 1, or numbers that broadcast to that shape.
+        weights, reduction: as for `mean_squared_error`.
+
+    Source: R. Koenker and G. Bassett, "Regression quantiles", Econometrica 46 (1978).
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.losses.pinball(np.array([0.0, 2.0]), np.array([1.0, 1.0]), 0.9, reduction="none")
+    Array([0.9, 0.1])
+    """
+    x, y = _pair("pinball", predictions, targets)
+    error, q = y - x, fnp.asarray(quantile).astype(aval_of(x).dtype)
+    return _reduced("pinball", fnp.maximum(q * error, (q - 1) * error), weights, reduction)
+
+
+def gaussian_nll(
+    predictions: Any,
+    targets: Any,
+    variances: Any,
+    *,
+    full: bool = False,
+    epsilon: float = 1e-6,
+    weights: Any = None,
+    reduction: Reduction = "mean",
+) -> Any:
+    """`(log(v) + (predictions - targets)^2 / v) / 2`: minus the logarithm of the density of a normal distribution.
+
+    Args:
+        predictions, targets: arrays of one shape.
+        variances: positive numbers `v` that broadcast to that shape.
+        full: whether to add the constant `log(2 pi) / 2`.
+        epsilon: the least variance.
+        weights, reduction: as for `mean_squared_error`.
+
+    Source: D. Nix and A. Weigend, "Estimating the mean and variance of the target probability distribution", ICNN 1994.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.losses.gaussian_nll(np.array([0.0, 3.0]), np.zeros(2), np.array([1.0, 9.0]), reduction="none")
+    Array([0.        , 1.59861229])
+    """
+    x, y = _pair("gaussian_nll", predictions, targets)
+    v = fnp.maximum(_floats("gaussian_nll", variances).astype(aval_of(x).dtype), epsilon)
+    value = 0.5 * (fnp.log(v) + fnp.square(x - y) / v)
+    return _reduced("gaussian_nll", value + 0.5 * np.log(2 * np.pi).item() if full else value, weights, reduction)
+
+
+def poisson_nll(
+    predictions: Any,
+    counts: Any,
+    *,
+    from_logs: bool = False,
+    weights: Any = None,
+    reduction: Reduction = "mean",
+) -> Any:
+    """`m - counts log(m)` for means `m`: minus the logarithm of a Poisson distribution, but for what no mean changes.
+
+    Args:
+        predictions: the means, positive; or with `from_logs` their logarithms, any numbers.
+        counts: numbers that are not negative, in the same shape.
+        from_logs: which of the two the predictions are.
+        weights, reduction: as for `mean_squared_error`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.losses.poisson_nll(np.array([0.0, 1.0]), np.array([2, 1]), from_logs=True, reduction="none")
+    Array([1.        , 1.71828183])
+    """
+    x, y = _pair("poisson_nll", predictions, counts)
+    value = fnp.exp(x) - y * x if from_logs else x - xlogy(y, x)
+    return _reduced("poisson_nll", value, weights, reduction)
+
+
 # ---------------------------------------------------------------- distributions
 
 
@@ -144,6 +223,43 @@ def binary_cross_entropy(
     # Not x y from softplus(x): both would be large where their difference is small.
     value = -(y * log_sigmoid(x) + (1 - y) * log_sigmoid(-x)) if from_logits else -(xlogy(y, x) + xlogy(1 - y, 1 - x))
     return _reduced("binary_cross_entropy", value, weights, reduction)
+
+
+def binary_focal_cross_entropy(
+    predictions: Any,
+    labels: Any,
+    gamma: float = 2.0,
+    alpha: float | None = None,
+    *,
+    from_logits: bool = False,
+    weights: Any = None,
+    reduction: Reduction = "mean",
+) -> Any:
+    """`binary_cross_entropy` times `(1 - q)^gamma`, where `q` is the probability given to what is true.
+
+    So examples that are rightly predicted have little part, as it is wanted where most of them are easy.
+
+    Args:
+        predictions, labels: as for `binary_cross_entropy`.
+        gamma: how little; 0 makes it the cross-entropy.
+        alpha: weight of the label 1, where that of the label 0 is `1 - alpha`; by default both are 1.
+        from_logits: whether the predictions are logits.
+        weights, reduction: as for `mean_squared_error`.
+
+    Source: T. Lin et al., "Focal loss for dense object detection", ICCV 2017.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.losses.binary_focal_cross_entropy(np.array([0.5, 0.75]), np.array([1, 1]), reduction="none")
+    Array([0.1732868 , 0.01798013])
+    """
+    name = "binary_focal_cross_entropy"
+    x, y = _pair(name, predictions, labels)
+    value = binary_cross_entropy(x, y, from_logits=from_logits, reduction="none")
+    p, other = (sigmoid(x), sigmoid(-x)) if from_logits else (x, 1 - x)
+    value = fnp.power(y * other + (1 - y) * p, gamma) * value
+    if alpha is not None:
+        value = (alpha * y + (1 - alpha) * (1 - y)) * value
+    return _reduced(name, value, weights, reduction)
 
 
 def categorical_cross_entropy(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 import sklearn.metrics
 from helpers import check_batching
 from hypothesis import given, strategies as st
@@ -48,6 +49,41 @@ OTHER_LOSSES = {
     "mean_squared_error": (lambda x, **k: losses.mean_squared_error(x, Y, **k), X, (X - Y) ** 2),
     "mean_absolute_error": (lambda x, **k: losses.mean_absolute_error(x, Y, **k), X, abs(X - Y)),
     "log_cosh": (lambda x, **k: losses.log_cosh(x, Y, **k), X, np.log(np.cosh(X - Y))),
+    "pinball": (lambda x, **k: losses.pinball(x, Y, 0.8, **k), X, np.where(Y > X, 0.8 * (Y - X), 0.2 * (X - Y))),
+    "gaussian": (
+        lambda x, **k: losses.gaussian_nll(x, Y, abs(Z), full=True, **k),
+        X,
+        -scipy.stats.norm.logpdf(Y, X, abs(Z) ** 0.5),
+    ),
+    "gaussian_variances": (
+        lambda v, **k: losses.gaussian_nll(X.astype(v.dtype), Y, v, **k),
+        1 + abs(Z),
+        -scipy.stats.norm.logpdf(Y, X, (1 + abs(Z)) ** 0.5) - np.log(2 * np.pi) / 2,
+    ),
+    "poisson": (
+        lambda m, **k: losses.poisson_nll(m, BITS + 1, **k),
+        1 + abs(X),
+        -scipy.stats.poisson.logpmf(BITS + 1, 1 + abs(X)) - scipy.special.gammaln(BITS + 2),
+    ),
+    "poisson_logs": (
+        lambda x, **k: losses.poisson_nll(x, BITS, from_logs=True, **k),
+        X,
+        -scipy.stats.poisson.logpmf(BITS, np.exp(X)),
+    ),
+    "focal": (
+        lambda p, **k: losses.binary_focal_cross_entropy(p, BITS, 1.5, 0.3, **k),
+        P,
+        -np.where(BITS, 0.3 * (1 - P) ** 1.5 * np.log(P), 0.7 * P**1.5 * np.log(1 - P)),
+    ),
+    "focal_logits": (
+        lambda x, **k: losses.binary_focal_cross_entropy(x, BITS, from_logits=True, **k),
+        X,
+        -np.where(
+            BITS,
+            scipy.special.expit(-X) ** 2 * np.log(scipy.special.expit(X)),
+            scipy.special.expit(X) ** 2 * np.log(scipy.special.expit(-X)),
+        ),
+    ),
     "binary": (
         lambda p, **k: losses.binary_cross_entropy(p, BITS, **k),
         P,
@@ -133,6 +169,9 @@ def test_reductions_and_weights(name):
 
 def test_same_as_scikit_learn():
     np.testing.assert_allclose(
+        losses.pinball(X, Y, 0.3), sklearn.metrics.mean_pinball_loss(Y, X, alpha=0.3), rtol=1e-12
+    )
+    np.testing.assert_allclose(
         losses.categorical_cross_entropy(P, CLASSES), sklearn.metrics.log_loss(CLASSES, P, labels=range(4)), rtol=1e-12
     )
     np.testing.assert_allclose(
@@ -197,6 +236,16 @@ def test_derivatives_where_distances_are_zero():
     for loss in (losses.triplet_margin, lambda a, p, n: losses.cosine_similarity_loss(a, p)):
         assert np.isfinite(ft.grad(loss)(zeros, zeros, zeros)).all()
     assert float(losses.cosine_similarity_loss(zeros, zeros)) == 1.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_focal_loss_of_sure_logits(dtype):
+    x, y = SURE.astype(dtype), np.ones(5)
+    value, slope = ft.jit(ft.value_and_grad(
+        lambda x: losses.binary_focal_cross_entropy(x, y, from_logits=True, reduction="sum")
+    ))(x)  # fmt: skip
+    assert np.isfinite(slope).all()
+    np.testing.assert_allclose(value, np.sum(scipy.special.expit(-SURE) ** 2 * np.logaddexp(0, -SURE)), rtol=1e-6)
 
 
 def test_what_has_no_weight_has_no_part():
