@@ -42,6 +42,8 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     if len(shape_of(xp)) != 1 or shape_of(xp) != shape_of(fp):
         raise ShapeError(f"interp takes xp and fp as vectors of one length, got shapes {shape_of(xp)}, {shape_of(fp)}")
     n = shape_of(xp)[0]
+    if not n and 0 in shape_of(x) and np.lib.NumpyVersion(np.__version__) >= "2.5.0":  # which has nothing for nothing
+        return lax.full(shape_of(x), 0, np.complex128 if dtype_of(fp).kind == "c" else np.float64)
     if not n:
         raise ShapeError("interp needs at least one point")
     x, xp = (lax.convert_element_type(v, np.float64) for v in (x, xp))

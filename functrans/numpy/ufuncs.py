@@ -300,7 +300,7 @@ def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
 around = round
 
 
-@implements(np.fix)
+@implements(np.fix, eager=np.trunc)  # NumPy 2.5 warns of its own name
 def fix(x: Any, out: Any = None) -> Any:
     """
     >>> import functrans.numpy as fnp

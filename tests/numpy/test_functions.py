@@ -8,6 +8,9 @@ import functrans as ft
 import functrans.numpy as fnp
 from functrans.lax.reductions import reduce_sum
 
+# NumPy 2.5 warns of it where it is called in its own name, as the tests do.
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
+
 
 def find(module, name):
     for part in name.split("."):
