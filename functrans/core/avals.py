@@ -32,6 +32,12 @@ bfloat16: Any = _bfloat16()
 SMALL_FLOATS = (np.dtype(np.float16), bfloat16)
 
 
+def native(x: Any) -> np.ndarray:
+    """An array in the machine's byte order."""
+    x = np.asarray(x)
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
 def kind_of(dtype: np.dtype) -> str:
     """NumPy's letter for the kind of a dtype, where bfloat16 is a float."""
     kind = dtype.kind

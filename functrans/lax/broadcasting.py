@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, bfloat16
+from functrans.core.avals import ShapedArray, aval_of, bfloat16, native
 from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, Reduction, lookup
 from functrans.errors import DTypeError, ShapeError
@@ -180,7 +180,7 @@ def batch_reduction(primitive: Primitive) -> Any:
 
 
 def _sum_impl(x: Any, *, axes: Sequence[int]) -> Any:
-    x = np.asarray(x)
+    x = native(x)
     dtype = x.dtype
     if dtype.char in "fd":
         return wrap(np.add.reduce(x, axis=axes))

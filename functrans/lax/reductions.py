@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from functrans.core.array import wrap
-from functrans.core.avals import ShapedArray, aval_of, bfloat16, is_inexact, kind_of
+from functrans.core.avals import ShapedArray, aval_of, bfloat16, is_inexact, kind_of, native
 from functrans.core.placement import refuse_placement
 from functrans.core.primitive import Axis, Primitive, Reduction
 from functrans.errors import AxisError, DTypeError, ShapeError
@@ -61,7 +61,7 @@ def _reduction(name: str, ufunc: Any, combine: str, identity: Any, kinds: str, j
     p = Primitive(name)
 
     def impl(x: Any, *, axes: Axes) -> Any:
-        x = np.asarray(x)
+        x = native(x)
         wide = np.float32 if x.dtype == bfloat16 else x.dtype
         return wrap(ufunc.reduce(x, axis=axes, dtype=wide).astype(x.dtype, copy=False))
 
@@ -269,7 +269,7 @@ def _cumulative(name: str, accumulate: Any, kinds: str = "biufc") -> Primitive:
     p = Primitive(name)
 
     def impl(x: Any, *, axis: int, reverse: bool) -> Any:
-        x = np.asarray(x)
+        x = native(x)
         if kind_of(x.dtype) not in kinds:
             raise _not_defined(name, x.dtype)
         wide = x.astype(np.float32) if x.dtype == bfloat16 else x

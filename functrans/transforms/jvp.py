@@ -159,7 +159,7 @@ _PLAIN = {Array, np.ndarray, np.float64, np.float32, float}
 def _can_be_direct(value: Any) -> bool:
     if isinstance(value, Tracer):  # one with a value is an array on a GPU, with which NumPy's do not mix
         return not value.has_value and not value.aval.weak
-    return type(value) in _PLAIN
+    return type(value) in _PLAIN and (type(value) is float or value.dtype.isnative)
 
 
 def _same_type(primal: Any, tangent: Any) -> bool:

@@ -172,6 +172,7 @@ FUNCTIONS = {
     "choices": lambda x: fnp.sum(fnp.where(x > 0.3, x, 2.0) * fnp.maximum(x, 0.5) ** 3),
     "reductions": lambda x: fnp.sum(x * fnp.sum(x, keepdims=True)) + (x**2).sum(keepdims=True).reshape(()),
     "structure": lambda x: fnp.sum(x.reshape(-1)[::2]) + fnp.sum(fnp.concatenate([x.ravel(), 2 * x.ravel()]) ** 2),
+    "extremes": lambda x: x.max(initial=-1.0) * fnp.cumsum(x.ravel()).sum() + fnp.prod(x + 1),
     "products": lambda x: fnp.sum(fnp.reshape(x, (x.size, 1)) @ fnp.reshape(x, (1, x.size))),
 }
 
@@ -181,7 +182,10 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_layouts(name, layout, dtype):
     f, x = FUNCTIONS[name], LAYOUTS[layout]
-    x = x if layout == "a number" else x.astype(dtype)
+    if layout == "in another byte order":
+        x = x.astype(np.dtype(dtype).newbyteorder(">"))
+    elif layout != "a number":
+        x = x.astype(dtype)
     direct, compiled = ft.grad(f)(x), ft.jit(ft.grad(f))(x)
     assert (type(direct), direct.dtype, direct.shape) == (ft.Array, compiled.dtype, compiled.shape)
     np.testing.assert_allclose(direct, compiled, rtol=1e-5 if dtype == np.float32 else 1e-13)
