@@ -1,5 +1,6 @@
 """Functions of `functrans.compiler.mathematics` against mpmath: the whole range, and the arguments that are hard."""
 
+import math
 import platform
 import re
 
@@ -200,6 +201,23 @@ def test_special_values_are_numpys(name, dtype):
 def test_special_values_of_two_arguments_are_numpys(name, dtype):
     values = np.append(SPECIAL, [0.5, -0.5, 3.0, -3.0, 1.5, -1.5, 2.0**53 + 2, -(2.0**53) + 1, 1e-40])
     check_special(name, dtype, *[x.ravel() for x in np.meshgrid(values, values)])
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("name", ["exp", "sqrt", "sinh", "cosh"])
+def test_large_complex_numbers(name, dtype):
+    """Parts that overflow are infinities of their sign, and zeros stay zeros."""
+    largest = float(np.finfo(dtype).max)
+    exponent = math.log(largest)
+    numbers = [0.0, 1.0, -2.0, exponent - 1, exponent + 1, -exponent - 1, 2 * exponent]
+    numbers += [largest / 2, largest, -largest] if name == "sqrt" else []
+    z = np.array([complex(a, b) for a in numbers for b in numbers], dtype)
+    got = np.asarray(ft.jit(getattr(fnp, name))(z))
+    with mpmath.workprec(160), np.errstate(over="ignore", under="ignore"):
+        exact = [getattr(mpmath, name)(mpmath.mpc(v)) for v in z.tolist()]
+        for part in ("real", "imag"):
+            wanted = np.array([float(getattr(v, part)) for v in exact]).astype(got.real.dtype)
+            np.testing.assert_allclose(getattr(got, part), wanted, rtol=8 * np.finfo(dtype).eps, atol=1e-300)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

@@ -16,7 +16,10 @@ import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic, register_jitable
 
-_LARGE = 709.0  # beyond, cosh overflows where the product with a cosine might not
+_LARGE = 709.0  # beyond, exp and cosh overflow where the product with a cosine might not
+
+
+_HUGE = 1e307
 
 
 @intrinsic
@@ -56,7 +59,21 @@ def _finite(a: Any, b: Any) -> Any:
     return math.isfinite(a) and math.isfinite(b)
 
 
-# ---------------------------------------------------------------- hyperbolic
+# ---------------------------------------------------------------- exponential and hyperbolic
+
+
+def _exp(a: Any, b: Any) -> Any:
+    if b == 0:
+        return math.exp(a), b
+    if _finite(a, b):
+        root = math.exp(0.5 * a) if a > _LARGE else 1.0
+        scale = root if a > _LARGE else math.exp(a)
+        return scale * math.cos(b) * root, scale * math.sin(b) * root
+    if a == -math.inf:
+        return 0.0 * math.cos(b) if math.isfinite(b) else 0.0, 0.0 * math.sin(b) if math.isfinite(b) else 0.0
+    if a == math.inf:
+        return (math.inf * math.cos(b), math.inf * math.sin(b)) if math.isfinite(b) else (math.inf, math.nan)
+    return math.nan, math.nan
 
 
 def _sinh(a: Any, b: Any) -> Any:
@@ -107,6 +124,14 @@ def _expm1(a: Any, b: Any) -> Any:
     if a == math.inf:
         return (math.inf * math.cos(b), math.inf * math.sin(b)) if math.isfinite(b) else (math.inf, math.nan)
     return math.nan, math.nan
+
+
+def _sqrt(a: Any, b: Any) -> Any:
+    if abs(a) > _HUGE or abs(b) > _HUGE:  # where `cmath` scales them by what it does not undo
+        w = cmath.sqrt(complex(0.25 * a, 0.25 * b))
+        return 2 * w.real, 2 * w.imag
+    w = cmath.sqrt(complex(a, b))
+    return w.real, w.imag
 
 
 # ---------------------------------------------------------------- their inverses
@@ -194,8 +219,9 @@ def _atan(a: Any, b: Any) -> Any:
 
 
 FUNCTIONS = {
-    "sinh": _sinh, "cosh": _cosh, "tanh": _tanh, "expm1": _expm1, "arcsinh": _asinh, "arctanh": _atanh,
-    "arccos": _acos, "arccosh": _acosh, "sin": _sin, "cos": _cos, "tan": _tan, "arcsin": _asin, "arctan": _atan,
+    "exp": _exp, "sqrt": _sqrt, "sinh": _sinh, "cosh": _cosh, "tanh": _tanh, "expm1": _expm1, "arcsinh": _asinh,
+    "arctanh": _atanh, "arccos": _acos, "arccosh": _acosh, "sin": _sin, "cos": _cos, "tan": _tan, "arcsin": _asin,
+    "arctan": _atan,
 }  # fmt: skip
 
 
