@@ -7,6 +7,7 @@ weak: they take the dtype of what they meet (NEP 50).
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -24,6 +25,7 @@ from functrans.lax.structural import concatenate
 from functrans.transforms.jvp import DirectTracer, TangentTracer
 
 _PYTHON_TYPES = {"i": int, "f": float, "c": complex}
+_COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -80,6 +82,18 @@ def weak_type(value: Any) -> Any:
     return _PYTHON_TYPES[aval.dtype.kind] if aval.weak else aval.dtype
 
 
+def _comparable(a: Any, b: Any) -> list[Any]:
+    """The operands of a comparison; a number of Python's beyond the integers that the other can hold is an infinity."""
+    return [_infinite_beyond(a, b), _infinite_beyond(b, a)]
+
+
+def _infinite_beyond(number: Any, other: Any) -> Any:
+    if type(number) is not int or weak_type(other) is int or aval_of(other).dtype.kind not in "iu":
+        return number
+    held = np.iinfo(aval_of(other).dtype)
+    return number if held.min <= number <= held.max else math.copysign(math.inf, number)
+
+
 def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[Any]:
     """Operands converted to the dtypes of NumPy's loop for them. `kwargs` are a ufunc's keyword arguments."""
     dtype = None if kwargs else _one_float(args)
@@ -89,6 +103,8 @@ def promote(name: str, ufunc: Any, args: Sequence[Any], **kwargs: Any) -> list[A
         if loop_dtypes(name, ufunc, types)[: len(args)] == (dtype,) * len(args):
             return [dtype.type(a) if type(a) in (float, int) else a for a in args]
     args = [as_operand(name, a) for a in args]
+    if ufunc in _COMPARISONS:
+        args = _comparable(*args)
     types = tuple(weak_type(a) for a in args)
     if kwargs:
         dtype, casting = options.loop(name, kwargs)

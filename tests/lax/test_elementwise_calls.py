@@ -1,4 +1,6 @@
-"""Calls of elementwise functions: how many operands they take, and the parts of real and complex numbers."""
+"""Calls of elementwise functions: how many operands they take, comparisons, and parts of real and complex numbers."""
+
+import operator
 
 import numpy as np
 import pytest
@@ -16,6 +18,15 @@ def test_the_number_of_operands(fun, n):
     with pytest.raises(errors.DTypeError, match=rf"{fun.name} takes \d operands?, got {n}"):
         abstract(fun, *[((2,), np.float64)] * n)
     assert [x.tolist() for x in xs] == [[float(i)] * 2 for i in range(n)]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i8", "u8"])
+@pytest.mark.parametrize("name", ["eq", "ne", "lt", "le", "gt", "ge"])
+def test_comparisons_with_numbers_that_the_dtype_does_not_hold(name, dtype):
+    compare, x = getattr(operator, name), np.array([0, 1, 100], dtype)
+    for number in (-1, 1, 300, -(2**70), 2**70):
+        for f in (lambda x, n=number: compare(x, n), lambda x, n=number: compare(n, x)):
+            assert ft.jit(f)(x).tolist() == ft.vmap(f)(x).tolist() == f(x).tolist()
 
 
 @pytest.mark.parametrize("name", ["real", "imag", "conj"])
