@@ -17,7 +17,7 @@ from functrans.core.placement import refuse_placement
 from functrans.core.trace import Tracer
 from functrans.errors import ArgumentError, ShapeError
 from functrans.lax.broadcasting import canonical_shape
-from functrans.lax.promotion import as_operand, common_dtype, from_outside
+from functrans.lax.promotion import as_operand, common_dtype, from_outside, weak_type
 from functrans.numpy.dispatch import (
     check_order,
     creates,
@@ -192,7 +192,8 @@ def linspace(
         return (wrap(out[0]), wrap(out[1])) if retstep else wrap(out[0])
     start, stop = operand("linspace", start), operand("linspace", stop)
     divisor = num - 1 if endpoint else num
-    own = common_dtype(*[inexact_dtype(dtype_of(v)) for v in (start, stop)])
+    types = [weak_type(v) for v in (start, stop)]
+    own = common_dtype(*[t(0) if isinstance(t, type) else t for t in types], 0.0)
     kind = np.dtype(np.float32) if own == bfloat16 else own  # which counts to 256 only
     start, stop = lax.convert_element_type(start, kind), lax.convert_element_type(stop, kind)
     difference = stop - start
@@ -237,10 +238,10 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     if not has_tracer((start, stop)) and not holds_bfloat16((start, stop)):
         return wrap(np.geomspace(start, stop, num, endpoint, dtype, axis))
     start, stop = operand("geomspace", start), operand("geomspace", stop)
+    own = inexact_dtype(common_dtype(dtype_of(start), dtype_of(stop)))
+    start, stop = lax.convert_element_type(start, own), lax.convert_element_type(stop, own)
     sign = lax.sign(start + stop * 0)
-    out = sign * lax.exp(
-        linspace(lax.log(lax.abs(start + 0.0)), lax.log(lax.abs(stop + 0.0)), num, endpoint, axis=axis)
-    )
+    out = sign * lax.exp(linspace(lax.log(lax.abs(start)), lax.log(lax.abs(stop)), num, endpoint, axis=axis))
     return out if dtype is None else lax.convert_element_type(out, dtype)
 
 

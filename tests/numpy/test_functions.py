@@ -211,3 +211,14 @@ def test_methods_of_arrays_give_arrays():
     for out, wanted in ((x.round(3), [[0.333, 0], [0, 0.333]]), (x.trace(), 2 / 3), (x.round(), np.zeros((2, 2)))):
         assert type(out) is ft.Array
         np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f2", "i1", "c8", "f8"])
+@pytest.mark.parametrize("function", ["linspace", "logspace"])
+def test_ends_of_python_are_weak(function, dtype):
+    x = np.array([1, 2]).astype(dtype)
+    for ends in (lambda x: (0, x[1]), lambda x: (x[0], 2.5), lambda x: (x, 3), lambda x: (x[0], x[1])):
+        wanted = getattr(np, function)(*ends(x), 4)
+        got = ft.jit(lambda x, ends=ends: getattr(fnp, function)(*ends(x), 4))(x)
+        assert got.dtype == wanted.dtype
+        np.testing.assert_allclose(got, wanted, rtol=4 * np.finfo(wanted.dtype).eps)
