@@ -70,6 +70,9 @@ from functrans.nn.pooling_layers import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
     AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
@@ -79,17 +82,19 @@ from functrans.nn.pooling_layers import (
 )
 from functrans.nn.recurrent import RNN, Bidirectional, GRUCell, LSTMCell, RNNCell
 from functrans.nn.summary import Summary, summary
+from functrans.nn.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d",
-    "BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchStatistics", "Bidirectional", "Conv1d",
-    "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Dropout", "Embedding",
-    "Flatten", "GRUCell", "GroupNorm", "Identity", "LSTMCell", "Lambda", "LayerNorm", "Linear", "MLP", "MaxPool1d",
-    "MaxPool2d", "MaxPool3d", "Module", "MultiheadAttention", "RMSNorm", "RNN", "RNNCell", "Sequential", "State",
-    "Summary", "avg_pool", "celu", "combine", "dot_product_attention", "elu", "field", "filter", "filter_grad",
-    "filter_value_and_grad", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity",
-    "inference_mode", "initializers", "is_array", "is_inexact_array", "leaky_relu", "log1mexp", "log_sigmoid",
-    "log_softmax", "logmeanexp", "logsumexp", "max_pool", "min_pool", "mish", "one_hot", "partition", "relu",
-    "relu6", "selu", "sigmoid", "silu", "soft_sign", "softmax", "softplus", "sparse_plus", "sparse_sigmoid",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BatchNorm", "BatchNorm1d", "BatchNorm2d",
+    "BatchNorm3d", "BatchStatistics", "Bidirectional", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
+    "ConvTranspose2d", "ConvTranspose3d", "Dense", "Dropout", "Embedding", "Flatten", "GRUCell", "GroupNorm",
+    "Identity", "LSTMCell", "Lambda", "LayerNorm", "Linear", "MLP", "MaxPool1d", "MaxPool2d", "MaxPool3d", "Module",
+    "MultiheadAttention", "RMSNorm", "RNN", "RNNCell", "Sequential", "State", "Summary", "TransformerDecoderLayer",
+    "TransformerEncoderLayer", "avg_pool", "celu", "combine", "dot_product_attention", "elu", "field", "filter",
+    "filter_grad", "filter_value_and_grad", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "identity", "inference_mode", "initializers", "is_array", "is_inexact_array", "leaky_relu", "log1mexp",
+    "log_sigmoid", "log_softmax", "logmeanexp", "logsumexp", "max_pool", "min_pool", "mish", "one_hot", "partition",
+    "relu", "relu6", "selu", "sigmoid", "silu", "soft_sign", "softmax", "softplus", "sparse_plus", "sparse_sigmoid",
     "squareplus", "standardize", "static", "summary", "swish", "tanh", "tree_at", "with_state",
 ]  # fmt: skip

@@ -19,8 +19,8 @@ from functrans.nn.module import Module, static
 from functrans.nn.spatial import Ints, Pads, check_reach, checked_format, each_axis, images, pads, resolved
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "MaxPool1d",
-    "MaxPool2d", "MaxPool3d",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "MaxPool1d", "MaxPool2d", "MaxPool3d",
 ]  # fmt: skip
 
 
@@ -192,7 +192,7 @@ class AvgPool3d(_AvgPool):
     dimensions = 3
 
 
-class _AdaptiveAvgPool(Module):
+class _AdaptivePool(Module):
     dimensions: ClassVar[int] = 0
 
     output_size: tuple[int | None, ...] = static()
@@ -212,7 +212,6 @@ class _AdaptiveAvgPool(Module):
         """`(*batch, channels, *spatial)` to `(*batch, channels, *output_size)`, channels last if so configured."""
         name, n, channels_last = type(self).__name__, self.dimensions, self.data_format == "channels_last"
         x, sizes = images(name, x, n, channels_last)
-        dtype = _floating(name, x)
         for i, (size, out) in enumerate(zip(sizes, self.output_size)):
             if out is None or out == size:
                 continue
@@ -220,17 +219,47 @@ class _AdaptiveAvgPool(Module):
             shape = aval_of(x).shape
             if size % out == 0:
                 after = shape[axis + 1 :] if axis < -1 else ()
-                x = fnp.mean(fnp.reshape(x, (*shape[:axis], out, size // out, *after)), axis)
+                x = self._reduced(fnp.reshape(x, (*shape[:axis], out, size // out, *after)), axis)
             else:
-                x = fnp.moveaxis(fnp.tensordot(x, _means(size, out, dtype), (axis, 1)), -1, axis)
+                x = self._uneven(x, axis, size, out)
         return x
 
+    def _reduced(self, x: Any, axis: int) -> Any:
+        """Each window as one number."""
+        raise NotImplementedError
 
-def _means(size: int, out: int, dtype: np.dtype) -> np.ndarray:
-    """The matrix whose row `i` gives the mean of elements `floor(i size / out)` to `ceil((i + 1) size / out)`."""
-    rows, columns = np.arange(out)[:, None], np.arange(size)
-    start, stop = rows * size // out, -(-(rows + 1) * size // out)
-    return (((start <= columns) & (columns < stop)) / (stop - start)).astype(dtype)
+    def _uneven(self, x: Any, axis: int, size: int, out: int) -> Any:
+        """The same for windows of different sizes."""
+        raise NotImplementedError
+
+
+class _AdaptiveAvgPool(_AdaptivePool):
+    def __call__(self, x: Any) -> Any:
+        """`(*batch, channels, *spatial)` to `(*batch, channels, *output_size)`, channels last if so configured."""
+        _floating(type(self).__name__, x)
+        return super().__call__(x)
+
+    def _reduced(self, x: Any, axis: int) -> Any:
+        return fnp.mean(x, axis)
+
+    def _uneven(self, x: Any, axis: int, size: int, out: int) -> Any:
+        means = np.stack([(a <= np.arange(size)) & (np.arange(size) < b) for a, b in _windows(size, out)])
+        means = (means / means.sum(1, keepdims=True)).astype(aval_of(x).dtype)
+        return fnp.moveaxis(fnp.tensordot(x, means, (axis, 1)), -1, axis)
+
+
+class _AdaptiveMaxPool(_AdaptivePool):
+    def _reduced(self, x: Any, axis: int) -> Any:
+        return fnp.max(x, axis)
+
+    def _uneven(self, x: Any, axis: int, size: int, out: int) -> Any:
+        first = fnp.moveaxis(x, axis, 0)
+        return fnp.moveaxis(fnp.stack([fnp.max(first[a:b], 0) for a, b in _windows(size, out)]), 0, axis)
+
+
+def _windows(size: int, out: int) -> list[tuple[int, int]]:
+    """Where so many windows over an axis begin and end: `floor(i size / out)` and `ceil((i + 1) size / out)`."""
+    return [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
@@ -268,6 +297,39 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
 
     >>> import functrans as ft, numpy as np
     >>> ft.nn.AdaptiveAvgPool3d((1, 2, None))(np.ones((1, 4, 4, 4))).shape
+    (1, 1, 2, 4)
+    """
+
+    dimensions = 3
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """Maxima of as many windows as are asked for, along one spatial axis; see `AdaptiveAvgPool2d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.AdaptiveMaxPool1d(2)(np.array([[1.0, 5.0, 3.0]]))
+    Array([[5., 5.]])
+    """
+
+    dimensions = 1
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Maxima of as many windows as are asked for, over two spatial axes; see `AdaptiveAvgPool2d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.AdaptiveMaxPool2d((1, 2))(np.arange(16.0).reshape(1, 4, 4))
+    Array([[[13., 15.]]])
+    """
+
+    dimensions = 2
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Maxima of as many windows as are asked for, over three spatial axes; see `AdaptiveAvgPool2d`.
+
+    >>> import functrans as ft, numpy as np
+    >>> ft.nn.AdaptiveMaxPool3d((1, 2, None))(np.ones((1, 4, 4, 4))).shape
     (1, 1, 2, 4)
     """
 

@@ -56,6 +56,7 @@ for n, x in ((1, ROWS), (2, IMAGES), (3, VOLUMES)):
     layer(f"AvgPool{n}d", getattr(nn, f"AvgPool{n}d")(2), x)
     layer(f"MaxPool{n}d", getattr(nn, f"MaxPool{n}d")(2), x)
     layer(f"AdaptiveAvgPool{n}d", getattr(nn, f"AdaptiveAvgPool{n}d")(2), x)
+    layer(f"AdaptiveMaxPool{n}d", getattr(nn, f"AdaptiveMaxPool{n}d")(2), x)
     batch_norm, state = nn.with_state(getattr(nn, f"BatchNorm{n}d")(2, dtype=np.float64))
     layer(f"BatchNorm{n}d", batch_norm, x, state=state, step=0)  # the state has no derivative
     if n == 2:
@@ -69,6 +70,8 @@ layer("Identity", nn.Identity(), X)
 layer("Lambda", nn.Lambda(nn.tanh), X)
 layer("Sequential", nn.Sequential(nn.Linear(4, 3, **DOUBLE), nn.tanh), X)
 layer("MultiheadAttention", nn.MultiheadAttention(4, 2, **DOUBLE), ROWS)
+layer("TransformerEncoderLayer", nn.TransformerEncoderLayer(4, 2, 3, 0.0, nn.tanh, **DOUBLE), ROWS)
+layer("TransformerDecoderLayer", nn.TransformerDecoderLayer(4, 2, 3, 0.0, nn.tanh, **DOUBLE), ROWS, ROWS)
 layer("RNN", nn.RNN(nn.GRUCell(4, 3, **DOUBLE)), ROWS)
 layer("Bidirectional", nn.Bidirectional(nn.RNNCell(4, 3, **DOUBLE), nn.RNNCell(4, 3, **DOUBLE)), ROWS)
 layer("RNNCell", nn.RNNCell(4, 3, **DOUBLE), X, Y[:, :3])

@@ -83,6 +83,20 @@ LAYERS = {
     "attention": (Attention(6, 2), [(2, 4, 6), (2, 5, 6), (2, 5, 6)]),
     "attention_causal": (Attention(6, 3, bias=False, causal=True), [(2, 4, 6)] * 3),
     "attention_sizes": (Attention(6, 2, kdim=4, vdim=5), [(3, 6), (4, 4), (4, 5)]),
+    "adaptive_max_pool1d": (nn.AdaptiveMaxPool1d(3), [(2, 3, 8)]),
+    "adaptive_max_pool2d": (nn.AdaptiveMaxPool2d((2, None)), [(2, 2, 6, 5)]),
+    "adaptive_max_pool3d": (nn.AdaptiveMaxPool3d((1, 2, 4)), [(1, 2, 4, 5, 3)]),
+    "transformer_encoder": (nn.TransformerEncoderLayer(6, 2, 5, dropout=0.0, batch_first=True), [(2, 4, 6)]),
+    "transformer_encoder_first": (
+        nn.TransformerEncoderLayer(
+            6, 3, 5, dropout=0.0, activation="gelu", batch_first=True, norm_first=True, bias=False
+        ),
+        [(2, 4, 6)],
+    ),
+    "transformer_decoder": (
+        nn.TransformerDecoderLayer(6, 2, 5, dropout=0.0, layer_norm_eps=1e-3, batch_first=True),
+        [(2, 4, 6), (2, 3, 6)],
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """Layers against PyTorch, forward and backward, by figures.npz (see make_figures.py); and their properties."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,22 @@ def layers(dtype):
         "attention": nn.MultiheadAttention(6, 2, key=KEY, dtype=dtype),
         "attention_causal": nn.MultiheadAttention(6, 3, bias=False, key=KEY, dtype=dtype),
         "attention_sizes": nn.MultiheadAttention(6, 2, kdim=4, vdim=5, key=KEY, dtype=dtype),
+        "adaptive_max_pool1d": nn.AdaptiveMaxPool1d(3),
+        "adaptive_max_pool2d": nn.AdaptiveMaxPool2d((2, None)),
+        "adaptive_max_pool3d": nn.AdaptiveMaxPool3d((1, 2, 4)),
+        "transformer_encoder": nn.TransformerEncoderLayer(6, 2, 5, 0.0, key=KEY, dtype=dtype),
+        "transformer_encoder_first": nn.TransformerEncoderLayer(
+            6,
+            3,
+            5,
+            0.0,
+            functools.partial(nn.gelu, approximate=False),
+            norm_first=True,
+            bias=False,
+            key=KEY,
+            dtype=dtype,
+        ),
+        "transformer_decoder": nn.TransformerDecoderLayer(6, 2, 5, 0.0, layer_norm_eps=1e-3, key=KEY, dtype=dtype),
     }
 
 
@@ -87,7 +104,17 @@ LAYERS = layers(np.float64)
 
 def filled(name, layer, kind):
     """The layer with PyTorch's parameters (or its derivatives by them) in place of its own."""
-    values = {key[2:]: value for key, value in FIGURES[name].items() if key.startswith(kind)}
+    return with_values(layer, {key[2:]: value for key, value in FIGURES[name].items() if key.startswith(kind)})
+
+
+def with_values(layer, values):
+    """The layer with parameters by PyTorch's names."""
+    if isinstance(layer, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
+        names = {key.split(".")[0] for key in values}
+        inner = lambda name: {
+            key.removeprefix(f"{name}."): v for key, v in values.items() if key.startswith(f"{name}.")
+        }
+        return layer.replace(**{name: with_values(getattr(layer, name), inner(name)) for name in names})
     if isinstance(layer, nn.MultiheadAttention):
         if "in_proj_weight" in values:
             weights = np.split(values["in_proj_weight"], 3)
@@ -469,6 +496,18 @@ def test_dropout():
     np.testing.assert_array_equal(nn.Dropout(0.0)(x), x)
     np.testing.assert_array_equal(nn.Dropout(1.0)(x), 0)
     np.testing.assert_array_equal(ft.jit(nn.Dropout(0.3))(x, key=KEY), y)
+
+
+@pytest.mark.parametrize("kind", [nn.TransformerEncoderLayer, nn.TransformerDecoderLayer])
+def test_dropout_of_transformers(kind):
+    layer = kind(4, 2, 8, 0.5, key=KEY)
+    xs = [RNG.normal(size=(2, 3, 4)).astype(np.float32)] * (1 if kind is nn.TransformerEncoderLayer else 2)
+    with pytest.raises(errors.ArgumentError, match="needs a random key"):
+        layer(*xs)
+    one, same, other = (layer(*xs, key=random.key(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
+    np.testing.assert_array_equal(nn.inference_mode(layer)(*xs), kind(4, 2, 8, 0.0, key=KEY)(*xs))
 
 
 def test_layers_of_a_sequence_have_keys_of_their_own():
